@@ -1,0 +1,1 @@
+//! A diffusers folder to manifest and shards (native).

@@ -1,0 +1,103 @@
+//! What an executor of graphs must offer. `gpu` and `burn` are the two that ship.
+//!
+//! Who owns what: the executor owns the device (adapter, queue, pipelines, the arena that plans share); a
+//! model owns its `Weights`; a `Plan` is a graph made ready for one set of shapes; a run owns its `Tensor`s.
+//! Several plans of several models live at once on one executor.
+
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::weights::TensorInfo;
+
+/// Which executor runs, on what, and why it was chosen.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackendReport {
+    /// `"webgpu"` or `"cpu"`.
+    pub backend: &'static str,
+    /// The adapter's or processor's own description; empty where the platform hides it.
+    pub device: String,
+    /// Whether 16-bit arithmetic is available to shaders.
+    pub shader_f16: bool,
+}
+
+/// Some elements of a tensor times a factor.
+#[derive(Debug)]
+pub struct Term<'a, T> {
+    /// The factor.
+    pub coefficient: f32,
+    /// Where to read.
+    pub tensor: &'a T,
+    /// Index of the first element read.
+    pub offset: usize,
+}
+
+/// One piece of device work.
+pub enum Command<'a, E: Executor + ?Sized> {
+    /// Runs a plan's graph: reads its input tensors, writes its output tensors.
+    Evaluate(&'a E::Plan),
+    /// `out[offset + i] = Σ coefficient · tensor[term.offset + i]` for `i < len`, with at most
+    /// [`MAX_TERMS`] terms. `out` may also be a term only at the same offset.
+    Combine { out: &'a E::Tensor, offset: usize, len: usize, terms: Vec<Term<'a, E::Tensor>> },
+}
+
+/// The most terms of one [`Command::Combine`]: with the output and the uniforms they fill the eight storage
+/// buffers that every WebGPU device offers a stage.
+pub const MAX_TERMS: usize = 6;
+
+/// Runs graphs on a device. All tensors are f32 and contiguous.
+pub trait Executor {
+    /// A tensor that outlives an evaluation. Clones are handles to the same memory.
+    type Tensor: Clone;
+    /// A model's parameters, in the storage types of its shards.
+    type Weights;
+    /// A graph made ready to run.
+    type Plan;
+    /// A copy of a tensor on its way to the host.
+    type Readback;
+
+    /// What runs, and on what.
+    fn report(&self) -> BackendReport;
+
+    /// A tensor of zeros.
+    fn tensor(&self, shape: &[usize]) -> Result<Self::Tensor>;
+
+    /// Replaces a tensor's values, before everything submitted later.
+    fn write(&self, tensor: &Self::Tensor, values: &[f32]) -> Result<()>;
+
+    /// Room for a model's parameters.
+    fn weights(&self, tensors: &[TensorInfo]) -> Result<Self::Weights>;
+
+    /// Puts `bytes` of the stored form of parameter `tensor` (its index in the list given to
+    /// [`Executor::weights`]) at byte `offset` of that form. Offsets and lengths are multiples of 4. The
+    /// bytes may be dropped when this returns.
+    fn push(&self, weights: &mut Self::Weights, tensor: usize, offset: u64, bytes: &[u8]) -> Result<()>;
+
+    /// Prepares `graph`: memory, pipelines, and the weights in the layout its kernels want. The plan keeps
+    /// what it needs of `weights` alive. Errors: a parameter is missing or of another shape, a limit of the
+    /// device is too small, memory is short.
+    async fn plan(&self, graph: &Graph, weights: &Self::Weights) -> Result<Self::Plan>;
+
+    /// The tensor that a plan reads for input `name`.
+    fn input<'a>(&self, plan: &'a Self::Plan, name: &str) -> Option<&'a Self::Tensor>;
+
+    /// The tensor that a plan writes for output `name`.
+    fn output<'a>(&self, plan: &'a Self::Plan, name: &str) -> Option<&'a Self::Tensor>;
+
+    /// Does the commands in order, after everything submitted before. On a GPU: one encoder, one compute
+    /// pass, one submit, and no wait.
+    fn submit(&self, commands: &[Command<'_, Self>]) -> Result<()>;
+
+    /// Starts copying a tensor to the host, without a wait. `None` if earlier copies still fill the ring:
+    /// the caller then goes without (a preview that is late is dropped).
+    fn begin_read(&self, tensor: &Self::Tensor) -> Result<Option<Self::Readback>>;
+
+    /// The values, if the copy has arrived.
+    fn try_read(&self, readback: &mut Self::Readback) -> Result<Option<Vec<f32>>>;
+
+    /// A tensor's values, after everything submitted before. Reports a lost device or a validation error
+    /// that happened on the way.
+    async fn read(&self, tensor: &Self::Tensor) -> Result<Vec<f32>>;
+
+    /// Waits until at most `in_flight` submissions are unfinished.
+    async fn settle(&self, in_flight: usize) -> Result<()>;
+}

@@ -1,0 +1,1 @@
+//! Graphs as WGSL compute shaders on wgpu.

@@ -1,0 +1,1 @@
+//! Pictures on the host: latents and network outputs to RGBA8, and PNG.

@@ -1,0 +1,1 @@
+//! Builders of graphs from diffusers configs: text encoder, UNet, autoencoder.

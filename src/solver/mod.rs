@@ -1,0 +1,1 @@
+//! Few-step samplers: schedules, and one method a file.

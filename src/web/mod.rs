@@ -1,0 +1,1 @@
+//! The boundary to JavaScript: the only files with `#[wasm_bindgen]`.

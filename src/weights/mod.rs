@@ -1,0 +1,5 @@
+//! Weights on their way from a server to a device: the manifest, its shards, and how tensors are stored.
+
+mod storage;
+
+pub use storage::{DType, TensorInfo, dequantise};

@@ -1,0 +1,75 @@
+//! How one tensor is stored in shards.
+//!
+//! A tensor is a run of bytes (its *stored form*), little-endian, elements in diffusers' order, padded with
+//! zeros to a multiple of 4:
+//!
+//! - `f32`, `f16`: the elements.
+//! - `int8`: `rows` f32 scales, then the elements as signed bytes in `-127..=127`. The rows of a tensor are
+//!   its first axis (output channels, or entries of a table); `w[r, …] = scale[r] · q[r, …]`.
+
+/// Storage type of a tensor's elements. Arithmetic is f32 whatever the storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DType {
+    F32,
+    F16,
+    /// Symmetric, one scale a row.
+    Int8,
+}
+
+/// Name, shape and storage of a tensor.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct TensorInfo {
+    /// The parameter's name in diffusers, such as `down_blocks.0.resnets.0.conv1.weight`.
+    pub name: String,
+    /// Extents, outermost first; `[]` is a scalar.
+    pub shape: Vec<usize>,
+    pub dtype: DType,
+}
+
+impl TensorInfo {
+    /// Number of elements, or `None` if it exceeds the address space.
+    pub fn elements(&self) -> Option<usize> {
+        self.shape.iter().try_fold(1usize, |total, &extent| total.checked_mul(extent))
+    }
+
+    /// Extent of the first axis: the number of scales of an int8 tensor.
+    pub fn rows(&self) -> usize {
+        self.shape.first().copied().unwrap_or(1)
+    }
+
+    /// Bytes of the stored form, or `None` if it exceeds the address space.
+    pub fn stored_bytes(&self) -> Option<u64> {
+        let elements = self.elements()? as u64;
+        let bytes = match self.dtype {
+            DType::F32 => elements.checked_mul(4)?,
+            DType::F16 => elements.checked_mul(2)?,
+            DType::Int8 => (self.rows() as u64).checked_mul(4)?.checked_add(elements)?,
+        };
+        bytes.checked_next_multiple_of(4)
+    }
+}
+
+/// The elements of a stored form as f32. `stored` holds exactly [`TensorInfo::stored_bytes`] bytes.
+pub fn dequantise(info: &TensorInfo, stored: &[u8]) -> Vec<f32> {
+    let elements = info.elements().unwrap_or(0);
+    let f32_at = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    match info.dtype {
+        DType::F32 => stored.chunks_exact(4).take(elements).map(f32_at).collect(),
+        DType::F16 => stored
+            .chunks_exact(2)
+            .take(elements)
+            .map(|bytes| half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f32())
+            .collect(),
+        DType::Int8 => {
+            let (scales, quantised) = stored.split_at(4 * info.rows());
+            let row = (elements / info.rows().max(1)).max(1);
+            let scales = scales.chunks_exact(4).map(f32_at);
+            quantised[..elements]
+                .chunks(row)
+                .zip(scales)
+                .flat_map(|(bytes, scale)| bytes.iter().map(move |&byte| scale * f32::from(byte as i8)))
+                .collect()
+        }
+    }
+}

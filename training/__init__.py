@@ -1,0 +1,1 @@
+"""Training of Tenstep's default model. README.md in this folder lists the commands."""

@@ -1,0 +1,38 @@
+"""The learning rate as a function of how much of the time is used.
+
+A stage ends at a wall-clock time, not after a number of steps: on a shared machine nobody knows how many steps an hour
+holds. So the decay runs over the fraction of the time that has passed and always reaches its end.
+"""
+
+import math
+import time
+
+
+class Clock:
+    """The fraction of a stage's time that has passed; time spent before a resume counts."""
+
+    def __init__(self, seconds: float, spent: float = 0.0):
+        self.seconds, self.start = seconds, time.monotonic() - spent
+
+    @property
+    def spent(self) -> float:
+        return time.monotonic() - self.start
+
+    @property
+    def fraction(self) -> float:
+        return min(1.0, self.spent / self.seconds)
+
+
+def warm_up(step: int, steps: int) -> float:
+    return min(1.0, (step + 1) / steps)
+
+
+def cosine(fraction: float, floor: float = 0.01) -> float:
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * fraction))
+
+
+def constant_then_linear(fraction: float, decay_from: float, floor: float = 0.01) -> float:
+    """Full rate first: large steps for as long as possible, then straight down."""
+    if fraction < decay_from:
+        return 1.0
+    return max(floor, (1 - fraction) / (1 - decay_from))
