@@ -5,13 +5,13 @@ use crate::weights::{Alpha, Channels, ImageFormat};
 
 /// A picture: `[height, width, 4]` bytes, red, green, blue and straight (not premultiplied) opacity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rgba8 {
+pub struct Image {
     pub width: usize,
     pub height: usize,
-    pub data: Vec<u8>,
+    pub rgba: Vec<u8>,
 }
 
-impl Rgba8 {
+impl Image {
     /// From one picture of a decoder's output, `[height, width, 3 | 4]` in `[-1, 1]`; values outside are
     /// clipped. With 3 channels the picture is opaque.
     ///
@@ -19,27 +19,27 @@ impl Rgba8 {
     ///
     /// # Panics
     ///
-    /// If `output` holds another number of values than its size says.
-    pub fn from_output(
-        output: &[f32],
+    /// If there are more or fewer values than the size says.
+    pub fn from_decoded(
+        values: &[f32],
         width: usize,
         height: usize,
         format: ImageFormat,
         stage: &'static str,
     ) -> Result<Self> {
-        assert_eq!(output.len(), width * height * format.channels.count(), "output of another size");
-        if !output.iter().all(|value| value.is_finite()) {
+        assert_eq!(values.len(), width * height * format.channels.count(), "as many values as the size says");
+        if !values.iter().all(|value| value.is_finite()) {
             return Err(Error::NotFinite { stage });
         }
         let unit = |value: f32| (0.5 * value + 0.5).clamp(0.0, 1.0);
         let byte = |value: f32| (255.0 * value).round_ties_even() as u8;
-        let data = match format.channels {
+        let rgba = match format.channels {
             Channels::Rgb => {
                 let opaque = |pixel: &[f32]| {
                     let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(|value| byte(unit(value)));
                     [red, green, blue, u8::MAX]
                 };
-                output.chunks_exact(3).flat_map(opaque).collect()
+                values.chunks_exact(3).flat_map(opaque).collect()
             }
             Channels::Rgba => {
                 let straight = |pixel: &[f32]| {
@@ -52,10 +52,10 @@ impl Rgba8 {
                     };
                     [colour(pixel[0]), colour(pixel[1]), colour(pixel[2]), byte(opacity)]
                 };
-                output.chunks_exact(4).flat_map(straight).collect()
+                values.chunks_exact(4).flat_map(straight).collect()
             }
         };
-        Ok(Self { width, height, data })
+        Ok(Self { width, height, rgba })
     }
 
     /// A PNG file. `parameters` are keyword and text pairs kept inside it (`iTXt`): how the picture was made.
@@ -73,7 +73,7 @@ impl Rgba8 {
             encoder.add_itxt_chunk(keyword.to_owned(), text.to_owned()).map_err(invalid)?;
         }
         let mut writer = encoder.write_header().map_err(invalid)?;
-        writer.write_image_data(&self.data).map_err(invalid)?;
+        writer.write_image_data(&self.rgba).map_err(invalid)?;
         writer.finish().map_err(invalid)?;
         Ok(file)
     }

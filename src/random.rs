@@ -60,18 +60,21 @@ impl Noise {
         let ([a, b], [c, d]) = (pair(u0, w0), pair(u1, w1));
         [a, b, c, d]
     }
+}
 
-    /// Fills `latents [h, w, C]`, channels last, with normals; their elements are numbered as `[C, h, w]`.
-    pub fn fill(&self, latents: &mut [f32], channels: usize) {
-        let pixels = latents.len() / channels.max(1);
-        assert_eq!(pixels * channels, latents.len(), "latents hold whole pixels");
-        for block in 0..latents.len().div_ceil(4) {
-            // 2^34 elements are more than any latent has.
-            let normals = self.normals(block as u32);
-            for (element, normal) in (4 * block..latents.len()).zip(normals) {
-                let (channel, pixel) = (element / pixels, element % pixels);
-                latents[pixel * channels + channel] = normal;
-            }
+/// Standard normals of one picture's latents `[height, width, channels]`, channels last; their elements are
+/// numbered as `[channels, height, width]`.
+pub fn normals(seed: u64, sample: u32, step: u32, height: usize, width: usize, channels: usize) -> Vec<f32> {
+    let noise = Noise { seed, sample, step };
+    let pixels = height * width;
+    let mut latents = vec![0.0; pixels * channels];
+    for block in 0..latents.len().div_ceil(4) {
+        // 2^34 elements are more than any latent has.
+        let normals = noise.normals(block as u32);
+        for (element, normal) in (4 * block..latents.len()).zip(normals) {
+            let (channel, pixel) = (element / pixels, element % pixels);
+            latents[pixel * channels + channel] = normal;
         }
     }
+    latents
 }

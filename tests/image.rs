@@ -1,6 +1,6 @@
 //! A decoder's output becomes bytes, or an error.
 
-use tenstep::image::Rgba8;
+use tenstep::image::Image;
 use tenstep::weights::{Alpha, Channels, ImageFormat};
 
 const RGB: ImageFormat = ImageFormat { channels: Channels::Rgb, alpha: Alpha::Straight };
@@ -8,7 +8,7 @@ const STRAIGHT: ImageFormat = ImageFormat { channels: Channels::Rgba, alpha: Alp
 const PREMULTIPLIED: ImageFormat = ImageFormat { channels: Channels::Rgba, alpha: Alpha::Premultiplied };
 
 fn bytes(output: &[f32], width: usize, format: ImageFormat) -> Vec<u8> {
-    Rgba8::from_output(output, width, 1, format, "decoder").expect("finite").data
+    Image::from_decoded(output, width, 1, format, "decoder").expect("finite").rgba
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn premultiplied_colours_are_divided_by_opacity() {
 #[test]
 fn values_that_are_not_finite_are_an_error() {
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        let error = Rgba8::from_output(&[0.0, value, 0.0], 1, 1, RGB, "decoder").expect_err("not finite");
+        let error = Image::from_decoded(&[0.0, value, 0.0], 1, 1, RGB, "decoder").expect_err("not finite");
         assert_eq!(error.to_string(), "decoder produced values that are not finite");
         assert_eq!(error.code(), "not-finite");
     }
@@ -41,8 +41,8 @@ fn values_that_are_not_finite_are_an_error() {
 #[cfg(feature = "native")]
 #[test]
 fn png_holds_the_picture_and_its_parameters() {
-    let data: Vec<u8> = (0..3 * 2 * 4).map(|index| (index * 10) as u8).collect();
-    let picture = Rgba8 { width: 3, height: 2, data };
+    let rgba: Vec<u8> = (0..3 * 2 * 4).map(|index| (index * 10) as u8).collect();
+    let picture = Image { width: 3, height: 2, rgba };
     let parameters = [("prompt", "ein roter Fuchs \u{1f98a}"), ("seed", "7")];
     let file = picture.to_png(&parameters).expect("a PNG");
 
@@ -50,7 +50,7 @@ fn png_holds_the_picture_and_its_parameters() {
     let mut back = vec![0; reader.output_buffer_size().expect("a small picture")];
     let frame = reader.next_frame(&mut back).expect("a frame");
     assert_eq!((frame.width, frame.height), (3, 2));
-    assert_eq!(back, picture.data);
+    assert_eq!(back, picture.rgba);
     let texts: Vec<(String, String)> = reader
         .info()
         .utf8_text

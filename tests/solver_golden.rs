@@ -104,7 +104,7 @@ fn check(golden: &str) -> usize {
         let ddim = Ddim { eta: case.eta };
         let solver: &dyn Solver =
             if case.solver == "ddim" { &ddim } else { solver::find(&case.solver).expect(&name) };
-        let spacing = Spacing::from_name(&case.spacing).expect(&name);
+        let spacing = Spacing::find(&case.spacing).expect(&name);
         let plan = solver::plan(solver, &config, spacing, case.steps).expect(&name);
 
         let timesteps: Vec<f64> = plan.steps.iter().map(|step| step.timestep).collect();

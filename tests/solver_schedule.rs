@@ -154,7 +154,7 @@ fn steps_that_the_schedule_has_no_levels_for_are_refused() {
 fn unknown_names_are_refused_with_the_known_ones() {
     let error = solver::find("euler-a").map(|_| ()).expect_err("unknown");
     assert_eq!(error.to_string(), "solver must be one of dpmpp-2m, ddim, not \"euler-a\"");
-    let error = Spacing::from_name("beta").expect_err("unknown");
+    let error = Spacing::find("beta").expect_err("unknown");
     assert_eq!(
         error.to_string(),
         "schedule must be one of trailing, leading, linspace, karras, not \"beta\""
