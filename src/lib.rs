@@ -14,6 +14,7 @@ pub mod gpu;
 pub mod graph;
 pub mod image;
 pub mod model;
+pub mod options;
 pub mod pipeline;
 pub mod random;
 pub mod solver;
