@@ -286,7 +286,8 @@ for (const colorScheme of ["light", "dark"]) {
 test("every control has a name, every region of news is announced, and Tab visits all in the order of the page", async () => {
   const { page } = await visit("?prompt=a+red+apple&steps=1");
   await finished(page);
-  await page.locator("#advanced summary").click();
+  // Not by a click: that would put the keyboard there.
+  await page.locator("#advanced").evaluate((details) => (details.open = true));
   assert.deepEqual(await page.evaluate(namelessControls), []);
   assert.equal(await page.locator("#status").getAttribute("aria-live"), "polite");
   assert.equal(await page.locator("html").getAttribute("lang"), "en");
@@ -297,7 +298,6 @@ test("every control has a name, every region of news is announced, and Tab visit
   });
   assert.deepEqual(duplicates, []);
 
-  await page.evaluate(() => document.activeElement.blur());
   const visited = [];
   for (let stop = 0; stop < 60; stop++) {
     await page.keyboard.press("Tab");
@@ -342,17 +342,13 @@ test("the content security policy holds, and nothing the page does meets it", as
     const script = document.createElement("script");
     script.textContent = "window.injected = true";
     document.body.append(script);
-    const evaluated = (() => {
-      try {
-        return (0, eval)("1");
-      } catch (error) {
-        return error.name;
-      }
-    })();
+    // As text, and later: the debugger's own calls may evaluate whatever the policy says.
+    setTimeout("window.evaluated = true");
     const fetched = await fetch("http://127.0.0.1:9/").then(() => "went out", (error) => error.name);
-    return { injected: window.injected, evaluated, fetched };
+    await new Promise((later) => setTimeout(later, 50));
+    return { injected: window.injected, evaluated: window.evaluated, fetched };
   });
-  assert.deepEqual(attempts, { injected: undefined, evaluated: "EvalError", fetched: "TypeError" });
+  assert.deepEqual(attempts, { injected: undefined, evaluated: undefined, fetched: "TypeError" });
   assert.equal((await seen(page)).violations.length, 3, "each attempt was refused by the policy");
 });
 
