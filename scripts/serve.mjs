@@ -21,10 +21,14 @@ const TYPES = {
   ".txt": "text/plain; charset=utf-8",
 };
 
-/** Serves `folder` on `port` (0: any free one) and resolves to `{ url, close }`. */
-export async function serve({ folder = dist, port = 0 } = {}) {
+/**
+ * Serves `folder` on `port` (0: any free one) and resolves to `{ url, close }`. `answerFirst(request, response)` may take
+ * a request by returning true.
+ */
+export async function serve({ folder = dist, port = 0, answerFirst = () => false } = {}) {
   const base = await realpath(folder);
   const server = createServer((request, response) => {
+    if (answerFirst(request, response)) return;
     respond(base, request, response).catch((error) => {
       if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain" });
       response.end(`${error.message}\n`);
