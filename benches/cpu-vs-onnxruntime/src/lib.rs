@@ -60,17 +60,16 @@ impl Unet {
         batch: usize,
     ) -> Result<Vec<f32>, String> {
         let timesteps = vec![timestep; batch];
-        let inputs = [
-            ("sample", sample),
-            ("timestep", &timesteps),
-            ("encoder_hidden_states", encoder_hidden_states),
-        ];
+        let inputs =
+            [("sample", sample), ("timestep", &timesteps), ("encoder_hidden_states", encoder_hidden_states)];
         for (name, values) in inputs {
-            let tensor = Cpu.input(&self.plan, name).ok_or_else(|| format!("the network has no input {name}"))?;
+            let tensor =
+                Cpu.input(&self.plan, name).ok_or_else(|| format!("the network has no input {name}"))?;
             Cpu.write(tensor, values).map_err(message)?;
         }
         Cpu.submit(&[Command::Evaluate(&self.plan)]).map_err(message)?;
-        let output = Cpu.output(&self.plan, "model_output").ok_or("the network has no output model_output")?;
+        let output =
+            Cpu.output(&self.plan, "model_output").ok_or("the network has no output model_output")?;
         ready(Cpu.read(output)).map_err(message)
     }
 }
