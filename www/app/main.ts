@@ -112,7 +112,6 @@ async function makePicture(): Promise<void> {
   clearError();
   showWarnings([]);
   elements.outcome.hidden = true;
-  elements.picture.scrollIntoView({ block: "nearest" });
   try {
     const tenstep = await untilAborted(currentModel() ?? load(), signal);
     const settings = readForm();
@@ -137,6 +136,7 @@ async function makePicture(): Promise<void> {
 async function sample(tenstep: Tenstep, settings: Settings, signal: AbortSignal): Promise<void> {
   announce(`Making a picture in ${settings.steps} steps.`);
   showProgress("Reading the prompt…");
+  elements.work.scrollIntoView({ block: "nearest" });
   const picture = await tenstep.generate({
     ...settings,
     signal,
