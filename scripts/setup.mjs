@@ -6,9 +6,9 @@ import { findRust } from "./setup/rust.mjs";
 import { setUpWasmTarget } from "./setup/wasm-target.mjs";
 
 export async function setUp() {
-  findRust();
+  const rust = findRust();
   await setUpNpmPackages();
-  return { wasm: await setUpWasmTarget() };
+  return { rust, wasm: await setUpWasmTarget() };
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) await setUp();

@@ -33,14 +33,19 @@ struct Case {
 
 fn cases(checkpoint: &Checkpoint, goldens: &Goldens) -> Vec<Case> {
     let revision = goldens.recipe["revision"].as_str().expect("a revision");
-    assert_eq!(revision, checkpoint.manifest.revision, "the goldens belong to another model: run their script");
+    assert_eq!(
+        revision, checkpoint.manifest.revision,
+        "the goldens belong to another model: run their script"
+    );
     let config = |name| &checkpoint.component(name).config;
     let text_config = TextEncoderConfig::from_json(config("text_encoder")).expect("a text encoder");
     let unet_config = UNetConfig::from_json(config("unet")).expect("a UNet");
     let autoencoder = AutoencoderConfig::from_json(config("vae_decoder")).expect("an autoencoder");
 
     let [batch, length] = goldens.shape("input_ids")[..] else { panic!("input_ids is [B, L]") };
-    let [_, height, width, _] = goldens.shape("unet_sample")[..] else { panic!("unet_sample is [B, h, w, C]") };
+    let [_, height, width, _] = goldens.shape("unet_sample")[..] else {
+        panic!("unet_sample is [B, h, w, C]")
+    };
     let text_request = TextEncoderRequest { batch, length, ..TextEncoderRequest::default() };
     let unet_request = UNetRequest { batch, height, width, text_length: length, ..UNetRequest::default() };
     let picture_request = AutoencoderRequest { batch: 1, height, width };

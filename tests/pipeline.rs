@@ -41,7 +41,11 @@ fn latents(model: &Model<Cpu>, options: &GenerateOptions) -> Vec<f32> {
 fn a_picture_has_the_size_asked_for_and_is_not_blank() {
     let model = model();
     for (width, height) in [(64.0, 64.0), (96.0, 48.0)] {
-        let fields = [("width", Field::Number(width)), ("height", Field::Number(height)), ("steps", Field::Number(2.0))];
+        let fields = [
+            ("width", Field::Number(width)),
+            ("height", Field::Number(height)),
+            ("steps", Field::Number(2.0)),
+        ];
         let options = options(&model, &fields);
         let image = block_on(async {
             let mut run = model.start(&options).await.expect("a run");
@@ -61,7 +65,9 @@ fn a_picture_has_the_size_asked_for_and_is_not_blank() {
 #[test]
 fn the_same_seed_gives_the_same_latents_and_another_seed_others() {
     let model = model();
-    let of_seed = |seed: f64| latents(&model, &options(&model, &[("seed", Field::Number(seed)), ("steps", Field::Number(2.0))]));
+    let of_seed = |seed: f64| {
+        latents(&model, &options(&model, &[("seed", Field::Number(seed)), ("steps", Field::Number(2.0))]))
+    };
     assert_eq!(of_seed(7.0), of_seed(7.0));
     assert!(relative_error(&of_seed(7.0), &of_seed(8.0)) > 0.1);
 }
@@ -79,7 +85,8 @@ fn runs_in_turn_do_not_disturb_each_other() {
         ];
         options(&model, &fields)
     };
-    let asked = [of_size(64.0, 1.0, "a red apple"), of_size(64.0, 2.0, "a tree"), of_size(96.0, 3.0, "a fox")];
+    let asked =
+        [of_size(64.0, 1.0, "a red apple"), of_size(64.0, 2.0, "a tree"), of_size(96.0, 3.0, "a fox")];
     let alone: Vec<Vec<f32>> = asked.iter().map(|options| latents(&model, options)).collect();
     block_on(async {
         let mut runs = Vec::new();
@@ -112,7 +119,12 @@ fn two_models_share_an_executor() {
 fn the_prompt_matters_and_so_does_the_negative_prompt() {
     let model = model();
     let of = |prompt: &str, negative: &str| {
-        let fields = [("prompt", text(prompt)), ("negativePrompt", text(negative)), ("steps", Field::Number(3.0)), ("seed", Field::Number(1.0))];
+        let fields = [
+            ("prompt", text(prompt)),
+            ("negativePrompt", text(negative)),
+            ("steps", Field::Number(3.0)),
+            ("seed", Field::Number(1.0)),
+        ];
         latents(&model, &options(&model, &fields))
     };
     let apple = of("a red apple", "");
@@ -124,7 +136,11 @@ fn the_prompt_matters_and_so_does_the_negative_prompt() {
 fn the_empty_prompt_is_the_unconditional_picture() {
     let model = model();
     let of = |guidance_scale: f64| {
-        let fields = [("guidanceScale", Field::Number(guidance_scale)), ("steps", Field::Number(2.0)), ("seed", Field::Number(3.0))];
+        let fields = [
+            ("guidanceScale", Field::Number(guidance_scale)),
+            ("steps", Field::Number(2.0)),
+            ("seed", Field::Number(3.0)),
+        ];
         latents(&model, &options(&model, &fields))
     };
     assert_eq!(of(1.0), of(9.0));
@@ -148,7 +164,15 @@ fn long_prompts_are_cut_and_say_so() {
 #[test]
 fn emoji_mean_what_they_show() {
     let model = model();
-    let of = |prompt: &str| latents(&model, &options(&model, &[("prompt", text(prompt)), ("steps", Field::Number(1.0)), ("seed", Field::Number(1.0))]));
+    let of = |prompt: &str| {
+        latents(
+            &model,
+            &options(
+                &model,
+                &[("prompt", text(prompt)), ("steps", Field::Number(1.0)), ("seed", Field::Number(1.0))],
+            ),
+        )
+    };
     assert_eq!(of("🍎"), of("red apple"));
 }
 

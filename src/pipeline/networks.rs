@@ -87,8 +87,11 @@ impl Networks {
 
     /// `input_ids [n, L]` to `last_hidden_state [n, L, D]`.
     pub fn text_encoder(&self, size: Size) -> Result<Graph> {
-        let request =
-            TextEncoderRequest { batch: size.batch, length: size.text_length, ..TextEncoderRequest::default() };
+        let request = TextEncoderRequest {
+            batch: size.batch,
+            length: size.text_length,
+            ..TextEncoderRequest::default()
+        };
         model::text_encoder(&self.text_encoder, &request)
     }
 
@@ -127,7 +130,8 @@ impl Networks {
     pub fn preview_weights<E: Executor>(&self, executor: &E) -> Result<Option<E::Weights>> {
         let Some(preview) = &self.preview else { return Ok(None) };
         let (rows, channels) = (preview.bias.len(), self.autoencoder.latent_channels());
-        let tensor = |name: &str, shape: Vec<usize>| TensorInfo { name: name.to_owned(), shape, dtype: DType::F32 };
+        let tensor =
+            |name: &str, shape: Vec<usize>| TensorInfo { name: name.to_owned(), shape, dtype: DType::F32 };
         let mut weights =
             executor.weights(&[tensor("weight", vec![rows, channels]), tensor("bias", vec![rows])])?;
         let weight: Vec<u8> = preview.weight.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();

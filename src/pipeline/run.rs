@@ -91,8 +91,8 @@ impl<E: Executor> Run<E> {
         let batch = if guidance.uncond.is_some() { 2 } else { 1 };
         let size = model.networks.size(batch, options.width, options.height);
         let plans = model.plans(size).await?;
-        let latents = [1, size.latent_height, size.latent_width, model.networks.latent_channels()];
-        let prompt_embeds = encode_text(executor.as_ref(), &plans, &input_ids, model.networks.text_shape(size))?;
+        let latents = [1, size.latent_height, size.latent_width, size.latent_channels];
+        let prompt_embeds = encode_text(executor.as_ref(), &plans, &input_ids)?;
         let sample = executor.tensor(&latents)?;
         let seed = options.seed.unwrap_or(0);
         let stochastic = sampling.is_stochastic();
@@ -291,19 +291,18 @@ fn encode<E: Executor>(model: &Model<E>, which: &str, text: &str, warnings: &mut
         warnings.push(format!("The {which} was cut: the text encoder reads {length} tokens."));
     }
     if !encoding.unknown.is_empty() {
-        warnings.push(format!("The {which} has words that the model does not know: {}.", encoding.unknown.join(", ")));
+        warnings.push(format!(
+            "The {which} has words that the model does not know: {}.",
+            encoding.unknown.join(", ")
+        ));
     }
     // Exact: ids are far below 2^24.
     encoding.input_ids.iter().map(|&id| id as f32).collect()
 }
 
-fn encode_text<E: Executor>(
-    executor: &E,
-    plans: &Plans<E>,
-    input_ids: &[f32],
-    shape: [usize; 3],
-) -> Result<E::Tensor> {
-    let prompt_embeds = executor.tensor(&shape)?;
+fn encode_text<E: Executor>(executor: &E, plans: &Plans<E>, input_ids: &[f32]) -> Result<E::Tensor> {
+    let size = plans.size;
+    let prompt_embeds = executor.tensor(&[size.batch, size.text_length, size.text_width])?;
     let encoder = &plans.text_encoder;
     executor.write(input::<E>(executor, encoder, "input_ids"), input_ids)?;
     executor.submit(&[
@@ -311,7 +310,7 @@ fn encode_text<E: Executor>(
         Command::Combine {
             out: &prompt_embeds,
             offset: 0,
-            len: plans.size.text_elements(),
+            len: size.text_elements(),
             terms: vec![term(1.0, output::<E>(executor, encoder, "last_hidden_state"), 0)],
         },
     ])?;

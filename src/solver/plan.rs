@@ -55,6 +55,11 @@ pub enum Source {
 }
 
 impl SamplingPlan {
+    /// Whether any step reads fresh noise.
+    pub fn is_stochastic(&self) -> bool {
+        self.steps.iter().flat_map(|step| &step.update).any(|(source, _)| *source == Source::Noise)
+    }
+
     /// Sampling from unit noise through `steps`.
     pub(super) fn new(steps: Vec<StepPlan>) -> Result<Self> {
         let coefficients = |step: &StepPlan| {

@@ -73,12 +73,15 @@ impl Schedule {
         NoiseLevel::from_alpha_cumprod(self.alphas_cumprod[timestep])
     }
 
-    /// The same, with a little signal left where there would be none.
+    /// The same, with a little signal left where there would be none: as much as diffusers leaves, or a
+    /// quarter of the timestep before, where that has less.
     pub fn nonzero_level(&self, timestep: usize) -> NoiseLevel {
-        NoiseLevel::from_alpha_cumprod(match self.alphas_cumprod[timestep] {
-            0.0 => LEAST_ALPHA_CUMPROD,
-            alpha_cumprod => alpha_cumprod,
-        })
+        let mut alpha_cumprod = self.alphas_cumprod[timestep];
+        if alpha_cumprod == 0.0 {
+            let before = self.alphas_cumprod[timestep.saturating_sub(1)];
+            alpha_cumprod = if before > LEAST_ALPHA_CUMPROD { LEAST_ALPHA_CUMPROD } else { 0.25 * before };
+        }
+        NoiseLevel::from_alpha_cumprod(alpha_cumprod)
     }
 
     /// The timestep, between two training timesteps, whose level is `sigma = sigma_t / alpha_t`: by

@@ -36,21 +36,25 @@ impl Spacing {
     /// All spacings.
     pub const ALL: [Self; 4] = [Self::Trailing, Self::Leading, Self::Linspace, Self::Karras];
 
+    /// Their names, in the same order.
+    pub const NAMES: [&str; 4] =
+        [Self::ALL[0].name(), Self::ALL[1].name(), Self::ALL[2].name(), Self::ALL[3].name()];
+
     /// The name callers use.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Leading => "leading",
             Self::Trailing => "trailing",
+            Self::Leading => "leading",
             Self::Linspace => "linspace",
             Self::Karras => "karras",
         }
     }
 
     /// The spacing of that name.
-    pub fn from_name(name: &str) -> Result<Self> {
+    pub fn find(name: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|spacing| spacing.name() == name).ok_or_else(|| Error::InvalidOption {
             option: "schedule",
-            accepted: format!("one of {}", Self::ALL.map(Self::name).join(", ")),
+            accepted: format!("one of {}", Self::NAMES.join(", ")),
             value: format!("{name:?}"),
         })
     }

@@ -10,9 +10,9 @@ use crate::options::Field;
 
 /// A serialisable value as a plain object, with numbers as numbers.
 pub fn object_from<T: Serialize>(value: &T) -> Result<JsValue> {
-    value
-        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
-        .map_err(|error| Error::InvalidConfig { component: "boundary".to_owned(), message: error.to_string() })
+    value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(|error| {
+        Error::InvalidConfig { component: "boundary".to_owned(), message: error.to_string() }
+    })
 }
 
 /// The enumerable properties of an options object. Properties that are `undefined` count as left out.

@@ -22,6 +22,8 @@ pub const SCHEMA_VERSION: u64 = 1;
 pub const MAX_SHARD_BYTES: u64 = 4 << 20;
 /// The most bytes of all shards together.
 pub const MAX_TOTAL_BYTES: u64 = 16 << 30;
+/// The longest side of a picture in pixels.
+const MAX_SIDE: usize = 8192;
 /// The most axes of a tensor.
 const MAX_RANK: usize = 8;
 
@@ -85,12 +87,15 @@ pub struct Shard {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Defaults {
+    /// Side lengths of a picture in pixels.
+    pub width: usize,
+    pub height: usize,
     /// `num_inference_steps`.
     pub steps: usize,
     pub guidance_scale: f64,
     /// One of [`solver::names`].
     pub solver: String,
-    /// One of [`solver::Spacing::ALL`].
+    /// One of [`solver::Spacing::NAMES`].
     pub schedule: String,
 }
 
@@ -233,7 +238,12 @@ impl Manifest {
 
     fn check_scheduler_and_defaults(&self) -> Result<()> {
         solver::SchedulerConfig::from_json(&self.scheduler)?;
-        let Defaults { steps, guidance_scale, solver, schedule } = &self.defaults;
+        let Defaults { width, height, steps, guidance_scale, solver, schedule } = &self.defaults;
+        for (field, side) in [("width", width), ("height", height)] {
+            if !(1..=MAX_SIDE).contains(side) {
+                return invalid(format!("defaults.{field} must be 1 to {MAX_SIDE}, not {side}"));
+            }
+        }
         if !(1..=1000).contains(steps) {
             return invalid(format!("defaults.steps must be 1 to 1000, not {steps}"));
         }
@@ -242,7 +252,7 @@ impl Manifest {
         }
         // What an option may be is what a default may be.
         solver::find(solver)
-            .and(solver::Spacing::from_name(schedule).map(drop))
+            .and(solver::Spacing::find(schedule).map(drop))
             .map_err(|error| Error::InvalidManifest { message: format!("defaults: {error}") })
     }
 

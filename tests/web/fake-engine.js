@@ -41,7 +41,8 @@ export class Engine {
       defaults: { steps: 10, guidanceScale: 4, solver: "dpmpp-2m", schedule: "karras" },
     };
     const model = this.#models.push({ shards, pushed: new Set() }) - 1;
-    return { model, shards, totalBytes: shards.reduce((sum, shard) => sum + shard.bytes, 0), info };
+    const numbered = shards.map((shard, index) => ({ ...shard, shard: index }));
+    return { model, shards: numbered, totalBytes: shards.reduce((sum, shard) => sum + shard.bytes, 0), info };
   }
 
   async pushShard(model, index, bytes) {

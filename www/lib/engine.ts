@@ -32,6 +32,8 @@ export interface ModelToLoad {
 }
 
 export interface ShardInfo {
+  /** The engine's number of the shard. */
+  shard: number;
   /** Relative to the manifest. */
   file: string;
   bytes: number;

@@ -40,7 +40,7 @@ export async function pushShards({ engine, loading, source, onBytes, signal }: P
         const bytes = await source.read({ shard, buffer, isFresh, onBytes: onShardBytes, signal: stop });
         await uploads.run(() => {
           stop.throwIfAborted();
-          return engine.pushShard(model, index, buffer.subarray(0, bytes));
+          return engine.pushShard(model, shard.shard, buffer.subarray(0, bytes));
         });
       };
       // A cache between us and the server may hold a damaged or an older copy: ask once more, past it.
