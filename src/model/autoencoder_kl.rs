@@ -7,8 +7,6 @@
 //!         -> up_blocks, doubling between levels -> conv_norm_out, SiLU, conv_out [B, H, W, out]
 //! ```
 
-use std::borrow::Cow;
-
 use serde_json::Value as Json;
 
 use super::attention::pixel_attention;
@@ -177,19 +175,4 @@ fn ending(
     let x = graph.group_norm_layer(&format!("{path}.conv_norm_out"), x, config.norm_num_groups, EPS)?;
     let x = graph.activation(x, Activation::Silu);
     graph.conv_layer(&format!("{path}.conv_out"), x, outputs)
-}
-
-/// The present name of a parameter of an AutoencoderKL. Until version 0.12 diffusers called the projections of the
-/// attention in the middle `query`, `key`, `value` and `proj_attn`, and Stable Diffusion 1.x is stored so.
-pub fn current_parameter_name(name: &str) -> Cow<'_, str> {
-    const RENAMED: [(&str, &str); 4] = [
-        (".attentions.0.query.", ".attentions.0.to_q."),
-        (".attentions.0.key.", ".attentions.0.to_k."),
-        (".attentions.0.value.", ".attentions.0.to_v."),
-        (".attentions.0.proj_attn.", ".attentions.0.to_out.0."),
-    ];
-    match RENAMED.iter().find(|(old, _)| name.contains(old)) {
-        Some((old, new)) => Cow::Owned(name.replace(old, new)),
-        None => Cow::Borrowed(name),
-    }
 }

@@ -110,10 +110,10 @@ pub fn text_encoder(config: &TextEncoderConfig, request: &TextEncoderRequest) ->
     let mut h = embeddings(&mut graph, config, batch, length)?;
     hidden_state_output(&mut graph, request, 0, h)?;
     for layer in 0..layers {
-        h = encoder_layer(&mut graph, config, &format!("text_model.encoder.layers.{layer}"), h)?;
+        h = encoder_layer(&mut graph, config, &format!("encoder.layers.{layer}"), h)?;
         hidden_state_output(&mut graph, request, layer + 1, h)?;
     }
-    let h = graph.layer_norm_layer("text_model.final_layer_norm", h, config.layer_norm_eps)?;
+    let h = graph.layer_norm_layer("final_layer_norm", h, config.layer_norm_eps)?;
     graph.output("last_hidden_state", h)?;
     graph.finish()
 }
@@ -127,9 +127,8 @@ fn embeddings(
 ) -> Result<Value> {
     let (width, rows) = (config.hidden_size, config.max_position_embeddings);
     let ids = graph.input("input_ids", &[batch, length])?;
-    let tokens =
-        graph.embedding_layer("text_model.embeddings.token_embedding", ids, config.vocab_size, width)?;
-    let table = graph.parameter("text_model.embeddings.position_embedding.weight", &[rows, width])?;
+    let tokens = graph.embedding_layer("embeddings.token_embedding", ids, config.vocab_size, width)?;
+    let table = graph.parameter("embeddings.position_embedding.weight", &[rows, width])?;
     // The first `length` rows of the table are the start of its elements in a row.
     let flat = graph.reshape(table, &[1, rows * width])?;
     let first = match length == rows {
