@@ -20,7 +20,7 @@ function copyEngine(fakeEngine) {
   const folder = join(dist, "tenstep", "wasm");
   mkdirSync(folder, { recursive: true });
   if (fakeEngine) {
-    for (const name of ["gpu", "cpu"]) cpSync(join(root, "tests", "web", "fake-engine.js"), join(folder, `tenstep_${name}.js`));
+    for (const name of ["gpu", "cpu"]) cpSync(join(root, "tests", "web", "fake", "engine.js"), join(folder, `tenstep_${name}.js`));
     return;
   }
   for (const name of ["gpu", "cpu"]) {
