@@ -2,8 +2,7 @@
 
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { basename, extname, join } from "node:path";
-import { pathToFileURL } from "node:url";
-import { run, say } from "./command.mjs";
+import { isProgram, run, say } from "./command.mjs";
 import { dist, root, wasmOutputs } from "./paths.mjs";
 
 export async function buildDist({ fakeEngine = false } = {}) {
@@ -20,7 +19,7 @@ function copyEngine(fakeEngine) {
   const folder = join(dist, "tenstep", "wasm");
   mkdirSync(folder, { recursive: true });
   if (fakeEngine) {
-    for (const name of ["gpu", "cpu"]) cpSync(join(root, "tests", "web", "fake-engine.js"), join(folder, `tenstep_${name}.js`));
+    for (const name of ["gpu", "cpu"]) cpSync(join(root, "tests", "web", "fake", "engine.js"), join(folder, `tenstep_${name}.js`));
     return;
   }
   for (const name of ["gpu", "cpu"]) {
@@ -56,4 +55,4 @@ async function bundlePage() {
   }
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) await buildDist({ fakeEngine: process.argv.includes("--fake-engine") });
+if (isProgram(import.meta.url)) await buildDist({ fakeEngine: process.argv.includes("--fake-engine") });

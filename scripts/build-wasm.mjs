@@ -1,12 +1,14 @@
 // The two wasm modules: compiled, given their JavaScript glue, optimised. Skipped while their inputs are unchanged.
+// `node scripts/build-wasm.mjs [gpu|cpu]`
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { brotliCompressSync } from "node:zlib";
-import { run, say } from "./command.mjs";
+import { isProgram, run, say } from "./command.mjs";
 import { root, target, wasmOutputs } from "./paths.mjs";
 import { findRust } from "./setup/rust.mjs";
+import { setUp } from "./setup.mjs";
 
 const TRIPLE = "wasm32-unknown-unknown";
 const MODULES = {
@@ -16,8 +18,8 @@ const MODULES = {
 const INPUTS = ["Cargo.toml", "Cargo.lock", "src", "tools/wasm-bindgen", "scripts/build-wasm.mjs"];
 
 /** Builds what is out of date. `wasm` says how to compile here (setup/wasm-target.mjs). */
-export async function buildWasm(wasm) {
-  for (const name of Object.keys(MODULES)) await buildModule(name, wasm);
+export async function buildWasm(wasm, names = Object.keys(MODULES)) {
+  for (const name of names) await buildModule(name, wasm);
 }
 
 async function buildModule(name, wasm) {
@@ -72,4 +74,10 @@ function filesUnder(path) {
 
 function kilobytes(bytes) {
   return `${Math.round(bytes / 1000)} kB`;
+}
+
+if (isProgram(import.meta.url)) {
+  const { wasm } = await setUp();
+  const names = process.argv.slice(2);
+  await buildWasm(wasm, names.length > 0 ? names : undefined);
 }

@@ -1,8 +1,8 @@
 // `npm run build`: set-up, wasm, and a static dist/ that any file server can host.
 
-import { pathToFileURL } from "node:url";
 import { buildDist } from "./build-dist.mjs";
 import { buildWasm } from "./build-wasm.mjs";
+import { isProgram } from "./command.mjs";
 import { setUp } from "./setup.mjs";
 
 export async function build() {
@@ -11,4 +11,4 @@ export async function build() {
   await buildDist();
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) await build();
+if (isProgram(import.meta.url)) await build();

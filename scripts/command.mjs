@@ -1,6 +1,7 @@
 // Runs other programs: their output shown, or their answer read.
 
 import { spawn, spawnSync } from "node:child_process";
+import { pathToFileURL } from "node:url";
 import { root } from "./paths.mjs";
 
 /** Runs a program in the repository with its output shown; rejects with a sentence when it fails. */
@@ -23,4 +24,9 @@ export function answer(program, args, { env = {} } = {}) {
 
 export function say(sentence) {
   console.log(`· ${sentence}`);
+}
+
+/** Whether the module at `url` is the program that node was started with, and not an import of another. */
+export function isProgram(url) {
+  return process.argv[1] !== undefined && url === pathToFileURL(process.argv[1]).href;
 }

@@ -12,6 +12,13 @@ use crate::weights::TensorInfo;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cpu;
 
+impl Cpu {
+    /// The processor that this runs on.
+    pub fn new() -> Self {
+        Self
+    }
+}
+
 /// A tensor's values as they were when the copy began.
 #[derive(Debug)]
 pub struct Copied(Option<Vec<f32>>);

@@ -208,10 +208,13 @@ test("cancelling while the model loads leaves the load alone", async () => {
   await page.waitForSelector("#cancel");
   await page.keyboard.press("Escape");
   await page.waitForSelector("#cancel", { state: "hidden" });
+  // What a person sets while waiting stays.
+  await page.locator("#steps").fill("3");
   while (held.length === 0) await page.waitForTimeout(20);
   held.forEach((answer) => answer());
   await ready(page);
   assert.equal(await page.locator("#picture").getAttribute("data-state"), "empty");
+  assert.equal(await page.locator("#steps").inputValue(), "3");
   await page.locator("#generate").click();
   await finished(page);
 });

@@ -27,13 +27,18 @@ const labels: Record<string, string> = {
   twemoji: "Twemoji",
 };
 
-/** Whether the sliders have been given the model's own steps and guidance, which a person may have moved since. */
+/** Whether a model's own choices have been put into the fields, which a person may have changed since. */
 let offered = false;
+/** Sliders that a person moved: perhaps before the model had arrived with its own idea. */
+const moved = new Set<HTMLInputElement>();
 
 /** Makes the fields live: sliders show their value, a typed seed is kept, the die draws one. */
 export function connectForm(): void {
   for (const slider of [steps, guidance]) {
-    slider.addEventListener("input", showSliders);
+    slider.addEventListener("input", () => {
+      moved.add(slider);
+      showSliders();
+    });
   }
   seed.addEventListener("input", () => {
     seedLock.checked = seed.value.trim() !== "";
@@ -47,16 +52,16 @@ export function connectForm(): void {
   showSliders();
 }
 
-/** Offers what the model offers. Choices that a link made, or a person before, are kept where they exist. */
+/** Offers what the model offers. The first time a link has a say; after that what a person chose stays, where it exists. */
 export function offerModel(info: ModelInfo, wanted: Link): void {
-  fill(style, ["", ...info.styles], style.value || (wanted.style ?? ""));
-  fill(solver, info.solvers, solver.value || (wanted.solver ?? info.defaults.solver));
-  fill(schedule, info.schedules, schedule.value || (wanted.schedule ?? info.defaults.schedule));
-  if (!offered) {
-    slide(steps, wanted.steps ?? info.defaults.steps);
-    slide(guidance, wanted.guidanceScale ?? info.defaults.guidanceScale);
-    offered = true;
-  }
+  const first: Partial<Settings> = offered ? {} : { ...info.defaults, ...wanted };
+  offered = true;
+  fill(style, ["", ...info.styles], first.style);
+  fill(solver, info.solvers, first.solver);
+  fill(schedule, info.schedules, first.schedule);
+  if (first.steps !== undefined) slide(steps, first.steps);
+  if (first.guidanceScale !== undefined) slide(guidance, first.guidanceScale);
+  elements.styleField.hidden = info.styles.length === 0;
 }
 
 /** Puts what a link carries into the fields that need no model. */
@@ -93,24 +98,24 @@ export function readForm(): Settings | null {
 }
 
 function showSliders(): void {
-  elements.stepsValue.value = steps.value;
-  elements.guidanceValue.value = guidance.valueAsNumber > 1 ? guidance.value : `${guidance.value} (off)`;
+  const guided = guidance.valueAsNumber > 1 ? guidance.value : `${guidance.value} (off)`;
+  elements.stepsValue.textContent = steps.value;
+  elements.guidanceValue.textContent = guided;
+  guidance.setAttribute("aria-valuetext", guided);
 }
 
 /** Moves a slider to `value`, and its end as well where a link asks for more than the page would offer. */
 function slide(slider: HTMLInputElement, value: number): void {
+  if (moved.has(slider)) return;
   slider.max = String(Math.max(Number(slider.max), value));
   slider.value = String(value);
   showSliders();
 }
 
-function fill(select: HTMLSelectElement, values: readonly string[], selected: string): void {
-  select.replaceChildren(
-    ...values.map((value) => new Option(value === "" ? "Any" : (labels[value] ?? value), value)),
-  );
-  if (values.includes(selected)) {
-    select.value = selected;
-  }
+/** Puts `values` into a select, and `wanted` or what it said before on top. */
+function fill(select: HTMLSelectElement, values: readonly string[], wanted = select.value): void {
+  select.replaceChildren(...values.map((value) => new Option(value === "" ? "Any" : (labels[value] ?? value), value)));
+  if (values.includes(wanted)) select.value = wanted;
 }
 
 function showSeedError(wrong: boolean): void {

@@ -20,8 +20,9 @@ export function linkFromQuery(query: string): Link {
   const schedule = values.get("schedule");
   const backend = values.get("backend");
   const seed = seedFromText(values.get("seed") ?? "");
-  const steps = Number(values.get("steps") ?? NaN);
-  const guidanceScale = Number(values.get("guidance") ?? NaN);
+  // An empty text would count as zero.
+  const steps = Number(values.get("steps") || NaN);
+  const guidanceScale = Number(values.get("guidance") || NaN);
 
   if (prompt !== null) link.prompt = prompt;
   if (negativePrompt !== null) link.negativePrompt = negativePrompt;

@@ -3,10 +3,11 @@
 import type { LoadProgress, Picture, Tenstep } from "tenstep";
 import { elements } from "./elements.js";
 import { connectExamples } from "./examples.js";
+import { fileName } from "./file-name.js";
 import { connectForm, followLink, offerModel, readForm, type Settings } from "./form.js";
 import { addressFromSettings, linkFromQuery } from "./link.js";
 import { currentModel, loadModel, reportModel } from "./model.js";
-import { fileName, forgetPreview, hasResult, showPreview, showResult } from "./picture.js";
+import { forgetPreview, hasResult, showPreview, showResult } from "./picture.js";
 import { bytesText, hideProgress, showProgress } from "./progress.js";
 import { announce, clearError, durationText, showError, showWarnings } from "./status.js";
 import { isAbort } from "./troubles.js";

@@ -1,6 +1,7 @@
 // The picture: previews on a canvas while it forms, then an image that can be named, saved and dragged.
 
 import { elements } from "./elements.js";
+import { fileName } from "./file-name.js";
 import type { Settings } from "./form.js";
 
 const { picture, placeholder, preview, result, download } = elements;
@@ -42,13 +43,6 @@ export function forgetPreview(): void {
 /** Whether a finished picture is there to go back to. */
 export function hasResult(): boolean {
   return result.src !== "";
-}
-
-/** A file name from prompt and seed: `a-red-apple-7.png`. Letters of every script stay. */
-export function fileName(settings: Settings): string {
-  const words = settings.prompt.normalize("NFC").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
-  const stem = [...words.join("-")].slice(0, 60).join("").replace(/-$/, "");
-  return `${stem || "tenstep"}-${settings.seed}.png`;
 }
 
 function altText({ prompt, style, seed }: Settings): string {

@@ -24,7 +24,7 @@ export function clearError(): void {
 
 /** Lists what the engine wants known about a picture, such as words that it does not know. */
 export function showWarnings(warnings: readonly string[]): void {
-  elements.warnings.replaceChildren(
+  elements.warningList.replaceChildren(
     ...warnings.map((warning) => {
       const item = document.createElement("li");
       item.textContent = warning;

@@ -27,7 +27,7 @@ export interface Trouble {
 
 /** Puts any thrown value into words. */
 export function troubleFromError(error: unknown): Trouble {
-  const { message, code } = error as { message?: unknown; code?: unknown };
+  const { message, code } = Object(error) as { message?: unknown; code?: unknown };
   const text = typeof message === "string" && message !== "" ? message : String(error);
   const name = typeof code === "string" ? code : "";
   // A message may begin with a file's name, which keeps its case.

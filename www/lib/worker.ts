@@ -3,7 +3,7 @@
 import type { Engine } from "./engine.js";
 import { TenstepError, wireFromError } from "./errors.js";
 import { loadModel } from "./model-loader.js";
-import type { PictureOptions } from "./options.js";
+import type { LoadProgress, PictureOptions } from "./options.js";
 import type { Generated, Request, Response, Stepped, Value } from "./protocol.js";
 import { Serial } from "./serial.js";
 
@@ -121,14 +121,25 @@ function turn(): Promise<void> {
   });
 }
 
-function throttledProgress(id: number) {
-  let last = { phase: "", millis: 0 };
-  return (progress: Extract<Response, { type: "progress" }>["progress"]) => {
-    const millis = performance.now();
-    const isComplete = progress.loadedBytes === progress.totalBytes;
-    if (progress.phase === last.phase && millis - last.millis < 30 && !isComplete) return;
-    last = { phase: progress.phase, millis };
-    send({ id, type: "progress", progress });
+/** At most one report in 30 ms within a phase; the latest is never held back for longer. */
+function throttledProgress(id: number): (progress: LoadProgress) => void {
+  let phase = "";
+  let latest: LoadProgress | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const flush = () => {
+    timer = undefined;
+    if (latest) send({ id, type: "progress", progress: latest });
+    latest = null;
+  };
+  return (progress) => {
+    latest = progress;
+    if (progress.phase === phase && progress.loadedBytes < progress.totalBytes) {
+      timer ??= setTimeout(flush, 30);
+      return;
+    }
+    phase = progress.phase;
+    clearTimeout(timer);
+    flush();
   };
 }
 

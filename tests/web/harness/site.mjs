@@ -24,7 +24,7 @@ export async function openSite(folder) {
     requests,
     answer: (path, handler) => answers.set(path, handler),
     answerBytes: (path, bytes, type = "application/octet-stream") =>
-      answers.set(path, (_, response) => response.writeHead(200, { "content-type": type, "content-length": bytes.length }).end(bytes)),
+      answers.set(path, (_, response) => response.writeHead(200, { "content-type": type, "content-length": bytes.length, "cache-control": "no-store" }).end(bytes)),
     answerStatus: (path, status) => answers.set(path, (_, response) => response.writeHead(status).end()),
     reset: () => {
       answers.clear();

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import test from "node:test";
 
-const read = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
+const read = (path) => readFile(new URL(`../../../${path}`, import.meta.url), "utf8");
 const captures = (text, pattern) => [...text.matchAll(pattern)].map((match) => match[1]);
 
 const documented = captures(await read("docs/errors.md"), /^\| `([a-z-]+)`/gm);
