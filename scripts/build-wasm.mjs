@@ -11,7 +11,7 @@ import { findRust } from "./setup/rust.mjs";
 import { setUp } from "./setup.mjs";
 
 const TRIPLE = "wasm32-unknown-unknown";
-const MODULES = {
+export const MODULES = {
   gpu: { features: "web,gpu", rustflags: "", optimise: ["-O3"] },
   cpu: { features: "web,cpu", rustflags: "-C target-feature=+simd128", optimise: ["-O3", "--enable-simd"] },
 };
@@ -31,30 +31,41 @@ async function buildModule(name, wasm) {
     return;
   }
   const { features, rustflags, optimise } = MODULES[name];
-  const targetDir = join(target, `web-${name}`);
   say(`wasm ${name}: compiling (minutes the first time).`);
+  const file = await compileModule(wasm, {
+    cargoArguments: ["--no-default-features", "--features", features],
+    library: "tenstep", rustflags, optimise, targetDir: join(target, `web-${name}`), out, name: `tenstep_${name}`,
+  });
+  writeFileSync(stamp, hash);
+  const bytes = readFileSync(file);
+  say(`wasm ${name}: ${kilobytes(bytes.length)}, ${kilobytes(brotliCompressSync(bytes).length)} under brotli.`);
+}
+
+/**
+ * Compiles a library of the workspace to wasm in `targetDir`, with its glue in `out` under `name`, and optimises it.
+ * Gives the path of the finished module.
+ */
+export async function compileModule(wasm, { cargoArguments, library, rustflags, optimise, targetDir, out, name }) {
   await run(
     wasm.cargo,
-    ["build", "--locked", "--lib", "--profile", "wasm", "--target", TRIPLE, "--no-default-features", "--features", features, ...wasm.args],
+    ["build", "--locked", "--lib", "--profile", "wasm", "--target", TRIPLE, ...cargoArguments, ...wasm.args],
     { env: { ...wasm.env, RUSTFLAGS: rustflags, CARGO_TARGET_DIR: targetDir } },
   );
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
-  const compiled = join(targetDir, TRIPLE, "wasm", "tenstep.wasm");
+  const compiled = join(targetDir, TRIPLE, "wasm", `${library}.wasm`);
   await run(
     "cargo",
-    ["run", "--locked", "--quiet", "--package", "tenstep-wasm-bindgen", "--", compiled, out, `tenstep_${name}`],
+    ["run", "--locked", "--quiet", "--package", "tenstep-wasm-bindgen", "--", compiled, out, name],
     { env: { ...findRust().env, CARGO_TARGET_DIR: join(target, "web-tools") } },
   );
-  const file = join(out, `tenstep_${name}_bg.wasm`);
+  const file = join(out, `${name}_bg.wasm`);
   await run(process.execPath, [
     join(root, "node_modules", "binaryen", "bin", "wasm-opt"),
     ...optimise, "--enable-bulk-memory", "--enable-nontrapping-float-to-int", "--enable-sign-ext", "--enable-mutable-globals",
     "--enable-reference-types", "--enable-multivalue", file, "-o", file,
   ]);
-  writeFileSync(stamp, hash);
-  const bytes = readFileSync(file);
-  say(`wasm ${name}: ${kilobytes(bytes.length)}, ${kilobytes(brotliCompressSync(bytes).length)} under brotli.`);
+  return file;
 }
 
 function inputsHash(wasm) {

@@ -1,7 +1,6 @@
 // Times one guided UNet evaluation on our CPU module and on onnxruntime-web's wasm backend, one thread each, pairs in
 // turn, in one headless Chromium. See README.md.
 
-import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { cpus } from "node:os";
@@ -9,10 +8,11 @@ import { basename, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
+import { MODULES, compileModule } from "../../scripts/build-wasm.mjs";
+import { target } from "../../scripts/paths.mjs";
+import { setUpWasmTarget } from "../../scripts/setup/wasm-target.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const root = join(here, "..", "..");
-const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
 const glue = join(target, "bench-unet");
 
 /** Guided evaluation of the default model: with the prompt and without. */
@@ -38,7 +38,7 @@ if (!options.unet || !options.onnx || !Number.isInteger(pairs) || pairs < 1) {
   process.exit(2);
 }
 
-if (!options["no-build"]) build();
+if (!options["no-build"]) await build();
 const { server, origin } = await serve({
   "/": ["text/html", Buffer.from('<!doctype html><script type="module" src="/page.js"></script>')],
   "/page.js": file(join(here, "page.js")),
@@ -62,24 +62,13 @@ try {
   server.close();
 }
 
-/** Compiles the module as the shipped one is compiled: same profile, same optimiser. */
-function build() {
-  const run = (command, args, env = {}) => {
-    const { status } = spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, ...env } });
-    if (status !== 0) throw new Error(`${basename(command)} failed`);
-  };
-  const triple = "wasm32-unknown-unknown";
-  const flags = { RUSTFLAGS: "-C target-feature=+simd128", CARGO_TARGET_DIR: join(target, "web-cpu") };
-  run("cargo", ["build", "--quiet", "--locked", "--lib", "--package", "tenstep-bench-unet", "--profile", "wasm", "--target", triple], flags);
-  const compiled = join(target, "web-cpu", triple, "wasm", "tenstep_bench_unet.wasm");
-  run("cargo", ["run", "--quiet", "--locked", "--package", "tenstep-wasm-bindgen", "--", compiled, glue, "tenstep_bench_unet"], {
-    CARGO_TARGET_DIR: join(target, "web-tools"),
+/** Compiles the module as the shipped one is compiled: same profile, same flags, same optimiser. */
+async function build() {
+  const { rustflags, optimise } = MODULES.cpu;
+  await compileModule(await setUpWasmTarget(), {
+    cargoArguments: ["--package", "tenstep-bench-unet"],
+    library: "tenstep_bench_unet", rustflags, optimise, targetDir: join(target, "web-cpu"), out: glue, name: "tenstep_bench_unet",
   });
-  const module = join(glue, "tenstep_bench_unet_bg.wasm");
-  const features = ["simd", "bulk-memory", "nontrapping-float-to-int", "sign-ext", "mutable-globals", "reference-types", "multivalue"];
-  run(process.execPath, [
-    join(root, "node_modules", "binaryen", "bin", "wasm-opt"), "-O3", ...features.map((feature) => `--enable-${feature}`), module, "-o", module,
-  ]);
 }
 
 function file(path) {

@@ -126,7 +126,7 @@ impl Parameter {
         }
         bytes[start..end].copy_from_slice(chunk);
         insert(arrived, start..end);
-        if *arrived == [0..stored_bytes] {
+        if arrived.first() == Some(&(0..stored_bytes)) {
             let stored = from_values(dequantise(&self.info, bytes), &self.info.shape);
             self.state = State::Complete(RefCell::new(Layouts { stored: Some(stored), columns: None }));
         }

@@ -26,7 +26,7 @@ async fn device() -> Result<Device> {
 }
 #[cfg(feature = "gpu")]
 async fn device() -> Result<Device> {
-    Device::new().await
+    Device::new(crate::gpu::GpuOptions::default()).await
 }
 
 /// One executor, the models loaded on it, and their runs. Handles are small integers.

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use tenstep::executor::{Command, Executor};
+use tenstep::gpu::{Gpu, GpuOptions};
 use tenstep::graph::{Array, Graph, interpret};
-use tenstep::weights::{Component, Manifest, ShardSet, dequantise};
+use tenstep::weights::{Component, DType, Manifest, ShardSet, TensorInfo, dequantise};
 
 /// `‖actual − expected‖ / ‖expected‖`.
 pub fn relative_error(actual: &[f32], expected: &[f32]) -> f64 {
@@ -22,8 +23,8 @@ pub fn relative_error(actual: &[f32], expected: &[f32]) -> f64 {
 
 /// The GPU executor. Without an adapter the calling test fails, unless `TENSTEP_SKIP_GPU=1` says that this
 /// machine has none.
-pub async fn gpu() -> Option<tenstep::gpu::Gpu> {
-    match tenstep::gpu::Gpu::new().await {
+pub async fn gpu() -> Option<Gpu> {
+    match Gpu::new(GpuOptions::default()).await {
         Ok(gpu) => Some(gpu),
         Err(error) if std::env::var("TENSTEP_SKIP_GPU").is_ok_and(|value| value == "1") => {
             println!("skipped, as TENSTEP_SKIP_GPU=1 asks: {error}");
@@ -104,6 +105,26 @@ impl Checkpoint {
         let mut weights = executor.weights(&self.component(name).tensors).expect("room for weights");
         for (tensor, bytes) in self.stored(name).iter().enumerate() {
             executor.push(&mut weights, tensor, 0, bytes).expect("a push");
+        }
+        weights
+    }
+
+    /// A component's parameters on an executor, each stored as f16 whatever the shards hold.
+    pub fn weights_in_f16<E: Executor>(&self, executor: &E, name: &str) -> E::Weights {
+        let tensors: Vec<TensorInfo> = self
+            .component(name)
+            .tensors
+            .iter()
+            .map(|tensor| TensorInfo { dtype: DType::F16, ..tensor.clone() })
+            .collect();
+        let mut weights = executor.weights(&tensors).expect("room for weights");
+        let values = self.arrays(name);
+        for (index, tensor) in tensors.iter().enumerate() {
+            let elements = values[&tensor.name].data.iter();
+            let mut stored: Vec<u8> =
+                elements.flat_map(|value| half::f16::from_f64(*value).to_le_bytes()).collect();
+            stored.resize(stored.len().next_multiple_of(4), 0);
+            executor.push(&mut weights, index, 0, &stored).expect("a push");
         }
         weights
     }

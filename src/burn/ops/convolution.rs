@@ -13,6 +13,9 @@ use crate::burn::tensor::{matrix, values_mut};
 /// Most values gathered at once: patches for about as many pixels as stay in a processor's cache.
 const GATHERED: usize = 128 * 1024;
 
+/// Fewest pixels a product is made for, since each product reads all the weights.
+const FEWEST_PIXELS: usize = 64;
+
 /// `x [B, H, W, C]`, `columns [kh, kw, C, O]`, `bias [O]`; gives `out = [B, H', W', O]`.
 pub(super) fn conv2d(
     x: &FlexTensor,
@@ -36,7 +39,7 @@ pub(super) fn conv2d(
     };
     let (len, pixels) = (patches.len(), out[0] * out[1] * out[2]);
     let columns = matrix(columns, 0, [len, outputs], [outputs, 1]);
-    let block = (GATHERED / len).clamp(1, pixels);
+    let block = (GATHERED / len).max(FEWEST_PIXELS).min(pixels);
     let mut gathered = from_values(vec![0.0; block * len], &[block, len]);
     let mut y = Vec::with_capacity(if block < pixels { pixels * outputs } else { 0 });
     for first in (0..pixels).step_by(block) {
