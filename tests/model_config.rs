@@ -163,7 +163,11 @@ fn autoencoders_refuse_what_they_do_not_do() {
             AutoencoderConfig::from_json(&config("default", "vae.json", &changes)).expect_err("unsupported");
         assert_unsupported(&error, "vae", &changes);
     }
-    let uneven = config("default", "vae.json", &json!({"num_encoder_blocks": [1, 1]}));
+    let uneven = config(
+        "default",
+        "vae.json",
+        &json!({"num_encoder_blocks": [1, 1], "encoder_block_out_channels": [32, 32]}),
+    );
     assert_eq!(AutoencoderConfig::from_json(&uneven).expect_err("2 and 3").code(), "invalid-config");
 }
 
