@@ -6,20 +6,23 @@ export interface Choice {
   backend: Backend;
   /** A sentence for people. */
   reason: string;
-  /** The adapter in words; empty for the CPU. */
+  /** What computes, in words. */
   device: string;
 }
+
+/** The CPU backend as built: wasm with 128-bit SIMD, on the worker's own thread. */
+export const CPU = "CPU, one thread with SIMD";
 
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render|software/i;
 
 /** Probes the adapter. Never rejects: without a usable GPU the choice is the CPU, unless the caller insists on WebGPU. */
 export async function chooseBackend(forced: Backend | undefined, gpu = globalThis.navigator?.gpu): Promise<Choice> {
-  if (forced === "cpu") return { backend: "cpu", reason: "The CPU was asked for.", device: "" };
+  if (forced === "cpu") return { backend: "cpu", reason: "The CPU was asked for.", device: CPU };
   const probe = await probeAdapter(gpu);
   if (forced === "webgpu") {
     return { backend: "webgpu", reason: `WebGPU was asked for. ${probe.finding}`, device: probe.device };
   }
-  return { backend: probe.isUsable ? "webgpu" : "cpu", reason: probe.finding, device: probe.isUsable ? probe.device : "" };
+  return { backend: probe.isUsable ? "webgpu" : "cpu", reason: probe.finding, device: probe.isUsable ? probe.device : CPU };
 }
 
 interface Probe {
