@@ -54,6 +54,18 @@ pub enum Error {
     #[error("shard {shard} is damaged: its SHA-256 is {actual}, the manifest says {expected}")]
     ShardHash { shard: String, expected: String, actual: String },
 
+    /// A shard was pushed that the manifest does not list.
+    #[error("shard {shard} is not in the manifest")]
+    UnknownShard { shard: String },
+
+    /// A shard was pushed twice.
+    #[error("shard {shard} has arrived already")]
+    RepeatedShard { shard: String },
+
+    /// Loading was ended before all shards had arrived.
+    #[error("shard {shard} has not arrived")]
+    MissingShard { shard: String },
+
     /// A tokenizer's files are missing or malformed.
     #[error("tokenizer: {message}")]
     InvalidTokenizer { message: String },
@@ -110,6 +122,9 @@ impl Error {
             Self::TensorShape { .. } => "tensor-shape",
             Self::ShardSize { .. } => "shard-size",
             Self::ShardHash { .. } => "shard-hash",
+            Self::UnknownShard { .. } => "unknown-shard",
+            Self::RepeatedShard { .. } => "repeated-shard",
+            Self::MissingShard { .. } => "missing-shard",
             Self::InvalidTokenizer { .. } => "invalid-tokenizer",
             Self::WebgpuUnavailable { .. } => "webgpu-unavailable",
             Self::LimitTooSmall { .. } => "limit-too-small",

@@ -6,6 +6,8 @@
 #[cfg(feature = "cpu")]
 pub mod burn;
 #[cfg(feature = "native")]
+pub mod cli;
+#[cfg(feature = "native")]
 pub mod convert;
 pub mod error;
 pub mod executor;
@@ -14,6 +16,7 @@ pub mod gpu;
 pub mod graph;
 pub mod image;
 pub mod model;
+pub mod options;
 pub mod pipeline;
 pub mod random;
 pub mod solver;

@@ -1,1 +1,28 @@
-//! Text to image: from a prompt to a picture, one step at a time.
+//! Text to image: from a prompt to a picture, one solver step at a time.
+//!
+//! ```text
+//! manifest, shards                     -> Loader -> Model                       once
+//! prompt    -> input_ids     [n, L]    -> text encoder  -> prompt_embeds [n, L, D]
+//! seed      -> noise         [1, h, w, C] · init_noise_sigma -> sample
+//! for each step of the plan:
+//!   sample [n, h, w, C], timestep [n], prompt_embeds    -> UNet -> model_output [n, h, w, C]
+//!   guidance, prediction type and solver: two linear combinations      -> sample
+//! latents   [1, h, w, C]               -> autoencoder   -> RGBA8 [H, W, 4]
+//! ```
+//!
+//! `n` is 2 with classifier-free guidance (first the unconditional half, then the conditional one), else 1.
+//! All of a step's device work goes out in one submission, and nothing is read back to take the next.
+
+mod clock;
+mod loader;
+mod model;
+mod networks;
+#[cfg(feature = "native")]
+mod open;
+mod run;
+
+pub use loader::Loader;
+pub use model::{Model, ModelInfo};
+#[cfg(feature = "native")]
+pub use open::open;
+pub use run::{Run, StepReport, Timings};

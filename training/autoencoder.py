@@ -31,6 +31,23 @@ def build(config: dict) -> AutoencoderTiny:
     )
 
 
+@torch.no_grad()
+def initialise(vae: AutoencoderTiny) -> None:
+    """Without norms the scale of the activations is ours to keep: He weights, and residual branches that start small.
+
+    From PyTorch's default weights the same network needs several times the steps to reach the same loss.
+    """
+    for layer in [*vae.encoder.layers, *vae.decoder.layers]:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+        for part in getattr(layer, "conv", []):
+            if isinstance(part, nn.Conv2d):
+                nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+                nn.init.zeros_(part.bias)
+        if hasattr(layer, "conv"):
+            layer.conv[-1].weight.mul_(0.1)
+
+
 def reconstruction_loss(output: torch.Tensor, target: torch.Tensor, gradient_weight: float) -> torch.Tensor:
     """L1 + MSE + L1 of the horizontal and vertical differences, which is what keeps outlines sharp."""
     difference = output - target
@@ -82,8 +99,9 @@ def main() -> None:
     train_images, test_images = images[~held_out], images[held_out]
 
     vae = build(config).to(memory_format=torch.channels_last)
+    initialise(vae)
     standardise = nn.BatchNorm2d(config["latent_channels"], affine=False, momentum=0.02)
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=config["learning_rate"], weight_decay=1e-4, fused=True)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=config["learning_rate"], betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
     path = options.root / "autoencoder.ckpt"
     step, spent = 0, 0.0
     if (state := checkpoint.load(path)) is not None:

@@ -1,5 +1,12 @@
 //! Weights on their way from a server to a device: the manifest, its shards, and how tensors are stored.
 
+mod manifest;
+mod shards;
 mod storage;
 
+pub use manifest::{
+    Alpha, Channels, Component, Defaults, ImageFormat, MAX_SHARD_BYTES, MAX_TOTAL_BYTES, Manifest, Preview,
+    SCHEMA_VERSION, Shard,
+};
+pub use shards::{Piece, ShardSet, sha256_hex, verify};
 pub use storage::{DType, TensorInfo, dequantise};

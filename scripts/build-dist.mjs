@@ -1,0 +1,58 @@
+// The static site: page, package, model. `--fake-engine` puts the tests' fake engine in place of the wasm modules.
+
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { basename, extname, join } from "node:path";
+import { isProgram, run, say } from "./command.mjs";
+import { dist, root, wasmOutputs } from "./paths.mjs";
+
+export async function buildDist({ fakeEngine = false } = {}) {
+  rmSync(dist, { recursive: true, force: true });
+  await run(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.lib.json"]);
+  copyEngine(fakeEngine);
+  await bundlePage();
+  const models = join(root, "www", "models");
+  if (existsSync(models)) cpSync(models, join(dist, "models"), { recursive: true });
+  say(`Built ${dist}`);
+}
+
+function copyEngine(fakeEngine) {
+  const folder = join(dist, "tenstep", "wasm");
+  mkdirSync(folder, { recursive: true });
+  if (fakeEngine) {
+    for (const name of ["gpu", "cpu"]) cpSync(join(root, "tests", "web", "fake", "engine.js"), join(folder, `tenstep_${name}.js`));
+    return;
+  }
+  for (const name of ["gpu", "cpu"]) {
+    for (const suffix of [".js", ".d.ts", "_bg.wasm"]) {
+      cpSync(join(wasmOutputs[name], `tenstep_${name}${suffix}`), join(folder, `tenstep_${name}${suffix}`));
+    }
+  }
+}
+
+/** TypeScript goes through esbuild into main.js; everything else is copied as it lies. The package stays a folder of modules. */
+async function bundlePage() {
+  const app = join(root, "www", "app");
+  if (!existsSync(join(app, "main.ts"))) return;
+  const { build } = await import("esbuild");
+  await build({
+    entryPoints: [join(app, "main.ts")],
+    outfile: join(dist, "main.js"),
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    minify: true,
+    logLevel: "warning",
+    plugins: [
+      {
+        name: "package-beside-page",
+        setup: ({ onResolve }) => onResolve({ filter: /^tenstep$/ }, () => ({ path: "./tenstep/index.js", external: true })),
+      },
+    ],
+  });
+  for (const entry of readdirSync(app)) {
+    if (extname(entry) === ".ts") continue;
+    cpSync(join(app, entry), join(dist, basename(entry)), { recursive: true, filter: (path) => extname(path) !== ".ts" });
+  }
+}
+
+if (isProgram(import.meta.url)) await buildDist({ fakeEngine: process.argv.includes("--fake-engine") });

@@ -1,0 +1,94 @@
+// The two wasm modules: compiled, given their JavaScript glue, optimised. Skipped while their inputs are unchanged.
+// `node scripts/build-wasm.mjs [gpu|cpu]`
+
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { brotliCompressSync } from "node:zlib";
+import { isProgram, run, say } from "./command.mjs";
+import { root, target, wasmOutputs } from "./paths.mjs";
+import { findRust } from "./setup/rust.mjs";
+import { setUp } from "./setup.mjs";
+
+const TRIPLE = "wasm32-unknown-unknown";
+export const MODULES = {
+  gpu: { features: "web,gpu", rustflags: "", optimise: ["-O3"] },
+  cpu: { features: "web,cpu", rustflags: "-C target-feature=+simd128", optimise: ["-O3", "--enable-simd"] },
+};
+const INPUTS = ["Cargo.toml", "Cargo.lock", "src", "tools/wasm-bindgen", "scripts/build-wasm.mjs"];
+
+/** Builds what is out of date. `wasm` says how to compile here (setup/wasm-target.mjs). */
+export async function buildWasm(wasm, names = Object.keys(MODULES)) {
+  for (const name of names) await buildModule(name, wasm);
+}
+
+async function buildModule(name, wasm) {
+  const out = wasmOutputs[name];
+  const stamp = join(out, "inputs.sha256");
+  const hash = inputsHash(wasm);
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === hash) {
+    say(`wasm ${name}: unchanged.`);
+    return;
+  }
+  const { features, rustflags, optimise } = MODULES[name];
+  say(`wasm ${name}: compiling (minutes the first time).`);
+  const file = await compileModule(wasm, {
+    cargoArguments: ["--no-default-features", "--features", features],
+    library: "tenstep", rustflags, optimise, targetDir: join(target, `web-${name}`), out, name: `tenstep_${name}`,
+  });
+  writeFileSync(stamp, hash);
+  const bytes = readFileSync(file);
+  say(`wasm ${name}: ${kilobytes(bytes.length)}, ${kilobytes(brotliCompressSync(bytes).length)} under brotli.`);
+}
+
+/**
+ * Compiles a library of the workspace to wasm in `targetDir`, with its glue in `out` under `name`, and optimises it.
+ * Gives the path of the finished module.
+ */
+export async function compileModule(wasm, { cargoArguments, library, rustflags, optimise, targetDir, out, name }) {
+  await run(
+    wasm.cargo,
+    ["build", "--locked", "--lib", "--profile", "wasm", "--target", TRIPLE, ...cargoArguments, ...wasm.args],
+    { env: { ...wasm.env, RUSTFLAGS: rustflags, CARGO_TARGET_DIR: targetDir } },
+  );
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  const compiled = join(targetDir, TRIPLE, "wasm", `${library}.wasm`);
+  await run(
+    "cargo",
+    ["run", "--locked", "--quiet", "--package", "tenstep-wasm-bindgen", "--", compiled, out, name],
+    { env: { ...findRust().env, CARGO_TARGET_DIR: join(target, "web-tools") } },
+  );
+  const file = join(out, `${name}_bg.wasm`);
+  await run(process.execPath, [
+    join(root, "node_modules", "binaryen", "bin", "wasm-opt"),
+    ...optimise, "--enable-bulk-memory", "--enable-nontrapping-float-to-int", "--enable-sign-ext", "--enable-mutable-globals",
+    "--enable-reference-types", "--enable-multivalue", file, "-o", file,
+  ]);
+  return file;
+}
+
+function inputsHash(wasm) {
+  const hash = createHash("sha256").update(wasm.version).update(wasm.args.join(" "));
+  for (const path of INPUTS.flatMap((input) => filesUnder(join(root, input)))) {
+    hash.update(relative(root, path)).update("\0").update(readFileSync(path)).update("\0");
+  }
+  return hash.digest("hex");
+}
+
+function filesUnder(path) {
+  if (!statSync(path).isDirectory()) return [path];
+  return readdirSync(path, { withFileTypes: true })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => filesUnder(join(path, entry.name)));
+}
+
+function kilobytes(bytes) {
+  return `${Math.round(bytes / 1000)} kB`;
+}
+
+if (isProgram(import.meta.url)) {
+  const { wasm } = await setUp();
+  const names = process.argv.slice(2);
+  await buildWasm(wasm, names.length > 0 ? names : undefined);
+}

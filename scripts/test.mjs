@@ -1,0 +1,61 @@
+// `npm test`: every check of the project, and a table of where the time went.
+// `npm test -- rust` and `npm test -- web` run one half.
+
+import { existsSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buildDist } from "./build-dist.mjs";
+import { buildWasm } from "./build-wasm.mjs";
+import { run, say } from "./command.mjs";
+import { root, target } from "./paths.mjs";
+import { setUpBrowsers } from "./setup/browsers.mjs";
+import { setUp } from "./setup.mjs";
+import { Stages } from "./stages.mjs";
+
+const half = process.argv[2];
+if (half !== undefined && half !== "rust" && half !== "web") {
+  console.error('The argument is "rust" or "web", or nothing for everything.');
+  process.exit(2);
+}
+
+const stages = new Stages();
+const ready = await stages.run("set-up", async () => ({ ...(await setUp()), browsers: await setUpBrowsers() }));
+if (ready) {
+  if (half !== "web") await checkRust(ready);
+  if (half !== "rust") await checkWeb(ready);
+}
+process.exitCode = stages.report() ? 0 : 1;
+
+async function checkRust({ rust, wasm, browsers }) {
+  const cargo = (args, env = {}) => run("cargo", args, { env: { ...rust.env, ...env } });
+  const clippy = (args, env) => cargo(["clippy", "--locked", ...args, "--", "-D", "warnings"], env);
+  await stages.run("rust: format", () => cargo(["fmt", "--check"]));
+  await stages.run("rust: tests", () => cargo(["test", "--locked"], softwareGpu(browsers)));
+  await stages.run("rust: clippy", () => clippy(["--all-targets"]));
+  for (const features of ["web,gpu", "web,cpu"]) {
+    await stages.run(`rust: clippy for wasm, ${features}`, () => {
+      if (wasm.args.length > 0) return say("Left out: clippy needs rustup's wasm target, and this machine builds its own.");
+      const env = { ...wasm.env, CARGO_TARGET_DIR: join(target, "web-clippy") };
+      return clippy(["--lib", "--target", "wasm32-unknown-unknown", "--no-default-features", "--features", features], env);
+    });
+  }
+}
+
+async function checkWeb({ wasm }) {
+  const node = (args) => run(process.execPath, args);
+  await stages.run("web: wasm", () => buildWasm(wasm));
+  await stages.run("web: dist", () => buildDist());
+  await stages.run("web: types of the page", () => node([join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.app.json"]));
+  await stages.run("web: unit tests", () => node(["--test", "--test-reporter=spec", ...specs("tests/web/unit")]));
+  // One browser at a time: the timings are measured.
+  await stages.run("web: browser tests", () => node(["--test", "--test-reporter=spec", "--test-concurrency=1", ...specs("tests/web")]));
+}
+
+function specs(folder) {
+  return readdirSync(join(root, folder)).filter((file) => file.endsWith(".spec.mjs")).map((file) => join(folder, file));
+}
+
+/** Native shaders run on Mesa's lavapipe, the same on every machine. */
+function softwareGpu({ lavapipe }) {
+  return existsSync(lavapipe) ? { VK_DRIVER_FILES: lavapipe, XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? tmpdir() } : {};
+}

@@ -1,0 +1,133 @@
+//! A graph made ready to run: what each step reads, for how long, and the weights in the layout it wants.
+
+use burn_flex::FlexTensor;
+
+use super::ops;
+use super::tensor::Tensor;
+use super::weights::Weights;
+use crate::error::Result;
+use crate::graph::{Graph, Node, Op, Shape, Value};
+
+/// A graph made ready to run. It shares its parameters with the other plans of the same weights.
+pub struct Plan {
+    steps: Vec<Step>,
+    values: usize,
+    inputs: Vec<Named>,
+    outputs: Vec<Named>,
+}
+
+struct Named {
+    name: String,
+    value: Value,
+    tensor: Tensor,
+}
+
+/// One operation. Steps that no output depends on are left out.
+struct Step {
+    op: Op,
+    operands: Vec<Operand>,
+    value: Value,
+    shape: Shape,
+}
+
+enum Operand {
+    Parameter(FlexTensor),
+    /// With `last`, nothing later reads the value, and the step may reuse its memory.
+    Value {
+        value: Value,
+        last: bool,
+    },
+}
+
+impl Plan {
+    pub(super) fn new(graph: &Graph, weights: &Weights) -> Result<Self> {
+        for (name, value) in graph.parameters() {
+            weights.require(name, graph.shape(value))?;
+        }
+        let named = |name: &str, value: Value| -> Result<Named> {
+            Ok(Named { name: name.to_owned(), value, tensor: Tensor::zeros(graph.shape(value))? })
+        };
+        let inputs = graph.inputs().map(|(name, value)| named(name, value)).collect::<Result<_>>()?;
+        let outputs = graph.outputs().map(|(name, value)| named(name, value)).collect::<Result<_>>()?;
+
+        // Backwards, so that the first reader met is the last one to run.
+        let mut read_later = vec![false; graph.nodes().len()];
+        for (_, value) in graph.outputs() {
+            read_later[value.index()] = true;
+        }
+        let mut steps = Vec::new();
+        for (value, node) in graph.values().collect::<Vec<_>>().into_iter().rev() {
+            if matches!(node.op, Op::Input { .. } | Op::Parameter { .. }) || !read_later[value.index()] {
+                continue;
+            }
+            let mut operands = node
+                .operands
+                .iter()
+                .enumerate()
+                .rev()
+                .map(|(position, &operand)| {
+                    if let Op::Parameter { name } = &graph.node(operand).op {
+                        let tensor = parameter(weights, name, graph.shape(operand), node, position)?;
+                        return Ok(Operand::Parameter(tensor));
+                    }
+                    let last = !std::mem::replace(&mut read_later[operand.index()], true);
+                    Ok(Operand::Value { value: operand, last })
+                })
+                .collect::<Result<Vec<_>>>()?;
+            operands.reverse();
+            steps.push(Step { op: node.op.clone(), operands, value, shape: node.shape.clone() });
+        }
+        steps.reverse();
+        Ok(Self { steps, values: graph.nodes().len(), inputs, outputs })
+    }
+
+    pub(super) fn input(&self, name: &str) -> Option<&Tensor> {
+        self.inputs.iter().find(|input| input.name == name).map(|input| &input.tensor)
+    }
+
+    pub(super) fn output(&self, name: &str) -> Option<&Tensor> {
+        self.outputs.iter().find(|output| output.name == name).map(|output| &output.tensor)
+    }
+
+    /// Runs every step. A value's memory is reused or freed at its last use.
+    pub(super) fn evaluate(&self) {
+        let mut values: Vec<Option<FlexTensor>> = vec![None; self.values];
+        for input in &self.inputs {
+            values[input.value.index()] = Some(input.tensor.get());
+        }
+        for step in &self.steps {
+            let operands = step.operands.iter().map(|operand| operand.take(&mut values)).collect();
+            values[step.value.index()] = Some(ops::evaluate(&step.op, operands, &step.shape));
+        }
+        for output in &self.outputs {
+            output.tensor.set(values[output.value.index()].clone().expect("every output has a step"));
+        }
+    }
+}
+
+impl Operand {
+    fn take(&self, values: &mut [Option<FlexTensor>]) -> FlexTensor {
+        match self {
+            Self::Parameter(tensor) => tensor.clone(),
+            Self::Value { value, last } => {
+                let slot = &mut values[value.index()];
+                let tensor = if *last { slot.take() } else { slot.clone() };
+                tensor.expect("operands come earlier and live until their last use")
+            }
+        }
+    }
+}
+
+/// The layout that `node` wants its parameter in.
+fn parameter(
+    weights: &Weights,
+    name: &str,
+    shape: &[usize],
+    node: &Node,
+    position: usize,
+) -> Result<FlexTensor> {
+    match (&node.op, position) {
+        (Op::Linear | Op::Conv2d { .. }, 1) => weights.columns(name, shape),
+        _ => weights.stored(name, shape),
+    }
+}

@@ -1,0 +1,259 @@
+//! What a caller asks of one picture, checked in one place for the browser, Rust and the command line.
+
+use crate::error::{Error, Result};
+
+/// One option as it arrives from outside: a JavaScript property or a command-line argument.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Field {
+    Number(f64),
+    Text(String),
+    /// Anything else, described for the error message ("an object", "true").
+    Other(String),
+}
+
+impl Field {
+    fn describe(&self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => format!("{:?}", text.chars().take(40).collect::<String>()),
+            Self::Other(description) => description.clone(),
+        }
+    }
+}
+
+/// What a model accepts, and what it takes where an option is left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OptionLimits {
+    /// Style words; may be empty.
+    pub styles: Vec<String>,
+    /// Names of solvers.
+    pub solvers: Vec<String>,
+    /// Names of timestep schedules.
+    pub schedules: Vec<String>,
+    /// Width and height are multiples of this many pixels.
+    pub size_multiple: usize,
+    /// Largest `width * height`.
+    pub max_pixels: usize,
+    /// Values of options that are left out. Its prompts are empty.
+    pub defaults: GenerateOptions,
+}
+
+/// The options of one picture. [`GenerateOptions::from_fields`] makes valid ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateOptions {
+    /// What to draw. Empty means: anything (the unconditional picture).
+    pub prompt: String,
+    /// What to steer away from; takes the place of the empty prompt in guidance.
+    pub negative_prompt: String,
+    /// A style word of the model, or empty.
+    pub style: String,
+    /// Solver steps: network evaluations for single-evaluation solvers. 1 to [`MAX_STEPS`].
+    pub steps: usize,
+    /// Classifier-free guidance scale, 0 to [`MAX_GUIDANCE_SCALE`]. Up to 1 there is no guidance.
+    pub guidance_scale: f64,
+    /// A solver's name.
+    pub solver: String,
+    /// A timestep schedule's name.
+    pub schedule: String,
+    /// Seed of the noise, 0 to [`MAX_SEED`]; `None` lets the caller's platform draw one.
+    pub seed: Option<u64>,
+    /// Pixels.
+    pub width: usize,
+    /// Pixels.
+    pub height: usize,
+}
+
+/// Most steps of one picture: the number of timesteps that networks are trained on.
+pub const MAX_STEPS: usize = 1000;
+/// Largest guidance scale.
+pub const MAX_GUIDANCE_SCALE: f64 = 100.0;
+/// Largest seed: the largest integer that a JavaScript number holds exactly, 2^53 - 1.
+pub const MAX_SEED: u64 = (1 << 53) - 1;
+
+const NAMES: [&str; 10] = [
+    "prompt",
+    "negativePrompt",
+    "style",
+    "steps",
+    "guidanceScale",
+    "solver",
+    "schedule",
+    "seed",
+    "width",
+    "height",
+];
+
+impl GenerateOptions {
+    /// Reads named fields, with `limits.defaults` for those left out.
+    ///
+    /// Fails with [`Error::InvalidOption`], naming the option, what is accepted and what came.
+    pub fn from_fields(fields: &[(String, Field)], limits: &OptionLimits) -> Result<Self> {
+        let mut options = limits.defaults.clone();
+        for (name, field) in fields {
+            match name.as_str() {
+                "prompt" => options.prompt = text("prompt", field)?,
+                "negativePrompt" => options.negative_prompt = text("negativePrompt", field)?,
+                "style" => options.style = one_of("style", field, &limits.styles, true)?,
+                "solver" => options.solver = one_of("solver", field, &limits.solvers, false)?,
+                "schedule" => options.schedule = one_of("schedule", field, &limits.schedules, false)?,
+                "steps" => options.steps = integer("steps", field, 1, MAX_STEPS as u64)? as usize,
+                "seed" => options.seed = Some(integer("seed", field, 0, MAX_SEED)?),
+                "guidanceScale" => options.guidance_scale = guidance_scale(field)?,
+                "width" => options.width = side("width", field, limits)?,
+                "height" => options.height = side("height", field, limits)?,
+                _ => {
+                    return Err(Error::InvalidOption {
+                        option: "options",
+                        accepted: format!("made of {}", NAMES.join(", ")),
+                        value: format!("{name:?}"),
+                    });
+                }
+            }
+        }
+        if options.width.saturating_mul(options.height) > limits.max_pixels {
+            return Err(Error::InvalidOption {
+                option: "width",
+                accepted: format!("so that width times height is at most {} pixels", limits.max_pixels),
+                value: format!("{} with height {}", options.width, options.height),
+            });
+        }
+        Ok(options)
+    }
+}
+
+fn refused<T>(option: &'static str, accepted: impl Into<String>, field: &Field) -> Result<T> {
+    Err(Error::InvalidOption { option, accepted: accepted.into(), value: field.describe() })
+}
+
+fn text(option: &'static str, field: &Field) -> Result<String> {
+    match field {
+        Field::Text(text) => Ok(text.clone()),
+        _ => refused(option, "a string", field),
+    }
+}
+
+fn one_of(option: &'static str, field: &Field, names: &[String], or_empty: bool) -> Result<String> {
+    match field {
+        Field::Text(text) if names.contains(text) || (or_empty && text.is_empty()) => Ok(text.clone()),
+        _ if names.is_empty() => refused(option, "left out: this model has none", field),
+        _ => refused(option, format!("one of {}", names.join(", ")), field),
+    }
+}
+
+fn integer(option: &'static str, field: &Field, least: u64, most: u64) -> Result<u64> {
+    match field {
+        Field::Number(number)
+            if number.fract() == 0.0 && *number >= least as f64 && *number <= most as f64 =>
+        {
+            Ok(*number as u64)
+        }
+        _ => refused(option, format!("an integer from {least} to {most}"), field),
+    }
+}
+
+fn guidance_scale(field: &Field) -> Result<f64> {
+    match field {
+        Field::Number(number) if (0.0..=MAX_GUIDANCE_SCALE).contains(number) => Ok(*number),
+        _ => refused("guidanceScale", format!("a number from 0 to {MAX_GUIDANCE_SCALE}"), field),
+    }
+}
+
+fn side(option: &'static str, field: &Field, limits: &OptionLimits) -> Result<usize> {
+    let multiple = limits.size_multiple as u64;
+    let most = (limits.max_pixels / limits.size_multiple) as u64;
+    match integer(option, field, multiple, most) {
+        Ok(pixels) if pixels.is_multiple_of(multiple) => Ok(pixels as usize),
+        _ => refused(option, format!("a multiple of {multiple} from {multiple} to {most}"), field),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> OptionLimits {
+        OptionLimits {
+            styles: vec!["noto".to_owned()],
+            solvers: vec!["ddim".to_owned()],
+            schedules: vec!["trailing".to_owned()],
+            size_multiple: 16,
+            max_pixels: 256 * 256,
+            defaults: GenerateOptions {
+                prompt: String::new(),
+                negative_prompt: String::new(),
+                style: String::new(),
+                steps: 10,
+                guidance_scale: 4.0,
+                solver: "ddim".to_owned(),
+                schedule: "trailing".to_owned(),
+                seed: None,
+                width: 64,
+                height: 64,
+            },
+        }
+    }
+
+    fn read(name: &str, field: Field) -> Result<GenerateOptions> {
+        GenerateOptions::from_fields(&[(name.to_owned(), field)], &limits())
+    }
+
+    #[test]
+    fn options_left_out_take_the_defaults() {
+        assert_eq!(GenerateOptions::from_fields(&[], &limits()), Ok(limits().defaults));
+    }
+
+    #[test]
+    fn good_values_are_taken() {
+        assert_eq!(read("steps", Field::Number(1.0)).expect("one step is legal").steps, 1);
+        assert_eq!(read("seed", Field::Number(9007199254740991.0)).expect("largest").seed, Some(MAX_SEED));
+        assert_eq!(read("style", Field::Text(String::new())).expect("no style").style, "");
+        assert_eq!(read("height", Field::Number(96.0)).expect("a multiple").height, 96);
+        assert_eq!(read("guidanceScale", Field::Number(0.0)).expect("zero").guidance_scale, 0.0);
+    }
+
+    #[test]
+    fn bad_values_are_refused_by_name() {
+        let bad = [
+            ("steps", Field::Number(0.0)),
+            ("steps", Field::Number(1.5)),
+            ("steps", Field::Number(f64::NAN)),
+            ("steps", Field::Number(1e9)),
+            ("steps", Field::Text("10".to_owned())),
+            ("guidanceScale", Field::Number(f64::NAN)),
+            ("guidanceScale", Field::Number(-1.0)),
+            ("guidanceScale", Field::Number(f64::INFINITY)),
+            ("seed", Field::Number(-1.0)),
+            ("seed", Field::Number(9007199254740992.0)),
+            ("seed", Field::Text("seven".to_owned())),
+            ("width", Field::Number(0.0)),
+            ("width", Field::Number(65.0)),
+            ("height", Field::Number(1e12)),
+            ("solver", Field::Text("euler".to_owned())),
+            ("schedule", Field::Text("simple".to_owned())),
+            ("style", Field::Text("baroque".to_owned())),
+            ("prompt", Field::Number(3.0)),
+            ("negativePrompt", Field::Other("null".to_owned())),
+        ];
+        for (name, field) in bad {
+            match read(name, field.clone()) {
+                Err(Error::InvalidOption { option, .. }) => assert_eq!(option, name, "{field:?}"),
+                other => panic!("{name} = {field:?} gave {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_options_are_refused() {
+        let error = read("guidance_scale", Field::Number(4.0)).expect_err("unknown");
+        assert_eq!(error.code(), "invalid-option");
+        assert!(error.to_string().contains("guidance_scale"), "{error}");
+    }
+
+    #[test]
+    fn sizes_are_bounded_together() {
+        let fields =
+            [("width".to_owned(), Field::Number(256.0)), ("height".to_owned(), Field::Number(272.0))];
+        let error = GenerateOptions::from_fields(&fields, &limits()).expect_err("too many pixels");
+        assert_eq!(error.code(), "invalid-option");
+    }
+}

@@ -1,0 +1,76 @@
+//! From a manifest and its shards to a model on a device.
+
+use std::rc::Rc;
+
+use super::model::{Model, ModelInfo};
+use super::networks::Networks;
+use crate::error::Result;
+use crate::executor::Executor;
+use crate::weights::{Manifest, Shard, ShardSet};
+
+/// A model whose shards are arriving. Bytes of a shard may be dropped as soon as they are pushed.
+pub struct Loader<E: Executor> {
+    executor: Rc<E>,
+    manifest: Manifest,
+    networks: Networks,
+    info: ModelInfo,
+    shards: ShardSet,
+    /// One entry a component of the manifest; `None` for those that load lazily.
+    weights: Vec<Option<E::Weights>>,
+}
+
+impl<E: Executor> Loader<E> {
+    /// Checks that the manifest's tensors are what its configs need, before any shard is fetched, and
+    /// reserves their memory.
+    pub fn new(executor: Rc<E>, manifest: Manifest) -> Result<Self> {
+        let networks = Networks::new(&manifest)?;
+        networks.check_tensors(&manifest)?;
+        let info = ModelInfo::new(&manifest, &networks)?;
+        let weights = manifest
+            .components
+            .iter()
+            .map(|component| match component.lazy {
+                true => Ok(None),
+                false => executor.weights(&component.tensors).map(Some),
+            })
+            .collect::<Result<_>>()?;
+        let shards = ShardSet::new(&manifest);
+        Ok(Self { executor, manifest, networks, info, shards, weights })
+    }
+
+    /// What the model is and accepts.
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// The shards to push, with their numbers and components.
+    pub fn shards(&self) -> impl Iterator<Item = (usize, &str, &Shard)> {
+        self.shards
+            .iter(&self.manifest)
+            .filter(|(_, component, _)| !component.lazy)
+            .map(|(number, component, shard)| (number, component.name.as_str(), shard))
+    }
+
+    /// Checks a shard's length and SHA-256 and hands its bytes to the device. Any order. After an error the
+    /// loader is as before, and the same shard may be pushed again.
+    pub fn push_shard(&mut self, number: usize, bytes: &[u8]) -> Result<()> {
+        for piece in self.shards.accept(&self.manifest, number, bytes)? {
+            if let Some(weights) = &mut self.weights[piece.component] {
+                self.executor.push(weights, piece.tensor, piece.offset, piece.bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Prepares the networks for the default size. Every shard of [`Loader::shards`] must have been pushed.
+    pub async fn finish(self) -> Result<Model<E>> {
+        for (index, component) in self.manifest.components.iter().enumerate() {
+            if !component.lazy {
+                self.shards.require(&self.manifest, index)?;
+            }
+        }
+        let names = self.manifest.components.iter().map(|component| component.name.clone());
+        let weights = names.zip(self.weights).filter_map(|(name, weights)| Some((name, weights?))).collect();
+        Model::new(self.executor, self.manifest, self.networks, self.info, weights).await
+    }
+}

@@ -1,0 +1,224 @@
+//! A loaded model: its weights on a device, and plans for the sizes in use.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use super::networks::{Networks, Size};
+use super::run::Run;
+use crate::error::{Error, Result};
+use crate::executor::Executor;
+use crate::options::{GenerateOptions, OptionLimits};
+use crate::solver;
+use crate::tokenizer::Tokenizer;
+use crate::weights::Manifest;
+
+/// Most pixels of a picture, whatever the model: 1024 x 1024.
+const MAX_PIXELS: usize = 1 << 20;
+/// How much larger than its default size a model may draw. Networks draw badly far from the size they learnt.
+const MAX_ENLARGEMENT: usize = 16;
+/// How many sizes stay planned. Plans share one arena, so each costs little beside its bind groups.
+const MAX_PLANNED_SIZES: usize = 4;
+
+/// What a model is and what it accepts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelInfo {
+    pub name: String,
+    pub revision: String,
+    /// SPDX expression or name of the weights' licence.
+    pub licence: String,
+    /// Number of parameters of all components.
+    pub parameters: u64,
+    /// Operations of one guided network evaluation at the default size. A multiply-add counts as two.
+    pub evaluation_flops: u64,
+    /// Operations of one decode at the default size.
+    pub decode_flops: u64,
+    /// Pixels.
+    pub default_width: usize,
+    pub default_height: usize,
+    /// Width and height are multiples of this many pixels.
+    pub size_multiple: usize,
+    /// Largest width times height.
+    pub max_pixels: usize,
+    pub styles: Vec<String>,
+    pub solvers: Vec<String>,
+    pub schedules: Vec<String>,
+    pub defaults: Defaults,
+}
+
+/// What is used where an option is left out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Defaults {
+    pub steps: usize,
+    pub guidance_scale: f64,
+    pub solver: String,
+    pub schedule: String,
+}
+
+impl ModelInfo {
+    pub(super) fn new(manifest: &Manifest, networks: &Networks) -> Result<Self> {
+        let defaults = &manifest.defaults;
+        let size_multiple = networks.size_multiple();
+        for (field, side) in [("width", defaults.width), ("height", defaults.height)] {
+            if !side.is_multiple_of(size_multiple) {
+                let message = format!("defaults.{field} must be a multiple of {size_multiple}, not {side}");
+                return Err(Error::InvalidManifest { message });
+            }
+        }
+        let size = networks.size(2, defaults.width, defaults.height);
+        let default_pixels = defaults.width * defaults.height;
+        Ok(Self {
+            name: manifest.name.clone(),
+            revision: manifest.revision.clone(),
+            licence: manifest.licence.clone(),
+            parameters: manifest.parameters(),
+            evaluation_flops: networks.unet(size)?.cost().flops,
+            decode_flops: networks.decoder(size)?.cost().flops,
+            default_width: defaults.width,
+            default_height: defaults.height,
+            size_multiple,
+            max_pixels: (default_pixels * MAX_ENLARGEMENT).min(MAX_PIXELS).max(default_pixels),
+            styles: manifest.styles.clone(),
+            solvers: solver::names().map(str::to_owned).collect(),
+            schedules: solver::Spacing::NAMES.map(str::to_owned).to_vec(),
+            defaults: Defaults {
+                steps: defaults.steps,
+                guidance_scale: defaults.guidance_scale,
+                solver: defaults.solver.clone(),
+                schedule: defaults.schedule.clone(),
+            },
+        })
+    }
+
+    fn option_limits(&self) -> OptionLimits {
+        OptionLimits {
+            styles: self.styles.clone(),
+            solvers: self.solvers.clone(),
+            schedules: self.schedules.clone(),
+            size_multiple: self.size_multiple,
+            max_pixels: self.max_pixels,
+            defaults: GenerateOptions {
+                prompt: String::new(),
+                negative_prompt: String::new(),
+                style: String::new(),
+                steps: self.defaults.steps,
+                guidance_scale: self.defaults.guidance_scale,
+                solver: self.defaults.solver.clone(),
+                schedule: self.defaults.schedule.clone(),
+                seed: None,
+                width: self.default_width,
+                height: self.default_height,
+            },
+        }
+    }
+}
+
+/// The plans of one size, shared by the runs of that size.
+pub(super) struct Plans<E: Executor> {
+    pub size: Size,
+    pub text_encoder: E::Plan,
+    pub unet: E::Plan,
+    pub decoder: E::Plan,
+    /// Latents to a small picture; absent where the manifest has no linear map.
+    pub preview: Option<E::Plan>,
+}
+
+/// A model on a device. Starts runs.
+pub struct Model<E: Executor> {
+    pub(super) executor: Rc<E>,
+    pub(super) manifest: Manifest,
+    pub(super) networks: Networks,
+    pub(super) tokenizer: Tokenizer,
+    pub(super) scheduler: solver::SchedulerConfig,
+    info: ModelInfo,
+    limits: OptionLimits,
+    weights: HashMap<String, E::Weights>,
+    preview_weights: Option<E::Weights>,
+    /// Most recently used last.
+    plans: RefCell<Vec<Rc<Plans<E>>>>,
+}
+
+impl<E: Executor> Model<E> {
+    pub(super) async fn new(
+        executor: Rc<E>,
+        manifest: Manifest,
+        networks: Networks,
+        info: ModelInfo,
+        weights: HashMap<String, E::Weights>,
+    ) -> Result<Self> {
+        let preview_weights = networks.preview_weights(executor.as_ref())?;
+        let model = Self {
+            tokenizer: Tokenizer::from_files(&manifest.tokenizer)?,
+            scheduler: solver::SchedulerConfig::from_json(&manifest.scheduler)?,
+            limits: info.option_limits(),
+            plans: RefCell::default(),
+            executor,
+            manifest,
+            networks,
+            info,
+            weights,
+            preview_weights,
+        };
+        let guided = if model.info.defaults.guidance_scale > 1.0 { 2 } else { 1 };
+        let size = model.networks.size(guided, model.info.default_width, model.info.default_height);
+        model.plans(size).await?;
+        Ok(model)
+    }
+
+    /// What the model is and accepts.
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// What options are checked against.
+    pub fn limits(&self) -> &OptionLimits {
+        &self.limits
+    }
+
+    /// Encodes the prompts and draws the noise of a new run. `options` come from
+    /// [`GenerateOptions::from_fields`]; without a seed, 0 is taken.
+    pub async fn start(&self, options: &GenerateOptions) -> Result<Run<E>> {
+        Run::new(self, options).await
+    }
+
+    /// The plans of a size, made at its first use.
+    pub(super) async fn plans(&self, size: Size) -> Result<Rc<Plans<E>>> {
+        let position = self.plans.borrow().iter().position(|plans| plans.size == size);
+        if let Some(position) = position {
+            let mut kept = self.plans.borrow_mut();
+            let plans = kept.remove(position);
+            kept.push(plans.clone());
+            return Ok(plans);
+        }
+        let plans = Rc::new(self.plan(size).await?);
+        let mut kept = self.plans.borrow_mut();
+        if kept.len() == MAX_PLANNED_SIZES {
+            kept.remove(0);
+        }
+        kept.push(plans.clone());
+        Ok(plans)
+    }
+
+    async fn plan(&self, size: Size) -> Result<Plans<E>> {
+        let (executor, networks) = (&self.executor, &self.networks);
+        Ok(Plans {
+            size,
+            text_encoder: executor.plan(&networks.text_encoder(size)?, self.weights("text_encoder")?).await?,
+            unet: executor.plan(&networks.unet(size)?, self.weights("unet")?).await?,
+            decoder: executor.plan(&networks.decoder(size)?, self.weights("vae_decoder")?).await?,
+            preview: match &self.preview_weights {
+                Some(weights) => Some(executor.plan(&networks.preview(size)?, weights).await?),
+                None => None,
+            },
+        })
+    }
+
+    fn weights(&self, component: &str) -> Result<&E::Weights> {
+        let message = || format!("component {component} is missing, or loads lazily");
+        self.weights.get(component).ok_or_else(|| Error::InvalidManifest { message: message() })
+    }
+}

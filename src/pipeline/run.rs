@@ -1,0 +1,335 @@
+//! One picture in the making.
+
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use super::clock::now_millis;
+use super::model::{Model, Plans};
+use crate::error::Result;
+use crate::executor::{Command, Executor, Term};
+use crate::image::Image;
+use crate::options::GenerateOptions;
+use crate::random;
+use crate::solver::{self, Guidance, LinearMap, SamplingPlan, Source, Spacing};
+use crate::weights::ImageFormat;
+
+/// Submitted evaluations that may be unfinished while the next is prepared. Submitted work cannot be
+/// cancelled, so this bounds what an abort waits for.
+const MAX_IN_FLIGHT: usize = 2;
+/// The run's index in its batch: the `sample` of the noise's counter.
+const SAMPLE: u32 = 0;
+
+/// Where the time went, in milliseconds.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Timings {
+    /// Tokenizer and text encoder, until the device has the work.
+    pub text: f64,
+    /// One entry a step.
+    pub steps: Vec<f64>,
+    /// Latents to pixels on the host, with all that was still under way on the device.
+    pub decode: f64,
+}
+
+/// What a step leaves to look at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepReport {
+    /// An estimate of the picture at latent size. It may be a step late, and absent where none arrived.
+    pub preview: Option<Image>,
+}
+
+/// One picture in the making: latents, solver history and noise key. Several runs of a model may take steps
+/// in turn.
+pub struct Run<E: Executor> {
+    executor: Rc<E>,
+    plans: Rc<Plans<E>>,
+    sampling: SamplingPlan,
+    image_format: ImageFormat,
+    guidance: Guidance,
+    seed: u64,
+    warnings: Vec<String>,
+    timings: Timings,
+    /// Steps done.
+    step: usize,
+    /// `[n, L, D]`.
+    prompt_embeds: E::Tensor,
+    /// `[1, h, w, C]`: the noisy state at the current noise level; at the end, the latents of the picture.
+    sample: E::Tensor,
+    /// `[1, h, w, C]`: the network's latest estimate of the noiseless latents.
+    denoised: E::Tensor,
+    /// Model values of the last steps; step `i` writes entry `i % len`.
+    history: Vec<E::Tensor>,
+    /// `[1, h, w, C]`, for stochastic solvers.
+    noise: Option<E::Tensor>,
+    /// Previews on their way to the host, oldest first.
+    previews: Vec<E::Readback>,
+}
+
+impl<E: Executor> Run<E> {
+    pub(super) async fn new(model: &Model<E>, options: &GenerateOptions) -> Result<Self> {
+        let started = now_millis();
+        let executor = model.executor.clone();
+        let solver = solver::find(&options.solver)?;
+        let spacing = Spacing::find(&options.schedule)?;
+        let sampling = solver::plan(solver, &model.scheduler, spacing, options.steps)?;
+
+        let mut warnings = Vec::new();
+        let prompt = match options.style.as_str() {
+            "" => options.prompt.clone(),
+            style if options.prompt.trim().is_empty() => style.to_owned(),
+            style => format!("{}, {style}", options.prompt),
+        };
+        let mut input_ids = Vec::new();
+        // Equal prompts leave nothing to guide towards: the empty prompt is the unconditional picture.
+        let guided = prompt != options.negative_prompt;
+        let guidance = Guidance::new(if guided { options.guidance_scale } else { 1.0 });
+        if guidance.uncond.is_some() {
+            input_ids.extend(encode(model, "negative prompt", &options.negative_prompt, &mut warnings));
+        }
+        input_ids.extend(encode(model, "prompt", &prompt, &mut warnings));
+
+        let batch = if guidance.uncond.is_some() { 2 } else { 1 };
+        let size = model.networks.size(batch, options.width, options.height);
+        let plans = model.plans(size).await?;
+        let latents = [1, size.latent_height, size.latent_width, size.latent_channels];
+        let prompt_embeds = encode_text(executor.as_ref(), &plans, &input_ids)?;
+        let sample = executor.tensor(&latents)?;
+        let seed = options.seed.unwrap_or(0);
+        let stochastic = sampling.is_stochastic();
+        let tensor = || executor.tensor(&latents);
+        let denoised = tensor()?;
+        let history = (0..sampling.history.max(1)).map(|_| tensor()).collect::<Result<_>>()?;
+        let noise = if stochastic { Some(tensor()?) } else { None };
+        let timings = Timings { text: now_millis() - started, ..Timings::default() };
+        let run = Self {
+            image_format: model.manifest.image,
+            guidance,
+            step: 0,
+            previews: Vec::new(),
+            executor,
+            plans,
+            sampling,
+            seed,
+            warnings,
+            timings,
+            prompt_embeds,
+            sample,
+            denoised,
+            history,
+            noise,
+        };
+        run.set_noise(&draw_noise(seed, 0, latents))?;
+        Ok(run)
+    }
+
+    /// Replaces the noise that the seed drew, before the first step: `noise [1, h, w, C]`, channels last, of
+    /// unit variance.
+    pub fn set_noise(&self, noise: &[f32]) -> Result<()> {
+        let scale = self.sampling.init_noise_sigma as f32;
+        self.executor.write(&self.sample, &noise.iter().map(|value| value * scale).collect::<Vec<_>>())
+    }
+
+    /// Solver steps in all.
+    pub fn steps(&self) -> usize {
+        self.sampling.steps.len()
+    }
+
+    /// Solver steps done.
+    pub fn step_number(&self) -> usize {
+        self.step
+    }
+
+    /// Whether every step is done.
+    pub fn is_done(&self) -> bool {
+        self.step == self.steps()
+    }
+
+    /// Sentences about input that was changed: a prompt that was cut, words that the model does not know.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Times so far.
+    pub fn timings(&self) -> &Timings {
+        &self.timings
+    }
+
+    /// Takes one solver step: one network evaluation (for both halves of guidance), one submission. Does
+    /// nothing once [`Run::is_done`].
+    pub async fn step(&mut self) -> Result<StepReport> {
+        if self.is_done() {
+            return Ok(StepReport { preview: None });
+        }
+        let started = now_millis();
+        self.submit_step()?;
+        if let Some(plan) = &self.plans.preview
+            && let Some(readback) = self.executor.begin_read(output::<E>(&self.executor, plan, "preview"))?
+        {
+            self.previews.push(readback);
+        }
+        self.step += 1;
+        self.executor.settle(MAX_IN_FLIGHT - 1).await?;
+        let preview = self.latest_preview()?;
+        self.timings.steps.push(now_millis() - started);
+        Ok(StepReport { preview })
+    }
+
+    fn submit_step(&self) -> Result<()> {
+        let (executor, plans) = (self.executor.as_ref(), &self.plans);
+        let step = &self.sampling.steps[self.step];
+        let batch = plans.size.batch;
+        let unet = &plans.unet;
+        executor.write(input::<E>(executor, unet, "timestep"), &vec![step.timestep as f32; batch])?;
+        if let Some(noise) = &self.noise {
+            let shape = [1, plans.size.latent_height, plans.size.latent_width, plans.size.latent_channels];
+            executor.write(noise, &draw_noise(self.seed, self.step as u32 + 1, shape))?;
+        }
+
+        let elements = plans.size.latent_elements();
+        let model_output = output::<E>(executor, unet, "model_output");
+        let combine = |out, offset, len, terms| Command::Combine { out, offset, len, terms };
+        let mut commands: Vec<Command<'_, E>> = Vec::with_capacity(8);
+
+        // Both halves of the batch read the same sample.
+        for half in 0..batch {
+            let terms = vec![term(step.model_input_scale, &self.sample, 0)];
+            commands.push(combine(input::<E>(executor, unet, "sample"), half * elements, elements, terms));
+        }
+        let embeds = plans.size.text_elements();
+        let encoder_hidden_states = input::<E>(executor, unet, "encoder_hidden_states");
+        commands.push(combine(encoder_hidden_states, 0, embeds, vec![term(1.0, &self.prompt_embeds, 0)]));
+        commands.push(Command::Evaluate(unet));
+
+        // Guidance is linear too, so it needs no pass of its own.
+        let of_prediction = |map: LinearMap| {
+            let conditional = (batch - 1) * elements;
+            let mut terms = vec![
+                term(map.sample, &self.sample, 0),
+                term(map.model_output * self.guidance.cond, model_output, conditional),
+            ];
+            if let Some(uncond) = self.guidance.uncond {
+                terms.push(term(map.model_output * uncond, model_output, 0));
+            }
+            terms
+        };
+        commands.push(combine(&self.denoised, 0, elements, of_prediction(step.denoised)));
+        let newest = self.step % self.history.len();
+        commands.push(combine(&self.history[newest], 0, elements, of_prediction(step.model_value)));
+
+        let terms = step
+            .update
+            .iter()
+            .filter_map(|(source, coefficient)| {
+                let tensor = match *source {
+                    Source::Sample => &self.sample,
+                    Source::ModelValue(back) => {
+                        &self.history[(self.step + self.history.len() - back) % self.history.len()]
+                    }
+                    Source::Noise => self.noise.as_ref()?,
+                };
+                Some(term(*coefficient, tensor, 0))
+            })
+            .collect();
+        commands.push(combine(&self.sample, 0, elements, terms));
+
+        if let Some(plan) = &plans.preview {
+            let latents = input::<E>(executor, plan, "latents");
+            commands.push(combine(latents, 0, elements, vec![term(1.0, &self.denoised, 0)]));
+            commands.push(Command::Evaluate(plan));
+        }
+        executor.submit(&commands)
+    }
+
+    /// The newest preview that has arrived; older ones are dropped.
+    fn latest_preview(&mut self) -> Result<Option<Image>> {
+        let mut latest = None;
+        let mut waiting = Vec::new();
+        for mut readback in self.previews.drain(..) {
+            match self.executor.try_read(&mut readback)? {
+                Some(values) => latest = Some(values),
+                None => waiting.push(readback),
+            }
+        }
+        self.previews = waiting;
+        let Some(values) = latest else { return Ok(None) };
+        let (width, height) = (self.plans.size.latent_width, self.plans.size.latent_height);
+        Image::from_decoded(&values, width, height, self.image_format, "the preview").map(Some)
+    }
+
+    /// Decodes to a picture: the finished latents, or before the last step the network's latest estimate of
+    /// them. Fails with [`crate::Error::NotFinite`] rather than hand over a broken picture.
+    pub async fn decode(&mut self) -> Result<Image> {
+        let started = now_millis();
+        let (executor, plans) = (self.executor.as_ref(), &self.plans);
+        let latents = if self.step == 0 || self.is_done() { &self.sample } else { &self.denoised };
+        executor.submit(&[
+            Command::Combine {
+                out: input::<E>(executor, &plans.decoder, "latents"),
+                offset: 0,
+                len: plans.size.latent_elements(),
+                terms: vec![term(1.0, latents, 0)],
+            },
+            Command::Evaluate(&plans.decoder),
+        ])?;
+        let values = executor.read(output::<E>(executor, &plans.decoder, "sample")).await?;
+        let (width, height) = (plans.size.width, plans.size.height);
+        let image = Image::from_decoded(&values, width, height, self.image_format, "the autoencoder")?;
+        self.timings.decode = now_millis() - started;
+        Ok(image)
+    }
+
+    /// The latents `[1, h, w, C]`, channels last, at the noise level of the current step.
+    pub async fn latents(&self) -> Result<Vec<f32>> {
+        self.executor.read(&self.sample).await
+    }
+}
+
+fn encode<E: Executor>(model: &Model<E>, which: &str, text: &str, warnings: &mut Vec<String>) -> Vec<f32> {
+    let encoding = model.tokenizer.encode(text);
+    if encoding.truncated {
+        let length = encoding.input_ids.len();
+        warnings.push(format!("The {which} was cut: the text encoder reads {length} tokens."));
+    }
+    if !encoding.unknown.is_empty() {
+        warnings.push(format!(
+            "The {which} has words that the model does not know: {}.",
+            encoding.unknown.join(", ")
+        ));
+    }
+    // Exact: ids are far below 2^24.
+    encoding.input_ids.iter().map(|&id| id as f32).collect()
+}
+
+fn encode_text<E: Executor>(executor: &E, plans: &Plans<E>, input_ids: &[f32]) -> Result<E::Tensor> {
+    let size = plans.size;
+    let prompt_embeds = executor.tensor(&[size.batch, size.text_length, size.text_width])?;
+    let encoder = &plans.text_encoder;
+    executor.write(input::<E>(executor, encoder, "input_ids"), input_ids)?;
+    executor.submit(&[
+        Command::Evaluate(encoder),
+        Command::Combine {
+            out: &prompt_embeds,
+            offset: 0,
+            len: size.text_elements(),
+            terms: vec![term(1.0, output::<E>(executor, encoder, "last_hidden_state"), 0)],
+        },
+    ])?;
+    Ok(prompt_embeds)
+}
+
+/// Standard normal values for `[1, h, w, C]`, keyed by seed and step: step 0 is the initial noise.
+fn draw_noise(seed: u64, step: u32, [_, height, width, channels]: [usize; 4]) -> Vec<f32> {
+    random::normals(seed, SAMPLE, step, height, width, channels)
+}
+
+fn term<T>(coefficient: f64, tensor: &T, offset: usize) -> Term<'_, T> {
+    Term { coefficient: coefficient as f32, tensor, offset }
+}
+
+fn input<'a, E: Executor>(executor: &E, plan: &'a E::Plan, name: &str) -> &'a E::Tensor {
+    executor.input(plan, name).expect("our graphs declare the inputs that the pipeline writes")
+}
+
+fn output<'a, E: Executor>(executor: &E, plan: &'a E::Plan, name: &str) -> &'a E::Tensor {
+    executor.output(plan, name).expect("our graphs declare the outputs that the pipeline reads")
+}

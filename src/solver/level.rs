@@ -1,0 +1,36 @@
+//! One level of noise.
+
+/// Signal and noise coefficients of `x = alpha · x_0 + sigma · epsilon`, with `alpha² + sigma² = 1`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NoiseLevel {
+    /// `alpha_t`, in `0..=1`: 0 is pure noise.
+    pub alpha: f64,
+    /// `sigma_t`, in `0..=1`: 0 is a clean sample.
+    pub sigma: f64,
+}
+
+impl NoiseLevel {
+    /// No noise.
+    pub const CLEAN: Self = Self { alpha: 1.0, sigma: 0.0 };
+
+    /// From `alpha²`, an entry of `alphas_cumprod`.
+    pub fn from_alpha_cumprod(alpha_cumprod: f64) -> Self {
+        Self { alpha: alpha_cumprod.sqrt(), sigma: (1.0 - alpha_cumprod).sqrt() }
+    }
+
+    /// From `sigma / alpha`, the noise level of the variance-exploding form `x_0 + sigma · epsilon`.
+    pub fn from_sigma(sigma: f64) -> Self {
+        let alpha = 1.0 / sigma.hypot(1.0);
+        Self { alpha, sigma: sigma * alpha }
+    }
+
+    /// `sigma / alpha`; infinite for pure noise.
+    pub fn sigma_over_alpha(self) -> f64 {
+        self.sigma / self.alpha
+    }
+
+    /// Half the log signal-to-noise ratio, `lambda_t`; infinite at both ends.
+    pub fn lambda(self) -> f64 {
+        self.alpha.ln() - self.sigma.ln()
+    }
+}

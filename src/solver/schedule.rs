@@ -1,0 +1,130 @@
+//! The noise schedule of training: how much noise there is at each timestep.
+
+use std::f64::consts::FRAC_PI_2;
+
+use super::{BetaSchedule, FinalSigmas, NoiseLevel, SchedulerConfig};
+use crate::error::{Error, Result};
+
+/// Where multistep solvers put the last timestep of a schedule that ends in pure noise, so that its `lambda`
+/// is finite: diffusers' number, the least positive f16.
+const LEAST_ALPHA_CUMPROD: f64 = 1.0 / (1 << 24) as f64;
+
+/// Tables over the training timesteps `0..N`, noise rising.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// `alpha_t²` of every training timestep.
+    pub alphas_cumprod: Vec<f64>,
+    pub(super) beta_schedule: BetaSchedule,
+    pub(super) steps_offset: usize,
+    pub(super) set_alpha_to_one: bool,
+    pub(super) final_sigmas: FinalSigmas,
+    /// Timesteps from here on are left out by multistep solvers.
+    clipped: usize,
+}
+
+impl Schedule {
+    /// Errors with [`Error::InvalidConfig`] if no timestep is left after clipping.
+    pub fn new(config: &SchedulerConfig) -> Result<Self> {
+        let betas = betas(config);
+        let products = betas.iter().scan(1.0, |product, beta| {
+            *product *= 1.0 - beta;
+            Some(*product)
+        });
+        let mut alphas_cumprod: Vec<f64> = products.collect();
+        if config.rescale_betas_zero_snr {
+            rescale_zero_terminal_snr(&mut alphas_cumprod);
+        }
+        let mut schedule = Self {
+            clipped: alphas_cumprod.len(),
+            alphas_cumprod,
+            beta_schedule: config.beta_schedule,
+            steps_offset: config.steps_offset,
+            set_alpha_to_one: config.set_alpha_to_one,
+            final_sigmas: config.final_sigmas_type,
+        };
+        if let Some(least) = config.lambda_min_clipped {
+            let kept = (0..schedule.len()).filter(|&t| schedule.nonzero_level(t).lambda() >= least);
+            schedule.clipped = kept.count();
+            if schedule.clipped == 0 {
+                let message = format!("lambda_min_clipped = {least} leaves no timestep");
+                return Err(Error::InvalidConfig { component: "scheduler".to_owned(), message });
+            }
+        }
+        Ok(schedule)
+    }
+
+    /// Number of training timesteps.
+    pub fn len(&self) -> usize {
+        self.alphas_cumprod.len()
+    }
+
+    /// Whether there are no timesteps; there always are some.
+    pub fn is_empty(&self) -> bool {
+        self.alphas_cumprod.is_empty()
+    }
+
+    /// Number of timesteps from 0 that multistep solvers use.
+    pub(super) fn clipped_timesteps(&self) -> usize {
+        self.clipped
+    }
+
+    /// The level of a training timestep below [`Schedule::len`].
+    pub fn level(&self, timestep: usize) -> NoiseLevel {
+        NoiseLevel::from_alpha_cumprod(self.alphas_cumprod[timestep])
+    }
+
+    /// The same, with a little signal left where there would be none: as much as diffusers leaves, or a
+    /// quarter of the timestep before, where that has less.
+    pub fn nonzero_level(&self, timestep: usize) -> NoiseLevel {
+        let mut alpha_cumprod = self.alphas_cumprod[timestep];
+        if alpha_cumprod == 0.0 {
+            let before = self.alphas_cumprod[timestep.saturating_sub(1)];
+            alpha_cumprod = if before > LEAST_ALPHA_CUMPROD { LEAST_ALPHA_CUMPROD } else { 0.25 * before };
+        }
+        NoiseLevel::from_alpha_cumprod(alpha_cumprod)
+    }
+
+    /// The timestep, between two training timesteps, whose level is `sigma = sigma_t / alpha_t`: by
+    /// interpolation in `ln sigma`, within the schedule's range.
+    pub fn timestep_from_sigma(&self, sigma: f64) -> f64 {
+        let log_sigma = |timestep: usize| -self.nonzero_level(timestep).lambda();
+        let wanted = sigma.ln();
+        // The first timestep with more noise, and the one before it.
+        let indices: Vec<usize> = (0..self.len()).collect();
+        let above = indices.partition_point(|&timestep| log_sigma(timestep) <= wanted);
+        let high = above.clamp(1, self.len() - 1);
+        let low = high - 1;
+        let weight = (wanted - log_sigma(low)) / (log_sigma(high) - log_sigma(low));
+        low as f64 + weight.clamp(0.0, 1.0)
+    }
+}
+
+fn betas(config: &SchedulerConfig) -> Vec<f64> {
+    let count = config.num_train_timesteps;
+    let between =
+        |start: f64, end: f64, index: usize| start + (end - start) * index as f64 / (count - 1) as f64;
+    if let Some(betas) = &config.trained_betas {
+        return betas.clone();
+    }
+    let (start, end) = (config.beta_start, config.beta_end);
+    let beta = |index: usize| match config.beta_schedule {
+        BetaSchedule::Linear => between(start, end, index),
+        BetaSchedule::ScaledLinear => between(start.sqrt(), end.sqrt(), index).powi(2),
+        BetaSchedule::SquaredcosCapV2 => {
+            let alpha_bar = |time: f64| ((time + 0.008) / 1.008 * FRAC_PI_2).cos().powi(2);
+            let at = |index: usize| index as f64 / count as f64;
+            (1.0 - alpha_bar(at(index + 1)) / alpha_bar(at(index))).min(0.999)
+        }
+    };
+    (0..count).map(beta).collect()
+}
+
+/// Shifts and scales `sqrt(alphas_cumprod)` so that the last entry is 0 and the first stays. Lin et al. 2023,
+/// <https://arxiv.org/abs/2305.08891>, Algorithm 1.
+pub fn rescale_zero_terminal_snr(alphas_cumprod: &mut [f64]) {
+    let (Some(first), Some(last)) = (alphas_cumprod.first(), alphas_cumprod.last()) else { return };
+    let (first, last) = (first.sqrt(), last.sqrt());
+    for alpha_cumprod in alphas_cumprod {
+        *alpha_cumprod = ((alpha_cumprod.sqrt() - last) * first / (first - last)).powi(2);
+    }
+}

@@ -1,0 +1,213 @@
+//! The engine that a worker holds.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use js_sys::Object;
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+
+use super::value::{fields_from, object_from, picture_from, set};
+use crate::error::{Error, Result};
+use crate::executor::Executor;
+use crate::options::{GenerateOptions, MAX_SEED};
+use crate::pipeline::{Loader, Model, ModelInfo, Run};
+use crate::weights::Manifest;
+
+#[cfg(all(feature = "cpu", not(feature = "gpu")))]
+type Device = crate::burn::Cpu;
+#[cfg(feature = "gpu")]
+type Device = crate::gpu::Gpu;
+
+#[cfg(all(feature = "cpu", not(feature = "gpu")))]
+async fn device() -> Result<Device> {
+    Ok(Device::new())
+}
+#[cfg(feature = "gpu")]
+async fn device() -> Result<Device> {
+    Device::new(crate::gpu::GpuOptions::default()).await
+}
+
+/// One executor, the models loaded on it, and their runs. Handles are small integers.
+#[wasm_bindgen]
+pub struct Engine {
+    device: Rc<Device>,
+    next_handle: Cell<u32>,
+    loaders: RefCell<HashMap<u32, Loader<Device>>>,
+    models: RefCell<HashMap<u32, Rc<Model<Device>>>>,
+    runs: RefCell<HashMap<u32, Run<Device>>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LoadPlan {
+    model: u32,
+    shards: Vec<ShardInfo>,
+    total_bytes: u64,
+    info: ModelInfo,
+}
+
+#[derive(Serialize)]
+struct ShardInfo {
+    shard: usize,
+    component: String,
+    file: String,
+    bytes: u64,
+    sha256: String,
+}
+
+#[derive(Serialize)]
+struct StartReport {
+    run: u32,
+    seed: u64,
+    steps: usize,
+    width: usize,
+    height: usize,
+    warnings: Vec<String>,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// Asks for a device (in the WebGPU module) and makes an engine on it.
+    pub async fn create() -> Result<Engine, JsValue> {
+        Ok(Self {
+            device: Rc::new(device().await?),
+            next_handle: Cell::new(1),
+            loaders: RefCell::default(),
+            models: RefCell::default(),
+            runs: RefCell::default(),
+        })
+    }
+
+    /// What runs, and on what.
+    #[wasm_bindgen(unchecked_return_type = "BackendReport")]
+    pub fn report(&self) -> Result<JsValue, JsValue> {
+        Ok(object_from(&self.device.report())?)
+    }
+
+    /// Checks a manifest and says which shards to push.
+    #[wasm_bindgen(unchecked_return_type = "LoadPlan")]
+    pub fn begin(&self, manifest: &str) -> Result<JsValue, JsValue> {
+        let loader = Loader::new(self.device.clone(), Manifest::parse(manifest)?)?;
+        let shards: Vec<ShardInfo> = loader
+            .shards()
+            .map(|(shard, component, record)| ShardInfo {
+                shard,
+                component: component.to_owned(),
+                file: record.file.clone(),
+                bytes: record.bytes,
+                sha256: record.sha256.clone(),
+            })
+            .collect();
+        let model = self.handle();
+        let total_bytes = shards.iter().map(|shard| shard.bytes).sum();
+        let plan = LoadPlan { model, shards, total_bytes, info: loader.info().clone() };
+        self.loaders.borrow_mut().insert(model, loader);
+        Ok(object_from(&plan)?)
+    }
+
+    /// Checks a shard's length and SHA-256 and puts it on the device. Any order; resolves when the device
+    /// keeps up, so that pending uploads stay few.
+    #[wasm_bindgen(js_name = pushShard)]
+    pub async fn push_shard(&self, model: u32, shard: usize, bytes: &[u8]) -> Result<(), JsValue> {
+        self.loaders.borrow_mut().get_mut(&model).ok_or_else(|| gone("model"))?.push_shard(shard, bytes)?;
+        Ok(self.device.settle(0).await?)
+    }
+
+    /// Prepares the networks of a model whose shards are all there, for its default size.
+    pub async fn finish(&self, model: u32) -> Result<(), JsValue> {
+        let loader = self.loaders.borrow_mut().remove(&model).ok_or_else(|| gone("model"))?;
+        let finished = Rc::new(loader.finish().await?);
+        self.models.borrow_mut().insert(model, finished);
+        Ok(())
+    }
+
+    /// Lets go of a model, loaded or half loaded. Runs that use it keep it until they are dropped.
+    pub fn abandon(&self, model: u32) {
+        self.loaders.borrow_mut().remove(&model);
+        self.models.borrow_mut().remove(&model);
+    }
+
+    /// Starts a run: encodes the prompt and draws the noise.
+    #[wasm_bindgen(unchecked_return_type = "StartReport")]
+    pub async fn start(&self, model: u32, options: JsValue) -> Result<JsValue, JsValue> {
+        let model = self.models.borrow().get(&model).cloned().ok_or_else(|| gone("model"))?;
+        let mut options = GenerateOptions::from_fields(&fields_from(&options)?, model.limits())?;
+        let seed = *options.seed.get_or_insert_with(random_seed);
+        let run = model.start(&options).await?;
+        let report = StartReport {
+            run: self.handle(),
+            seed,
+            steps: run.steps(),
+            width: options.width,
+            height: options.height,
+            warnings: run.warnings().to_vec(),
+        };
+        self.runs.borrow_mut().insert(report.run, run);
+        Ok(object_from(&report)?)
+    }
+
+    /// Takes one solver step.
+    #[wasm_bindgen(unchecked_return_type = "StepReport")]
+    pub async fn step(&self, run: u32) -> Result<JsValue, JsValue> {
+        let mut running = self.take(run)?;
+        let outcome = running.step().await;
+        let preview = outcome.as_ref().ok().and_then(|report| report.preview.as_ref()).map(picture_from);
+        let (step, steps, done) = (running.step_number(), running.steps(), running.is_done());
+        self.runs.borrow_mut().insert(run, running);
+        outcome?;
+        let report = Object::new();
+        set(&report, "step", &(step as u32).into());
+        set(&report, "steps", &(steps as u32).into());
+        set(&report, "done", &done.into());
+        set(&report, "preview", &preview.unwrap_or(JsValue::NULL));
+        Ok(report.into())
+    }
+
+    /// Decodes a run's latents, as they stand, to a picture.
+    #[wasm_bindgen(unchecked_return_type = "Picture & { timings: Timings }")]
+    pub async fn decode(&self, run: u32) -> Result<JsValue, JsValue> {
+        let mut running = self.take(run)?;
+        let outcome = running.decode().await;
+        let timings = object_from(running.timings());
+        self.runs.borrow_mut().insert(run, running);
+        let picture: Object = picture_from(&outcome?).unchecked_into();
+        set(&picture, "timings", &timings?);
+        Ok(picture.into())
+    }
+
+    /// A run's latents `[1, h, w, C]`, channels last, at the noise level of its current step.
+    pub async fn latents(&self, run: u32) -> Result<Vec<f32>, JsValue> {
+        let running = self.take(run)?;
+        let outcome = running.latents().await;
+        self.runs.borrow_mut().insert(run, running);
+        Ok(outcome?)
+    }
+
+    /// Lets go of a run.
+    #[wasm_bindgen(js_name = drop)]
+    pub fn drop_run(&self, run: u32) {
+        self.runs.borrow_mut().remove(&run);
+    }
+
+    fn handle(&self) -> u32 {
+        let handle = self.next_handle.get();
+        self.next_handle.set(handle + 1);
+        handle
+    }
+
+    /// Takes a run out of the table while it is awaited, so that no borrow is held across an await.
+    fn take(&self, run: u32) -> Result<Run<Device>> {
+        self.runs.borrow_mut().remove(&run).ok_or_else(|| gone("run"))
+    }
+}
+
+fn gone(what: &str) -> Error {
+    Error::Disposed { what: what.to_owned() }
+}
+
+fn random_seed() -> u64 {
+    // A page's choice of picture needs variety, not secrecy.
+    (js_sys::Math::random() * MAX_SEED as f64) as u64
+}

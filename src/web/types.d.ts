@@ -1,0 +1,70 @@
+export interface BackendReport {
+  backend: "webgpu" | "cpu";
+  device: string;
+  shaderF16: boolean;
+}
+
+export interface ShardInfo {
+  /** Index to give to `pushShard`. */
+  shard: number;
+  component: string;
+  file: string;
+  bytes: number;
+  sha256: string;
+}
+
+export interface ModelInfo {
+  name: string;
+  revision: string;
+  licence: string;
+  parameters: number;
+  /** Floating-point operations of one guided network evaluation, and of one decode, at the default size. */
+  evaluationFlops: number;
+  decodeFlops: number;
+  defaultWidth: number;
+  defaultHeight: number;
+  sizeMultiple: number;
+  maxPixels: number;
+  styles: string[];
+  solvers: string[];
+  schedules: string[];
+  defaults: { steps: number; guidanceScale: number; solver: string; schedule: string };
+}
+
+export interface LoadPlan {
+  model: number;
+  shards: ShardInfo[];
+  totalBytes: number;
+  info: ModelInfo;
+}
+
+export interface StartReport {
+  run: number;
+  seed: number;
+  steps: number;
+  width: number;
+  height: number;
+  warnings: string[];
+}
+
+export interface Picture {
+  width: number;
+  height: number;
+  /** RGBA, straight alpha. */
+  data: Uint8ClampedArray;
+}
+
+export interface StepReport {
+  step: number;
+  steps: number;
+  done: boolean;
+  /** An estimate of the picture at latent size, or null where none has arrived in time. */
+  preview: Picture | null;
+}
+
+export interface Timings {
+  /** Milliseconds for the prompt, for each step, and for the autoencoder. */
+  text: number;
+  steps: number[];
+  decode: number;
+}

@@ -1,0 +1,226 @@
+//! The pipeline's behaviour with the default model on the CPU: options, runs side by side, and failure.
+
+mod support;
+
+use std::rc::Rc;
+
+use pollster::block_on;
+use support::{Checkpoint, relative_error};
+use tenstep::Error;
+use tenstep::burn::Cpu;
+use tenstep::options::{Field, GenerateOptions};
+use tenstep::pipeline::{Loader, Model, open};
+use tenstep::weights::Manifest;
+
+fn model() -> Model<Cpu> {
+    let checkpoint = Checkpoint::default_model();
+    block_on(open(Rc::new(Cpu::new()), &checkpoint.path)).expect("the default model loads")
+}
+
+fn options(model: &Model<Cpu>, fields: &[(&str, Field)]) -> GenerateOptions {
+    let fields: Vec<(String, Field)> =
+        fields.iter().map(|(name, field)| ((*name).to_owned(), field.clone())).collect();
+    GenerateOptions::from_fields(&fields, model.limits()).expect("good options")
+}
+
+fn text(value: &str) -> Field {
+    Field::Text(value.to_owned())
+}
+
+fn latents(model: &Model<Cpu>, options: &GenerateOptions) -> Vec<f32> {
+    block_on(async {
+        let mut run = model.start(options).await.expect("a run");
+        while !run.is_done() {
+            run.step().await.expect("a step");
+        }
+        run.latents().await.expect("latents")
+    })
+}
+
+#[test]
+fn a_picture_has_the_size_asked_for_and_is_not_blank() {
+    let model = model();
+    for (width, height) in [(64.0, 64.0), (96.0, 48.0)] {
+        let fields = [
+            ("width", Field::Number(width)),
+            ("height", Field::Number(height)),
+            ("steps", Field::Number(2.0)),
+        ];
+        let options = options(&model, &fields);
+        let image = block_on(async {
+            let mut run = model.start(&options).await.expect("a run");
+            while !run.is_done() {
+                let report = run.step().await.expect("a step");
+                let preview = report.preview.expect("the CPU has its previews at once");
+                assert_eq!((preview.width, preview.height), (options.width / 4, options.height / 4));
+            }
+            run.decode().await.expect("a picture")
+        });
+        assert_eq!((image.width, image.height), (options.width, options.height));
+        assert_eq!(image.rgba.len(), 4 * image.width * image.height);
+        assert!(image.rgba.iter().any(|&byte| byte != image.rgba[0]), "the picture is blank");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_latents_and_another_seed_others() {
+    let model = model();
+    let of_seed = |seed: f64| {
+        latents(&model, &options(&model, &[("seed", Field::Number(seed)), ("steps", Field::Number(2.0))]))
+    };
+    assert_eq!(of_seed(7.0), of_seed(7.0));
+    assert!(relative_error(&of_seed(7.0), &of_seed(8.0)) > 0.1);
+}
+
+#[test]
+fn runs_in_turn_do_not_disturb_each_other() {
+    let model = model();
+    let of_size = |side: f64, seed: f64, prompt: &str| {
+        let fields = [
+            ("prompt", text(prompt)),
+            ("width", Field::Number(side)),
+            ("height", Field::Number(side)),
+            ("seed", Field::Number(seed)),
+            ("steps", Field::Number(2.0)),
+        ];
+        options(&model, &fields)
+    };
+    let asked =
+        [of_size(64.0, 1.0, "a red apple"), of_size(64.0, 2.0, "a tree"), of_size(96.0, 3.0, "a fox")];
+    let alone: Vec<Vec<f32>> = asked.iter().map(|options| latents(&model, options)).collect();
+    block_on(async {
+        let mut runs = Vec::new();
+        for options in &asked {
+            runs.push(model.start(options).await.expect("a run"));
+        }
+        for _ in 0..2 {
+            for run in &mut runs {
+                run.step().await.expect("a step");
+            }
+        }
+        for (run, alone) in runs.iter().zip(&alone) {
+            assert_eq!(&run.latents().await.expect("latents"), alone);
+        }
+    });
+}
+
+#[test]
+fn two_models_share_an_executor() {
+    let (checkpoint, cpu) = (Checkpoint::default_model(), Rc::new(Cpu::new()));
+    let one = block_on(open(cpu.clone(), &checkpoint.path)).expect("a model");
+    let other = block_on(open(cpu, &checkpoint.path)).expect("a second model");
+    let asked = options(&one, &[("steps", Field::Number(1.0)), ("seed", Field::Number(5.0))]);
+    let expected = latents(&one, &asked);
+    drop(one);
+    assert_eq!(latents(&other, &asked), expected);
+}
+
+#[test]
+fn the_prompt_matters_and_so_does_the_negative_prompt() {
+    let model = model();
+    let of = |prompt: &str, negative: &str| {
+        let fields = [
+            ("prompt", text(prompt)),
+            ("negativePrompt", text(negative)),
+            ("steps", Field::Number(3.0)),
+            ("seed", Field::Number(1.0)),
+        ];
+        latents(&model, &options(&model, &fields))
+    };
+    let apple = of("a red apple", "");
+    assert!(relative_error(&apple, &of("a green tree", "")) > 0.05);
+    assert!(relative_error(&apple, &of("a red apple", "red")) > 0.01);
+}
+
+#[test]
+fn the_empty_prompt_is_the_unconditional_picture() {
+    let model = model();
+    let of = |guidance_scale: f64| {
+        let fields = [
+            ("guidanceScale", Field::Number(guidance_scale)),
+            ("steps", Field::Number(2.0)),
+            ("seed", Field::Number(3.0)),
+        ];
+        latents(&model, &options(&model, &fields))
+    };
+    assert_eq!(of(1.0), of(9.0));
+}
+
+#[test]
+fn one_step_is_legal() {
+    let model = model();
+    let asked = options(&model, &[("steps", Field::Number(1.0)), ("prompt", text("a red apple"))]);
+    assert!(latents(&model, &asked).iter().all(|value| value.is_finite()));
+}
+
+#[test]
+fn long_prompts_are_cut_and_say_so() {
+    let model = model();
+    let asked = options(&model, &[("prompt", text(&"apple ".repeat(1_667))), ("steps", Field::Number(1.0))]);
+    let run = block_on(model.start(&asked)).expect("a run");
+    assert!(run.warnings().iter().any(|warning| warning.contains("cut")), "{:?}", run.warnings());
+}
+
+#[test]
+fn emoji_mean_what_they_show() {
+    let model = model();
+    let of = |prompt: &str| {
+        latents(
+            &model,
+            &options(
+                &model,
+                &[("prompt", text(prompt)), ("steps", Field::Number(1.0)), ("seed", Field::Number(1.0))],
+            ),
+        )
+    };
+    assert_eq!(of("🍎"), of("red apple"));
+}
+
+#[test]
+fn a_model_is_not_finished_before_its_shards_are_there() {
+    let checkpoint = Checkpoint::default_model();
+    let loader = Loader::new(Rc::new(Cpu::new()), checkpoint.manifest).expect("a good manifest");
+    let error = block_on(loader.finish()).err().expect("shards are missing");
+    assert_eq!(error.code(), "missing-shard");
+}
+
+#[test]
+fn a_damaged_shard_is_refused_and_may_be_pushed_again() {
+    let checkpoint = Checkpoint::default_model();
+    let mut loader = Loader::new(Rc::new(Cpu::new()), checkpoint.manifest).expect("a good manifest");
+    let (number, file) =
+        loader.shards().map(|(number, _, shard)| (number, shard.file.clone())).next().expect("a shard");
+    let good = std::fs::read(checkpoint.path.with_file_name(file)).expect("the shard");
+    let mut damaged = good.clone();
+    damaged[good.len() / 2] ^= 1;
+    assert_eq!(loader.push_shard(number, &damaged).map_err(|error| error.code()), Err("shard-hash"));
+    assert_eq!(loader.push_shard(number, &good[1..]).map_err(|error| error.code()), Err("shard-size"));
+    assert_eq!(loader.push_shard(number, &good), Ok(()));
+}
+
+/// A checkpoint whose tensors do not fit its configs is refused before any shard is fetched.
+#[test]
+fn a_manifest_that_contradicts_its_configs_is_refused() {
+    let refusal = |manifest: Manifest| match Loader::new(Rc::new(Cpu::new()), manifest) {
+        Ok(_) => panic!("accepted"),
+        Err(error) => error,
+    };
+    let unet = |manifest: &Manifest| {
+        manifest.components.iter().position(|component| component.name == "unet").expect("a UNet")
+    };
+
+    let mut renamed = Checkpoint::default_model().manifest;
+    let index = unet(&renamed);
+    renamed.components[index].tensors[0].name = "nothing.weight".to_owned();
+    assert!(matches!(refusal(renamed), Error::MissingTensor { .. }));
+
+    let mut reshaped = Checkpoint::default_model().manifest;
+    let tensor = reshaped.components[index].tensors.iter_mut().find(|tensor| tensor.shape.len() == 4);
+    tensor.expect("a convolution").shape.swap(0, 1);
+    let error = refusal(reshaped);
+    assert!(matches!(error, Error::TensorShape { .. }), "{error}");
+
+    let mut without = Checkpoint::default_model().manifest;
+    without.components.remove(index);
+    assert!(matches!(refusal(without), Error::InvalidManifest { .. }));
+}

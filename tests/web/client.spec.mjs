@@ -1,0 +1,237 @@
+// The client, the worker and their protocol, in a browser with a fake engine: order, aborts, crashes, the end.
+
+import assert from "node:assert/strict";
+import { after, before, beforeEach, describe, it } from "node:test";
+import { answerWithFakes } from "./fake/site.mjs";
+import { launchChromium } from "./harness/browsers.mjs";
+import { openSite } from "./harness/site.mjs";
+
+describe("client and worker", { timeout: 30_000 }, () => {
+  let site, browser, page;
+
+  before(async () => {
+    site = await openSite();
+    answerWithFakes(site);
+    browser = await launchChromium({ webgpu: false });
+    page = await browser.open(`${site.url}test.html`);
+    await page.evaluate(() => {
+      window.load = (options) => Tenstep.load({ manifest: "/fake/manifest.json", ...options });
+    });
+  });
+  beforeEach(() => answerWithFakes(site));
+  after(async () => {
+    await browser?.close();
+    await site?.close();
+  });
+
+  it("loads with true byte counts, phase after phase", async () => {
+    const progress = await page.evaluate(async () => {
+      const seen = [];
+      const tenstep = await load({ onProgress: (report) => seen.push(report) });
+      await tenstep.dispose();
+      return seen;
+    });
+    const phases = progress.map(({ phase }) => phase).filter((phase, at, all) => phase !== all[at - 1]);
+    assert.deepEqual(phases, ["engine", "download", "compile"]);
+    const download = progress.filter(({ phase }) => phase === "download");
+    assert.deepEqual([download[0].loadedBytes, download.at(-1).loadedBytes], [0, 300_000]);
+    assert.ok(progress.every(({ phase, totalBytes }) => phase === "engine" || totalBytes === 300_000));
+  });
+
+  it("fetches the module of the chosen backend only", async () => {
+    site.requests.length = 0;
+    await page.evaluate(async () => (await load()).dispose());
+    const modules = site.requests.filter((path) => path.startsWith("/tenstep/wasm/"));
+    assert.deepEqual(modules, ["/tenstep/wasm/tenstep_cpu.js"]);
+  });
+
+  it("takes overlapping calls in order, each with its own steps", async () => {
+    const { order, seeds } = await page.evaluate(async () => {
+      const tenstep = await load();
+      const order = [];
+      const one = (seed, steps) => tenstep.generate({ seed, steps, onStep: ({ step }) => order.push(`${seed}:${step}`) });
+      const pictures = await Promise.all([one(1, 2), one(2, 3)]);
+      await tenstep.dispose();
+      return { order, seeds: pictures.map(({ seed }) => seed) };
+    });
+    assert.deepEqual(order, ["1:1", "1:2", "2:1", "2:2", "2:3"]);
+    assert.deepEqual(seeds, [1, 2]);
+  });
+
+  it("gives runs that can be stepped, looked at early, mixed with generate, and disposed", async () => {
+    const seen = await page.evaluate(async () => {
+      const tenstep = await load();
+      const run = await tenstep.start({ steps: 2, seed: 5 });
+      const first = await run.step();
+      const early = await run.image();
+      await tenstep.generate({ steps: 1 });
+      await run.step();
+      const { image, timings } = await run.image();
+      const facts = [run.seed, run.steps, run.stepsDone, run.done, first.step, first.preview.width, early.image.width, image.width, timings.steps.length];
+      await run.dispose();
+      await run.dispose();
+      const late = await outcome(run.step());
+      await tenstep.dispose();
+      return { facts, late: late.error.code };
+    });
+    assert.deepEqual(seen, { facts: [5, 2, 2, true, 1, 8, 64, 64, 2], late: "disposed" });
+  });
+
+  it("aborts before, while queued, during and after a call, and goes on", async () => {
+    const seen = await page.evaluate(async () => {
+      const tenstep = await load();
+      const aborted = async (signal, options = {}) => (await outcome(tenstep.generate({ signal, ...options }))).error;
+      const before = await aborted(AbortSignal.abort());
+      const during = new AbortController();
+      const steps = [];
+      const whileRunning = aborted(during.signal, {
+        steps: 1000,
+        onStep: ({ step }) => {
+          steps.push(step);
+          if (step === 3) during.abort();
+        },
+      });
+      const queued = new AbortController();
+      const whileQueued = aborted(queued.signal);
+      queued.abort();
+      const after = new AbortController();
+      const results = [before, await whileRunning, await whileQueued];
+      const picture = await outcome(tenstep.generate({ signal: after.signal }));
+      after.abort();
+      const own = await outcome(tenstep.generate({ signal: AbortSignal.abort(new Error("my reason")) }));
+      const next = await outcome(tenstep.generate());
+      await tenstep.dispose();
+      return { results, steps, ok: [Boolean(picture.value), Boolean(next.value)], own: own.error.message };
+    });
+    for (const error of seen.results) assert.deepEqual([error.name, error.isDomException], ["AbortError", true]);
+    assert.deepEqual(seen.steps, [1, 2, 3], "no step is reported after the abort");
+    assert.deepEqual(seen.ok, [true, true]);
+    assert.equal(seen.own, "my reason");
+  });
+
+  it("stops computing an aborted picture", async () => {
+    const millis = await page.evaluate(async () => {
+      const tenstep = await load();
+      const abort = new AbortController();
+      await outcome(tenstep.generate({ steps: 1000, signal: abort.signal, onStep: () => abort.abort() }));
+      const began = performance.now();
+      await tenstep.generate({ steps: 1 });
+      await tenstep.dispose();
+      return performance.now() - began;
+    });
+    assert.ok(millis < 1000, `the next picture waited ${millis} ms for 1000 aborted steps of 2 ms`);
+  });
+
+  it("ends a picture whose callback throws, with what it threw", async () => {
+    const seen = await page.evaluate(async () => {
+      const tenstep = await load();
+      const thrown = await outcome(tenstep.generate({ onStep: () => { throw new RangeError("mine"); } }));
+      const next = await outcome(tenstep.generate());
+      await tenstep.dispose();
+      return [thrown.error.name, thrown.error.message, Boolean(next.value)];
+    });
+    assert.deepEqual(seen, ["RangeError", "mine", true]);
+  });
+
+  for (const prompt of ["fake: trap", "fake: trap in a callback", "fake: trap in a promise", "fake: device lost"]) {
+    const code = prompt === "fake: device lost" ? "device-lost" : "engine-crashed";
+    it(`survives "${prompt}": every call under way fails with ${code}, the next loads anew`, async () => {
+      const seen = await page.evaluate(async (prompt) => {
+        const progress = [];
+        const tenstep = await load({ onProgress: ({ phase }) => progress.push(phase) });
+        const run = await tenstep.start();
+        const [failed, queued] = await Promise.all([outcome(tenstep.generate({ prompt })), outcome(tenstep.generate())]);
+        const lateRun = await outcome(run.step());
+        progress.length = 0;
+        const next = await outcome(tenstep.generate());
+        await tenstep.dispose();
+        return { failed: failed.error, queued: queued.error.code, run: lateRun.error.code, next: Boolean(next.value), progress };
+      }, prompt);
+      assert.equal(seen.failed.code, code);
+      assert.ok(seen.failed.isTenstepError);
+      assert.deepEqual([seen.queued, seen.run, seen.next], [code, "disposed", true]);
+      assert.ok(seen.progress.includes("download"));
+    });
+  }
+
+  it("says so when the engine does not come back, and comes back later", async () => {
+    await page.evaluate(async () => {
+      window.tenstep = await load();
+      await outcome(tenstep.generate({ prompt: "fake: trap" }));
+    });
+    site.answerStatus("/fake/shard-1.bin", 404);
+    const failed = await page.evaluate(async () => (await outcome(tenstep.generate())).error);
+    assert.equal(failed.code, "fetch-failed");
+    assert.match(failed.message, /did not come back after.*RuntimeError.*shard-1\.bin/);
+    answerWithFakes(site);
+    assert.ok(await page.evaluate(async () => Boolean((await outcome(tenstep.generate())).value)));
+    await page.evaluate(() => tenstep.dispose());
+  });
+
+  it("refuses calls after dispose, and rejects those under way", async () => {
+    const codes = await page.evaluate(async () => {
+      const tenstep = await load();
+      const underWay = outcome(tenstep.generate({ steps: 1000 }));
+      await tenstep.dispose();
+      await tenstep.dispose();
+      const results = [await underWay, await outcome(tenstep.generate()), await outcome(tenstep.start())];
+      return results.map(({ error }) => error.code);
+    });
+    assert.deepEqual(codes, ["disposed", "disposed", "disposed"]);
+  });
+
+  it("stops loading when aborted", async () => {
+    site.answer("/fake/shard-2.bin", (_, response) => response.writeHead(200).write("x"));
+    const error = await page.evaluate(async () => {
+      const abort = new AbortController();
+      const onProgress = ({ loadedBytes }) => loadedBytes > 0 && abort.abort();
+      return (await outcome(load({ signal: abort.signal, onProgress }))).error;
+    });
+    assert.equal(error.name, "AbortError");
+  });
+
+  const wrongOptions = {
+    "an unknown option": () => ({ promt: "a fox" }),
+    "a function for a prompt": () => ({ prompt: () => "a fox" }),
+    "an object for a seed": () => ({ seed: {} }),
+    "null for steps": () => ({ steps: null }),
+    "a bigint for a seed": () => ({ seed: 5n }),
+    "a text for onStep": () => ({ onStep: "log" }),
+    "no AbortSignal": () => ({ signal: new AbortController() }),
+    "a text for all options": () => "a fox",
+    "null for all options": () => null,
+  };
+  for (const [name, options] of Object.entries(wrongOptions)) {
+    it(`refuses ${name}`, async () => {
+      const error = await page.evaluate(async (source) => {
+        const tenstep = await load();
+        const { error } = await outcome(tenstep.generate(new Function(`return (${source})()`)()));
+        await tenstep.generate();
+        await tenstep.dispose();
+        return error;
+      }, options.toString());
+      assert.equal(error.code, "invalid-option");
+    });
+  }
+
+  const wrongLoads = {
+    "no manifest": [{ manifest: undefined }, "invalid-option"],
+    "an unknown backend": [{ backend: "cuda" }, "invalid-option"],
+    "an unknown option": [{ wasm: "x" }, "invalid-option"],
+    "an address that is none": [{ manifest: "http://[" }, "invalid-option"],
+    "a manifest that is not there": [{ manifest: "/nowhere/manifest.json" }, "fetch-failed"],
+    "a worker that is not there": [{ workerUrl: "/nowhere/worker.js" }, "engine-unavailable"],
+  };
+  for (const [name, [options, code]] of Object.entries(wrongLoads)) {
+    it(`refuses to load with ${name}`, async () => {
+      const error = await page.evaluate(async (options) => (await outcome(load(options))).error, options);
+      assert.equal(error.code, code, error.message);
+    });
+  }
+
+  it("says that the engine's files are missing", async () => {
+    site.answerStatus("/tenstep/wasm/tenstep_cpu.js", 404);
+    const error = await page.evaluate(async () => (await outcome(load())).error);
+    assert.equal(error.code, "engine-unavailable");
+  });
+});

@@ -1,0 +1,121 @@
+// Stands in for the wasm modules where a test is about the TypeScript around them: the same exports, a made-up picture.
+// Prompts that start with "fake:" make it fail in the ways an engine can.
+
+export default async function init() {}
+
+export class Engine {
+  #backend = import.meta.url.includes("tenstep_gpu") ? "webgpu" : "cpu";
+  #models = [];
+  #runs = new Map();
+  #nextRun = 1;
+
+  static async create() {
+    return new Engine();
+  }
+
+  report() {
+    return { backend: this.#backend, device: "fake", shaderF16: false };
+  }
+
+  begin(manifestJson) {
+    let manifest;
+    try {
+      manifest = JSON.parse(manifestJson);
+    } catch (error) {
+      throw typed("invalid-manifest", `manifest: ${error.message}`);
+    }
+    const { shards, name } = manifest;
+    if (!Array.isArray(shards)) throw typed("invalid-manifest", "manifest: shards is missing");
+    const info = {
+      name,
+      revision: "0",
+      licence: "MIT",
+      parameters: 0,
+      defaultWidth: 64,
+      defaultHeight: 64,
+      sizeMultiple: 8,
+      maxPixels: 4096,
+      styles: ["flat"],
+      solvers: ["dpmpp-2m", "ddim"],
+      schedules: ["trailing", "karras"],
+      defaults: { steps: 10, guidanceScale: 4, solver: "dpmpp-2m", schedule: "karras" },
+    };
+    const model = this.#models.push({ shards, pushed: new Set() }) - 1;
+    const numbered = shards.map((shard, index) => ({ ...shard, shard: index }));
+    return { model, shards: numbered, totalBytes: shards.reduce((sum, shard) => sum + shard.bytes, 0), info };
+  }
+
+  async pushShard(model, index, bytes) {
+    const { shards, pushed } = this.#models[model];
+    const { file, sha256 } = shards[index];
+    if (bytes.length !== shards[index].bytes) throw typed("shard-size", `shard ${file} holds ${bytes.length} bytes`);
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes.slice()));
+    const actual = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    if (actual !== sha256) throw typed("shard-hash", `shard ${file} is damaged`);
+    pushed.add(index);
+  }
+
+  async finish(model) {
+    const { shards, pushed } = this.#models[model];
+    if (pushed.size !== shards.length) throw typed("missing-tensor", "not all shards were pushed");
+  }
+
+  abandon() {}
+
+  async start(model, options) {
+    const { prompt = "", steps = 10, seed = 1, width = 64, height = 64 } = options;
+    if (!Number.isInteger(steps) || steps < 1 || steps > 1000) {
+      throw typed("invalid-option", `steps must be an integer from 1 to 1000, not ${steps}`);
+    }
+    const run = this.#nextRun++;
+    this.#runs.set(run, { prompt, steps, seed, width, height, step: 0 });
+    return { run, seed, steps, width, height, warnings: [] };
+  }
+
+  async step(number) {
+    const run = this.#run(number);
+    if (run.prompt === "fake: trap") trap();
+    if (run.prompt === "fake: device lost") throw typed("device-lost", "the GPU device was lost: fake");
+    if (run.prompt === "fake: trap in a callback") return new Promise(() => setTimeout(trap));
+    if (run.prompt === "fake: trap in a promise") return new Promise(() => void Promise.resolve().then(trap));
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    run.step++;
+    const preview = picture({ ...run, width: 8, height: 8 });
+    return { step: run.step, steps: run.steps, done: run.step === run.steps, preview };
+  }
+
+  async decode(number) {
+    const run = this.#run(number);
+    return { ...picture(run), timings: { text: 0, steps: Array.from({ length: run.step }, () => 2), decode: 0 } };
+  }
+
+  drop(run) {
+    this.#runs.delete(run);
+  }
+
+  free() {}
+
+  #run(number) {
+    const run = this.#runs.get(number);
+    if (!run) throw typed("disposed", "the run is no longer there");
+    return run;
+  }
+}
+
+function picture({ seed, width, height, step, steps }) {
+  const data = new Uint8ClampedArray(4 * width * height);
+  for (let pixel = 0; pixel < width * height; pixel++) {
+    data.set([(255 * step) / steps, (255 * pixel) / (width * height), (seed * 37) % 256, 255], 4 * pixel);
+  }
+  return { width, height, data };
+}
+
+/** A real trap: a wasm function whose body is `unreachable`. */
+function trap() {
+  const bytes = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 5, 1, 3, 0, 0, 11];
+  new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes))).exports.f();
+}
+
+function typed(code, message) {
+  return Object.assign(new Error(message), { name: "TenstepError", code });
+}

@@ -1,0 +1,53 @@
+"""Reads a converted model: manifest.json and its shards, as the browser does.
+
+Goldens and evaluations judge what ships, so they start from the shards and not from the checkpoint.
+The format is described in src/weights/manifest.rs and src/weights/storage.rs.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+
+def load(manifest_path):
+    """Returns (manifest, {component: {tensor: f32 array}}), with every shard's length and SHA-256 checked."""
+    folder = Path(manifest_path).parent
+    manifest = json.loads(Path(manifest_path).read_text())
+    if manifest["schemaVersion"] != 1:
+        raise ValueError(f"schema version {manifest['schemaVersion']} is not supported")
+    return manifest, {c["name"]: _tensors(folder, c) for c in manifest["components"]}
+
+
+def _tensors(folder, component):
+    stream = b"".join(_shard(folder, shard) for shard in component["shards"])
+    tensors, start = {}, 0
+    for info in component["tensors"]:
+        tensor, used = _dequantise(info, memoryview(stream)[start:])
+        tensors[info["name"]] = tensor
+        start += used
+    if start != len(stream):
+        raise ValueError(f"{component['name']}: tensors hold {start} bytes, shards {len(stream)}")
+    return tensors
+
+
+def _shard(folder, shard):
+    data = (folder / shard["file"]).read_bytes()
+    if len(data) != shard["bytes"] or hashlib.sha256(data).hexdigest() != shard["sha256"]:
+        raise ValueError(f"shard {shard['file']} is damaged")
+    return data
+
+
+def _dequantise(info, stored):
+    """The elements as f32, and how many bytes they take, padding included."""
+    shape, count = info["shape"], int(np.prod(info["shape"], dtype=np.int64))
+    if info["dtype"] == "int8":
+        rows = shape[0]
+        scales = np.frombuffer(stored[: 4 * rows], "<f4")
+        elements = np.frombuffer(stored[4 * rows : 4 * rows + count], "i1").reshape(rows, -1)
+        used, values = 4 * rows + count, elements.astype(np.float32) * scales[:, None]
+    else:
+        width = {"f32": 4, "f16": 2}[info["dtype"]]
+        used, values = width * count, np.frombuffer(stored[: width * count], f"<f{width}")
+    return values.astype(np.float32).reshape(shape), -(-used // 4) * 4

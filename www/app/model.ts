@@ -1,0 +1,50 @@
+// The loaded model: one at a time, loaded anew when the backend is changed or after an error.
+
+import { Tenstep, type Backend, type LoadProgress } from "tenstep";
+import { elements } from "./elements.js";
+
+let loading: Promise<Tenstep> | undefined;
+let controller = new AbortController();
+
+/** The model, loaded or being loaded; `undefined` before the first load and after one that failed. */
+export function currentModel(): Promise<Tenstep> | undefined {
+  return loading;
+}
+
+/** Lets go of whatever is loaded and loads the page's model, on `backend` if one is named. */
+export function loadModel(
+  backend: Backend | undefined,
+  onProgress: (progress: LoadProgress) => void,
+): Promise<Tenstep> {
+  controller.abort();
+  void loading?.then((tenstep) => tenstep.dispose()).catch(() => {
+    // It never came to be: nothing to dispose of.
+  });
+  controller = new AbortController();
+  const { signal } = controller;
+  const promise = Tenstep.load({
+    manifest: "models/default/manifest.json",
+    ...(backend && { backend }),
+    signal,
+    onProgress: (progress) => {
+      if (!signal.aborted) onProgress(progress);
+    },
+  });
+  loading = promise;
+  promise.catch(() => {
+    if (loading === promise) loading = undefined;
+  });
+  return promise;
+}
+
+/** Says what runs, on what, and why, and which model it is. */
+export function reportModel({ backend, model }: Tenstep): void {
+  const runner = backend.backend === "webgpu" ? "the GPU, through WebGPU" : "the processor";
+  const device = backend.device ? ` (${backend.device})` : "";
+  elements.backendReport.textContent = `Runs on ${runner}${device}. ${backend.reason}`;
+  elements.backendReport.dataset["backend"] = backend.backend;
+  const millions = (model.parameters / 1e6).toFixed(1);
+  elements.modelReport.textContent =
+    `Model: ${model.name}, revision ${model.revision}, ${millions} million parameters, ` +
+    `${model.defaultWidth} × ${model.defaultHeight} pixels. Licence: ${model.licence}.`;
+}

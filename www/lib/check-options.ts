@@ -1,0 +1,82 @@
+// What the page can check before a worker is asked: names of options, callbacks, addresses. Values are checked in the engine.
+
+import type { LoadPlan } from "./client.js";
+import { TenstepError } from "./errors.js";
+import type { GenerateOptions, LoadOptions, PictureOptions, StartOptions } from "./options.js";
+
+const PICTURE_KEYS: (keyof PictureOptions)[] = [
+  "prompt", "negativePrompt", "style", "steps", "guidanceScale", "solver", "schedule", "seed", "width", "height",
+];
+const START_KEYS: (keyof StartOptions)[] = [...PICTURE_KEYS, "signal"];
+const GENERATE_KEYS: (keyof GenerateOptions)[] = [...START_KEYS, "onStep"];
+const LOAD_KEYS: (keyof LoadOptions)[] = ["manifest", "backend", "workerUrl", "wasmUrl", "onProgress", "signal"];
+
+export function planFromLoadOptions(options: LoadOptions): LoadPlan {
+  const known = checked("load", options, LOAD_KEYS);
+  const { backend, onProgress } = known;
+  if (backend !== undefined && backend !== "webgpu" && backend !== "cpu") {
+    throw invalid("backend", '"webgpu" or "cpu"', backend);
+  }
+  if (known.manifest === undefined) throw invalid("manifest", "the address of a manifest.json", undefined);
+  const folder = absoluteUrl("wasmUrl", known.wasmUrl);
+  return {
+    manifest: absoluteUrl("manifest", known.manifest)!,
+    backend,
+    workerUrl: absoluteUrl("workerUrl", known.workerUrl),
+    wasmUrl: folder && (folder.endsWith("/") ? folder : `${folder}/`),
+    onProgress,
+  };
+}
+
+export function pictureOptionsFromGenerate(options: GenerateOptions): PictureOptions {
+  return pictureOptions(checked("generate", options, GENERATE_KEYS));
+}
+
+export function pictureOptionsFromStart(options: StartOptions): PictureOptions {
+  return pictureOptions(checked("start", options, START_KEYS));
+}
+
+/** What crosses to the worker: given values only, each of a kind that can be cloned. */
+function pictureOptions(options: GenerateOptions): PictureOptions {
+  const given = PICTURE_KEYS.map((key) => [key, options[key]] as const).filter(([, value]) => value !== undefined);
+  for (const [key, value] of given) {
+    if (typeof value !== "string" && typeof value !== "number") throw invalid(key, "a string or a number", value);
+  }
+  return Object.fromEntries(given);
+}
+
+/** Refuses what is no plain set of known options, and callbacks and signals of the wrong kind. */
+function checked<T extends { signal?: AbortSignal }>(call: string, options: T, keys: (keyof T & string)[]): T {
+  if (typeof options !== "object" || options === null) throw invalid(`the argument of ${call}`, "an object of options", options);
+  for (const key of Object.keys(options)) {
+    if (!(keys as string[]).includes(key)) throw invalid("options", `among ${keys.join(", ")}`, key);
+  }
+  for (const key of ["onStep", "onProgress"]) {
+    const callback = (options as Record<string, unknown>)[key];
+    if (callback !== undefined && typeof callback !== "function") throw invalid(key, "a function", callback);
+  }
+  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
+    throw invalid("signal", "an AbortSignal", options.signal);
+  }
+  return options;
+}
+
+function absoluteUrl(option: string, address: string | URL | undefined): string | undefined {
+  if (address === undefined) return undefined;
+  if (typeof address !== "string" && !(address instanceof URL)) throw invalid(option, "a string or a URL", address);
+  try {
+    return new URL(address, globalThis.document?.baseURI ?? globalThis.location?.href).href;
+  } catch {
+    throw invalid(option, "a valid address", address);
+  }
+}
+
+function invalid(option: string, accepted: string, value: unknown): TenstepError {
+  return new TenstepError("invalid-option", `${option} must be ${accepted}, not ${described(value)}`);
+}
+
+function described(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
+  if (typeof value === "object" && value !== null) return "an object";
+  return typeof value === "function" ? "a function" : String(value);
+}

@@ -1,0 +1,96 @@
+// Owns the worker of one Tenstep: loads the model into it, and loads anew after a crash or a lost device.
+
+import { TenstepError } from "./errors.js";
+import type { Backend, LoadProgress } from "./options.js";
+import type { Loaded } from "./protocol.js";
+import { WorkerLink } from "./worker-link.js";
+
+/** Load options after checking: absolute addresses only, since the worker has another base address. */
+export interface LoadPlan {
+  manifest: string;
+  backend: Backend | undefined;
+  workerUrl: string | undefined;
+  wasmUrl: string | undefined;
+  onProgress: ((progress: LoadProgress) => void) | undefined;
+}
+
+export class Client {
+  #plan: LoadPlan;
+  #session: Promise<WorkerLink> | null = null;
+  #link: WorkerLink | null = null;
+  #loaded: Loaded | null = null;
+  /** Why the last worker ended, while none has replaced it. */
+  #lost: Error | null = null;
+  #isDisposed = false;
+
+  constructor(plan: LoadPlan) {
+    this.#plan = plan;
+  }
+
+  /** Backend and model as last loaded. */
+  get loaded(): Loaded {
+    if (!this.#loaded) throw new TenstepError("disposed", "no model is loaded");
+    return this.#loaded;
+  }
+
+  /** The worker with the model in it. Starts one where there is none; callers share a load under way. */
+  session(signal?: AbortSignal): Promise<WorkerLink> {
+    if (this.#isDisposed) return Promise.reject(disposed());
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    this.#session ??= this.#open();
+    return untilAborted(this.#session, signal);
+  }
+
+  dispose(): void {
+    this.#isDisposed = true;
+    this.#link?.close(disposed());
+  }
+
+  async #open(): Promise<WorkerLink> {
+    const lost = this.#lost;
+    try {
+      const link = new WorkerLink(this.#plan.workerUrl, (reason) => this.#forget(reason));
+      this.#link = link;
+      const { manifest, wasmUrl, onProgress } = this.#plan;
+      // After a loss the same backend has to come back: a silent change to the CPU would surprise.
+      const backend = this.#loaded?.backend.backend ?? this.#plan.backend;
+      const loaded = (await link.request(
+        { type: "load", manifest, ...(backend && { backend }), ...(wasmUrl && { wasmUrl }) },
+        { onProgress },
+      )) as Loaded;
+      // The first load's reason stands: a reload was told which backend to take.
+      this.#loaded = { ...loaded, backend: { ...loaded.backend, reason: this.#loaded?.backend.reason ?? loaded.backend.reason } };
+      this.#lost = null;
+      return link;
+    } catch (error) {
+      this.#link?.close(error instanceof Error ? error : new Error(String(error)));
+      this.#session = null;
+      throw lost && !this.#isDisposed ? notBack(error, lost) : error;
+    }
+  }
+
+  #forget(reason: Error): void {
+    this.#link = null;
+    this.#session = null;
+    this.#lost = this.#loaded ? (this.#lost ?? reason) : null;
+  }
+}
+
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+function disposed(): TenstepError {
+  return new TenstepError("disposed", "this Tenstep was disposed; load another");
+}
+
+/** The error of a reload, with what made the reload necessary. */
+function notBack(error: unknown, lost: Error): unknown {
+  if (!(error instanceof TenstepError)) return error;
+  return new TenstepError(error.code, `the engine did not come back after "${lost.message}": ${error.message}`, { cause: error });
+}

@@ -1,0 +1,43 @@
+// The wasm module as the worker sees it (src/web in Rust). Types only; both modules export the same.
+
+import type { Decoded, Started, Stepped } from "./protocol.js";
+import type { Backend, ModelInfo, PictureOptions } from "./options.js";
+
+export interface EngineModule {
+  default(options?: { module_or_path: string | URL }): Promise<unknown>;
+  Engine: { create(): Promise<Engine> };
+}
+
+/** One call at a time, except `report`. */
+export interface Engine {
+  report(): { backend: Backend; device: string; shaderF16: boolean };
+  /** Checks everything that the manifest says; nothing is allocated for a manifest that contradicts itself. */
+  begin(manifestJson: string): ModelToLoad;
+  /** Checks length and SHA-256, uploads, keeps nothing of `bytes`. Any order. */
+  pushShard(model: number, shard: number, bytes: Uint8Array): Promise<void>;
+  finish(model: number): Promise<void>;
+  abandon(model: number): void;
+  start(model: number, options: PictureOptions): Promise<Started & { run: number }>;
+  step(run: number): Promise<Stepped>;
+  decode(run: number): Promise<Decoded>;
+  drop(run: number): void;
+  free(): void;
+}
+
+export interface ModelToLoad {
+  model: number;
+  shards: ShardInfo[];
+  totalBytes: number;
+  info: ModelInfo;
+}
+
+export interface ShardInfo {
+  /** The engine's number of the shard. */
+  shard: number;
+  /** Relative to the manifest. */
+  file: string;
+  bytes: number;
+  /** Hexadecimal. */
+  sha256: string;
+  component: string;
+}

@@ -1,0 +1,19 @@
+// The package's public face. Everything else in this folder is private.
+
+export { Tenstep } from "./tenstep.js";
+export { Run } from "./run.js";
+export { TenstepError } from "./errors.js";
+export type { TenstepErrorCode } from "./errors.js";
+export type {
+  Backend,
+  BackendReport,
+  GenerateOptions,
+  LoadOptions,
+  LoadProgress,
+  ModelInfo,
+  Picture,
+  PictureOptions,
+  StartOptions,
+  StepReport,
+  Timings,
+} from "./options.js";

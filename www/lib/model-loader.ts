@@ -1,0 +1,91 @@
+// Brings up an engine with a model in it: backend, wasm module, manifest, shards, pipelines.
+
+import { chooseBackend, type Choice } from "./capabilities.js";
+import type { Engine, EngineModule, ModelToLoad } from "./engine.js";
+import { TenstepError } from "./errors.js";
+import type { Backend, LoadProgress } from "./options.js";
+import type { Loaded } from "./protocol.js";
+import { pushShards } from "./weights/fetch.js";
+import { fetchManifest } from "./weights/manifest.js";
+import { HttpShards } from "./weights/source.js";
+
+export interface LoadRequest {
+  manifest: string;
+  backend?: Backend | undefined;
+  wasmUrl?: string | undefined;
+  onProgress: (progress: LoadProgress) => void;
+  signal: AbortSignal;
+}
+
+export interface LoadedEngine {
+  engine: Engine;
+  model: number;
+  loaded: Loaded;
+}
+
+export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
+  const { onProgress, signal } = request;
+  onProgress({ phase: "engine", loadedBytes: 0, totalBytes: 0 });
+  const manifestText = fetchManifest(request.manifest, signal);
+  manifestText.catch(() => undefined); // Awaited below, once there is an engine to read it.
+  const { engine, loading, choice } = await beginOnBestBackend(request, manifestText);
+  try {
+    const { model, totalBytes, info } = loading;
+    onProgress({ phase: "download", loadedBytes: 0, totalBytes });
+    await pushShards({
+      engine,
+      loading,
+      source: new HttpShards(request.manifest),
+      onBytes: (loadedBytes) => onProgress({ phase: "download", loadedBytes, totalBytes }),
+      signal,
+    });
+    onProgress({ phase: "compile", loadedBytes: totalBytes, totalBytes });
+    await engine.finish(model);
+    const report = engine.report();
+    const backend = { ...report, device: choice.device || report.device, reason: choice.reason };
+    return { engine, model, loaded: { backend, model: info } };
+  } catch (error) {
+    if (!(error instanceof WebAssembly.RuntimeError)) engine.free();
+    throw error;
+  }
+}
+
+interface Begun {
+  engine: Engine;
+  loading: ModelToLoad;
+  choice: Choice;
+}
+
+/** Where nothing is forced, a GPU that turns out to be unfit for this model gives way to the CPU, with the reason. */
+async function beginOnBestBackend(request: LoadRequest, manifestText: Promise<string>): Promise<Begun> {
+  const choice = await chooseBackend(request.backend);
+  try {
+    return await begin(choice, request, manifestText);
+  } catch (error) {
+    const isUnfit =
+      error instanceof Error && ["webgpu-unavailable", "limit-too-small"].includes((error as Partial<TenstepError>).code ?? "");
+    if (!isUnfit || request.backend !== undefined || choice.backend === "cpu") throw error;
+    const onCpu: Choice = { backend: "cpu", reason: `${choice.reason} But ${error.message}.`, device: "" };
+    return begin(onCpu, request, manifestText);
+  }
+}
+
+async function begin(choice: Choice, { wasmUrl }: LoadRequest, manifestText: Promise<string>): Promise<Begun> {
+  const module = await importEngine(choice.backend, wasmUrl);
+  const engine = await module.Engine.create();
+  return { engine, loading: engine.begin(await manifestText), choice };
+}
+
+/** Fetches the module of the chosen backend only. */
+async function importEngine(backend: Backend, wasmUrl: string | undefined): Promise<EngineModule> {
+  try {
+    // Bundlers follow these literals.
+    const module: EngineModule =
+      backend === "webgpu" ? await import("./wasm/tenstep_gpu.js") : await import("./wasm/tenstep_cpu.js");
+    const file = backend === "webgpu" ? "tenstep_gpu_bg.wasm" : "tenstep_cpu_bg.wasm";
+    await module.default(wasmUrl === undefined ? undefined : { module_or_path: new URL(file, wasmUrl) });
+    return module;
+  } catch (cause) {
+    throw new TenstepError("engine-unavailable", `the ${backend} engine could not be loaded: ${String(cause)}`, { cause });
+  }
+}

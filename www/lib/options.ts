@@ -1,0 +1,126 @@
+// What a caller may pass in and gets back: plain objects, documented with units and ranges.
+
+/** Where the networks run. */
+export type Backend = "webgpu" | "cpu";
+
+/** What is being waited for while a model loads. */
+export interface LoadProgress {
+  /** `engine`: the wasm module; `download`: the model's shards; `compile`: pipelines and plans. */
+  phase: "engine" | "download" | "compile";
+  /** Bytes of shards received so far, retries not counted twice; 0 until the manifest is known. */
+  loadedBytes: number;
+  /** Bytes of all shards as the manifest gives them; 0 until the manifest is known. */
+  totalBytes: number;
+}
+
+export interface LoadOptions {
+  /** Address of manifest.json; relative addresses are resolved against the page. */
+  manifest: string | URL;
+  /** Forces a backend. Without it, WebGPU where the adapter is a real GPU, the CPU elsewhere. */
+  backend?: Backend;
+  /** Address of worker.js, where it does not lie beside index.js. */
+  workerUrl?: string | URL;
+  /** Address of the folder that holds tenstep_gpu_bg.wasm and tenstep_cpu_bg.wasm, where it is not wasm/ beside worker.js. */
+  wasmUrl?: string | URL;
+  onProgress?: (progress: LoadProgress) => void;
+  /** Aborting rejects `load` with the signal's reason and stops the worker. */
+  signal?: AbortSignal;
+}
+
+/** Which backend runs, on what, and why. */
+export interface BackendReport {
+  backend: Backend;
+  /** The adapter's description, or what the CPU backend uses. */
+  device: string;
+  /** Whether kernels may compute in 16-bit floats. */
+  shaderF16: boolean;
+  /** A sentence for people: why this backend was chosen. */
+  reason: string;
+}
+
+/** What the manifest says about the loaded model. */
+export interface ModelInfo {
+  name: string;
+  revision: string;
+  licence: string;
+  /** Number of parameters in all components. */
+  parameters: number;
+  /** Pixels. */
+  defaultWidth: number;
+  /** Pixels. */
+  defaultHeight: number;
+  /** Width and height must be multiples of this many pixels. */
+  sizeMultiple: number;
+  /** Largest width x height. */
+  maxPixels: number;
+  styles: string[];
+  solvers: string[];
+  schedules: string[];
+  defaults: { steps: number; guidanceScale: number; solver: string; schedule: string };
+}
+
+/** The picture to make. Everything is optional: `{}` is the unconditional picture. */
+export interface PictureOptions {
+  /** Default "". Text beyond the encoder's length is cut and said so in `warnings`. */
+  prompt?: string;
+  /** What the picture should not show. Default "". */
+  negativePrompt?: string;
+  /** One of `model.styles`, or "" for none. Default "". */
+  style?: string;
+  /** Network evaluations, an integer from 1 to 1000. Default `model.defaults.steps`. */
+  steps?: number;
+  /** Classifier-free guidance, 0 to 100; 1 and less switches guidance off. Default `model.defaults.guidanceScale`. */
+  guidanceScale?: number;
+  /** One of `model.solvers`. */
+  solver?: string;
+  /** One of `model.schedules`: how the steps are spaced. */
+  schedule?: string;
+  /** An integer from 0 to 2^53 - 1. The same seed gives the same picture. Default: a random one, given back in the result. */
+  seed?: number;
+  /** Pixels, a multiple of `model.sizeMultiple`. */
+  width?: number;
+  /** Pixels, a multiple of `model.sizeMultiple`. */
+  height?: number;
+}
+
+/** Where a picture stands after a step. */
+export interface StepReport {
+  /** Steps done, from 1 to `steps`. */
+  step: number;
+  steps: number;
+  /** A cheap estimate of the picture, smaller than it; null where none is ready yet. */
+  preview: ImageData | null;
+}
+
+export interface GenerateOptions extends PictureOptions {
+  /** Called after each step. What it throws ends the picture and rejects `generate`. */
+  onStep?: (report: StepReport) => void;
+  /** Aborting rejects with the signal's reason at once; the step under way is finished and thrown away. */
+  signal?: AbortSignal;
+}
+
+export interface StartOptions extends PictureOptions {
+  signal?: AbortSignal;
+}
+
+/** Where the time went, in milliseconds. */
+export interface Timings {
+  /** Tokenizer and text encoder. */
+  text: number;
+  /** One entry a step. */
+  steps: number[];
+  /** Latents to pixels, read-back included. */
+  decode: number;
+  /** From the moment the worker took the request up to the finished picture; time in the queue is not in it. */
+  total: number;
+}
+
+export interface Picture {
+  /** RGBA, straight alpha. */
+  image: ImageData;
+  /** The seed that was used. */
+  seed: number;
+  timings: Timings;
+  /** Sentences about input that was changed, such as a prompt that was cut. */
+  warnings: string[];
+}

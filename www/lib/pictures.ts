@@ -1,0 +1,16 @@
+// Pixels from the worker as the ImageData that pages work with.
+
+import type { Picture, StepReport } from "./options.js";
+import type { Generated, Pixels, Stepped } from "./protocol.js";
+
+export function imageFromPixels({ data, width, height }: Pixels): ImageData {
+  return new ImageData(data, width, height);
+}
+
+export function pictureFromGenerated({ seed, timings, warnings, ...pixels }: Generated): Picture {
+  return { image: imageFromPixels(pixels), seed, timings, warnings };
+}
+
+export function reportFromStepped({ step, steps, preview }: Stepped): StepReport {
+  return { step, steps, preview: preview && imageFromPixels(preview) };
+}

@@ -1,0 +1,60 @@
+// What the page and the worker say to each other. Types only: every message is one line, every line one meaning.
+
+import type { WireError } from "./errors.js";
+import type { Backend, BackendReport, LoadProgress, ModelInfo, PictureOptions, Timings } from "./options.js";
+
+/** The page numbers its requests (`id`) and its runs (`run`), so that it can name both before the worker answers. */
+export type Request =
+  | { id: number; type: "load"; manifest: string; backend?: Backend; wasmUrl?: string }
+  | { id: number; type: "generate"; options: PictureOptions }
+  | { id: number; type: "start"; run: number; options: PictureOptions }
+  | { id: number; type: "step"; run: number }
+  | { id: number; type: "decode"; run: number }
+  | { id: number; type: "drop"; run: number }
+  | { id: number; type: "abort"; target: number };
+
+/** `done` and `failed` end a request; `progress` and `stepped` do not. After a `fatal` failure the worker is of no more use. */
+export type Response =
+  | { id: number; type: "done"; value: Value }
+  | { id: number; type: "failed"; error: WireError; fatal: boolean }
+  | { id: number; type: "progress"; progress: LoadProgress }
+  | { id: number; type: "stepped"; report: Stepped };
+
+export type Value = Loaded | Started | Stepped | Decoded | Generated | undefined;
+
+export interface Loaded {
+  backend: BackendReport;
+  model: ModelInfo;
+}
+
+export interface Started {
+  seed: number;
+  steps: number;
+  width: number;
+  height: number;
+  warnings: string[];
+}
+
+export interface Stepped {
+  step: number;
+  steps: number;
+  done: boolean;
+  preview: Pixels | null;
+}
+
+/** RGBA, 8 bits a channel, straight alpha. */
+export interface Pixels {
+  width: number;
+  height: number;
+  data: Uint8ClampedArray<ArrayBuffer>;
+}
+
+export interface Decoded extends Pixels {
+  timings: Omit<Timings, "total">;
+}
+
+export interface Generated extends Pixels {
+  seed: number;
+  timings: Timings;
+  warnings: string[];
+}

@@ -1,0 +1,72 @@
+// A picture made step by step, at the caller's pace.
+
+import { TenstepError } from "./errors.js";
+import type { Picture, StepReport } from "./options.js";
+import { imageFromPixels, reportFromStepped } from "./pictures.js";
+import type { Decoded, Started, Stepped } from "./protocol.js";
+import type { WorkerLink } from "./worker-link.js";
+
+/** What `Tenstep.start` gives: call `step` until `done`, then `image`. Dispose it, or its latents stay on the device. */
+export class Run {
+  /** The seed that is used. */
+  readonly seed: number;
+  readonly steps: number;
+  /** Pixels. */
+  readonly width: number;
+  /** Pixels. */
+  readonly height: number;
+  /** Sentences about input that was changed, such as a prompt that was cut. */
+  readonly warnings: string[];
+
+  #link: WorkerLink;
+  #run: number;
+  #stepsDone = 0;
+  #isDisposed = false;
+
+  /** @internal */
+  constructor(link: WorkerLink, run: number, started: Started) {
+    this.#link = link;
+    this.#run = run;
+    this.seed = started.seed;
+    this.steps = started.steps;
+    this.width = started.width;
+    this.height = started.height;
+    this.warnings = started.warnings;
+  }
+
+  /** Steps done so far, from 0 to `steps`. */
+  get stepsDone(): number {
+    return this.#stepsDone;
+  }
+
+  get done(): boolean {
+    return this.#stepsDone >= this.steps;
+  }
+
+  /** One network evaluation (two with guidance). After the last step it is an error, code `invalid-option`. */
+  async step(): Promise<StepReport> {
+    const stepped = (await this.#ask("step")) as Stepped;
+    this.#stepsDone = stepped.step;
+    return reportFromStepped(stepped);
+  }
+
+  /** Decodes the picture as it stands; before the last step it is still noisy. */
+  async image(): Promise<Pick<Picture, "image" | "timings">> {
+    const { timings, ...pixels } = (await this.#ask("decode")) as Decoded;
+    const total = timings.text + timings.steps.reduce((sum, step) => sum + step, 0) + timings.decode;
+    return { image: imageFromPixels(pixels), timings: { ...timings, total } };
+  }
+
+  /** Frees the run. Later calls are rejected with code `disposed`. */
+  async dispose(): Promise<void> {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    if (!this.#link.isClosed) await this.#link.request({ type: "drop", run: this.#run });
+  }
+
+  async #ask(type: "step" | "decode"): Promise<unknown> {
+    if (this.#isDisposed) throw new TenstepError("disposed", "the run was disposed; start another");
+    if (this.#link.isClosed) throw new TenstepError("disposed", "the run ended with its engine; start another");
+    return this.#link.request({ type, run: this.#run });
+  }
+}

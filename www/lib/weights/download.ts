@@ -1,0 +1,85 @@
+// One GET: an upper bound on what is received, abort, and retries after network failures.
+
+import { TenstepError } from "../errors.js";
+
+const ATTEMPTS = 3;
+const FIRST_PAUSE_MILLIS = 300;
+
+export interface Download {
+  url: string;
+  /** A longer body is cut off as soon as that is known, from its header where there is one. */
+  limitBytes: number;
+  /** The error for a longer body, given its length as far as it is known. */
+  tooLong: (bytes: number) => Error;
+  /** Called for each piece of the body. Offset 0 says that the body starts, or starts over. */
+  onChunk: (chunk: Uint8Array, offset: number) => void;
+  signal?: AbortSignal | undefined;
+  /** Goes past the browser's HTTP cache: what it gave before was damaged. */
+  isFresh?: boolean | undefined;
+}
+
+/** Resolves to the length of the body in bytes. */
+export async function download(wanted: Download): Promise<number> {
+  const { url, signal } = wanted;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const response = await fetch(url, { ...(signal && { signal }), ...(wanted.isFresh && { cache: "reload" }) });
+      if (!response.ok) throw new HttpFailure(response.status);
+      return await receive(response, wanted);
+    } catch (error) {
+      signal?.throwIfAborted();
+      // The browser reports network failures as TypeError, while asking or while the body streams.
+      const canPass = error instanceof HttpFailure ? error.canPass : error instanceof TypeError;
+      if (!canPass && !(error instanceof HttpFailure)) throw error;
+      if (!canPass || attempt === ATTEMPTS) {
+        const count = attempt > 1 ? ` after ${attempt} attempts` : "";
+        throw new TenstepError("fetch-failed", `${url} could not be fetched${count}: ${(error as Error).message}`, { cause: error });
+      }
+      await pause(FIRST_PAUSE_MILLIS * 2 ** (attempt - 1), signal);
+    }
+  }
+}
+
+async function receive(response: Response, { limitBytes, tooLong, onChunk }: Download): Promise<number> {
+  const reader = response.body!.getReader();
+  try {
+    // Under a content encoding the header counts packed bytes: then only the body itself tells.
+    const announced = response.headers.has("content-encoding") ? null : response.headers.get("content-length");
+    if (announced !== null && Number(announced) > limitBytes) throw tooLong(Number(announced));
+    let received = 0;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return received;
+      if (received + value.length > limitBytes) throw tooLong(received + value.length);
+      onChunk(value, received);
+      received += value.length;
+    }
+  } catch (error) {
+    reader.cancel().catch(() => undefined);
+    throw error;
+  }
+}
+
+class HttpFailure extends Error {
+  /** Whether asking again can help. */
+  readonly canPass: boolean;
+
+  constructor(status: number) {
+    super(`HTTP ${status}`);
+    this.canPass = status >= 500 || status === 429 || status === 408;
+  }
+}
+
+function pause(millis: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    }, millis);
+    signal?.addEventListener("abort", abort, { once: true });
+  });
+}

@@ -1,0 +1,130 @@
+// One worker, from its start to its end: requests go out, answers, progress and failures come back.
+
+import { errorFromWire, TenstepError } from "./errors.js";
+import type { LoadProgress } from "./options.js";
+import type { Request, Response, Stepped, Value } from "./protocol.js";
+
+type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
+
+export interface RequestOptions {
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: LoadProgress) => void) | undefined;
+  onStepped?: ((report: Stepped) => void) | undefined;
+}
+
+interface Call extends RequestOptions {
+  resolve(value: Value): void;
+  reject(error: unknown): void;
+}
+
+export class WorkerLink {
+  #worker: Worker;
+  #calls = new Map<number, Call>();
+  #nextId = 1;
+  #hasSpoken = false;
+  #closedBecause: Error | null = null;
+  #onClosed: (reason: Error) => void;
+
+  /** `onClosed` is called once, when the worker has ended for whatever reason. */
+  constructor(workerUrl: string | undefined, onClosed: (reason: Error) => void) {
+    this.#onClosed = onClosed;
+    this.#worker = startWorker(workerUrl);
+    this.#worker.onmessage = (event: MessageEvent<Response>) => this.#receive(event.data);
+    this.#worker.onmessageerror = () => this.close(crashed("a message of the worker could not be read"));
+    // An exception that no promise carries: the script did not load, or wasm trapped in a callback.
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.close(
+        this.#hasSpoken
+          ? crashed(event.message)
+          : new TenstepError("engine-unavailable", `the worker could not be started: ${event.message ?? "its script did not load"}`),
+      );
+    };
+  }
+
+  get isClosed(): boolean {
+    return this.#closedBecause !== null;
+  }
+
+  request(message: WithoutId<Request>, options: RequestOptions = {}): Promise<Value> {
+    if (this.#closedBecause) return Promise.reject(this.#closedBecause);
+    const { signal } = options;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const id = this.#nextId++;
+    return new Promise<Value>((resolve, reject) => {
+      const abort = () => {
+        this.#cancel(id);
+        settle(() => reject(signal?.reason));
+      };
+      const settle = (how: () => void) => {
+        this.#calls.delete(id);
+        signal?.removeEventListener("abort", abort);
+        how();
+      };
+      // What a caller's callback throws ends the call and reaches the caller.
+      const guarded = <T>(callback: ((report: T) => void) | undefined) =>
+        callback &&
+        ((report: T) => {
+          try {
+            callback(report);
+          } catch (error) {
+            this.#cancel(id);
+            settle(() => reject(error));
+          }
+        });
+      this.#worker.postMessage({ ...message, id });
+      signal?.addEventListener("abort", abort, { once: true });
+      this.#calls.set(id, {
+        resolve: (value) => settle(() => resolve(value)),
+        reject: (error) => settle(() => reject(error)),
+        onProgress: guarded(options.onProgress),
+        onStepped: guarded(options.onStepped),
+      });
+    });
+  }
+
+  /** Ends the worker; whatever is still waiting is rejected with `reason`. */
+  close(reason: Error): void {
+    if (this.#closedBecause) return;
+    this.#closedBecause = reason;
+    this.#worker.terminate();
+    for (const call of [...this.#calls.values()]) call.reject(reason);
+    this.#onClosed(reason);
+  }
+
+  #cancel(target: number): void {
+    if (!this.isClosed) this.#worker.postMessage({ id: this.#nextId++, type: "abort", target } satisfies Request);
+  }
+
+  #receive(response: Response): void {
+    this.#hasSpoken = true;
+    const call = this.#calls.get(response.id);
+    switch (response.type) {
+      case "progress":
+        return call?.onProgress?.(response.progress);
+      case "stepped":
+        return call?.onStepped?.(response.report);
+      case "done":
+        return call?.resolve(response.value);
+      case "failed": {
+        const error = errorFromWire(response.error);
+        call?.reject(error);
+        if (response.fatal) this.close(error);
+      }
+    }
+  }
+}
+
+function startWorker(workerUrl: string | undefined): Worker {
+  try {
+    // Bundlers recognise this expression as it stands; keep it a literal.
+    if (workerUrl === undefined) return new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+    return new Worker(workerUrl, { type: "module" });
+  } catch (cause) {
+    throw new TenstepError("engine-unavailable", `the worker could not be started: ${String(cause)}`, { cause });
+  }
+}
+
+function crashed(message: string | undefined): TenstepError {
+  return new TenstepError("engine-crashed", `the engine stopped: ${message ?? "unknown reason"}`);
+}

@@ -1,0 +1,165 @@
+// The worker: takes requests one after the other, answers each, and says when the engine is beyond use.
+
+import type { Engine } from "./engine.js";
+import { TenstepError, wireFromError } from "./errors.js";
+import { loadModel } from "./model-loader.js";
+import type { LoadProgress, PictureOptions } from "./options.js";
+import type { Generated, Request, Response, Stepped, Value } from "./protocol.js";
+import { Serial } from "./serial.js";
+
+/** The part of DedicatedWorkerGlobalScope used here; TypeScript cannot load its library beside the page's. */
+interface WorkerScope {
+  postMessage(message: Response, transfer: Transferable[]): void;
+  onmessage: ((event: MessageEvent<Request>) => void) | null;
+  addEventListener(type: "unhandledrejection", listener: (event: PromiseRejectionEvent) => void): void;
+}
+
+const scope = self as unknown as WorkerScope;
+const serial = new Serial();
+const aborts = new Map<number, AbortController>();
+/** Engine's number of each run, by the page's number. */
+const runs = new Map<number, number>();
+let current: { engine: Engine; model: number } | null = null;
+
+scope.onmessage = ({ data: request }) => {
+  if (request.type === "abort") {
+    aborts.get(request.target)?.abort();
+    return;
+  }
+  const abort = new AbortController();
+  aborts.set(request.id, abort);
+  void serial.run(async () => {
+    try {
+      abort.signal.throwIfAborted();
+      const value = await answer(request, abort.signal);
+      send({ id: request.id, type: "done", value }, value);
+    } catch (error) {
+      fail(request.id, error);
+    } finally {
+      aborts.delete(request.id);
+    }
+  });
+};
+
+// A trap in a callback of the engine ends no request of its own: tell the page, or it would wait for ever.
+scope.addEventListener("unhandledrejection", (event) => fail(0, event.reason));
+
+async function answer(request: Exclude<Request, { type: "abort" }>, signal: AbortSignal): Promise<Value> {
+  switch (request.type) {
+    case "load": {
+      const onProgress = throttledProgress(request.id);
+      const { engine, model, loaded } = await loadModel({ ...request, onProgress, signal });
+      current = { engine, model };
+      return loaded;
+    }
+    case "generate":
+      return generate(request.id, request.options, signal);
+    case "start": {
+      const { engine, model } = ready();
+      const { run, ...started } = await engine.start(model, request.options);
+      runs.set(request.run, run);
+      return started;
+    }
+    case "step":
+      return ready().engine.step(runNumber(request.run));
+    case "decode":
+      return ready().engine.decode(runNumber(request.run));
+    case "drop": {
+      const run = runs.get(request.run);
+      if (run !== undefined) ready().engine.drop(run);
+      runs.delete(request.run);
+      return undefined;
+    }
+  }
+}
+
+async function generate(id: number, options: PictureOptions, signal: AbortSignal): Promise<Generated> {
+  const began = performance.now();
+  const { engine, model } = ready();
+  const { run, seed, warnings } = await engine.start(model, options);
+  let isIntact = true;
+  try {
+    for (let isDone = false; !isDone; ) {
+      await turn();
+      signal.throwIfAborted();
+      const stepped = await engine.step(run);
+      send({ id, type: "stepped", report: stepped }, stepped);
+      isDone = stepped.done;
+    }
+    await turn();
+    signal.throwIfAborted();
+    const { timings, ...pixels } = await engine.decode(run);
+    return { ...pixels, seed, warnings, timings: { ...timings, total: performance.now() - began } };
+  } catch (error) {
+    isIntact = isTyped(error);
+    throw error;
+  } finally {
+    if (isIntact) engine.drop(run);
+  }
+}
+
+function ready(): { engine: Engine; model: number } {
+  if (!current) throw new TenstepError("disposed", "no model is loaded");
+  return current;
+}
+
+function runNumber(run: number): number {
+  const number = runs.get(run);
+  if (number === undefined) throw new TenstepError("disposed", "the run is no longer there");
+  return number;
+}
+
+/** Lets waiting messages in. The CPU backend computes without leaving the thread, and would never hear of an abort. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}
+
+/** At most one report in 30 ms within a phase; the latest is never held back for longer. */
+function throttledProgress(id: number): (progress: LoadProgress) => void {
+  let phase = "";
+  let latest: LoadProgress | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const flush = () => {
+    timer = undefined;
+    if (latest) send({ id, type: "progress", progress: latest });
+    latest = null;
+  };
+  return (progress) => {
+    latest = progress;
+    if (progress.phase === phase && progress.loadedBytes < progress.totalBytes) {
+      timer ??= setTimeout(flush, 30);
+      return;
+    }
+    phase = progress.phase;
+    clearTimeout(timer);
+    flush();
+  };
+}
+
+/** Pixels are handed over, not copied. */
+function send(response: Response, value?: Value): void {
+  const pixels = value && ("data" in value ? value : "preview" in value ? (value as Stepped).preview : null);
+  scope.postMessage(response, pixels ? [pixels.data.buffer] : []);
+}
+
+function fail(id: number, error: unknown): void {
+  const wire = wireFromError(error);
+  if (isTyped(error)) {
+    send({ id, type: "failed", error: wire, fatal: wire.code === "device-lost" });
+    return;
+  }
+  const crash = { ...wire, name: "TenstepError", code: "engine-crashed", message: `the engine stopped: ${wire.name}: ${wire.message}` };
+  send({ id, type: "failed", error: crash, fatal: true });
+}
+
+/** Whether an error was meant. Anything else is a panic or a mistake of ours, after which the engine's state cannot be trusted. */
+function isTyped(error: unknown): boolean {
+  return error instanceof Error && (error.name === "TenstepError" || error.name === "AbortError");
+}
