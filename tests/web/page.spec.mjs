@@ -44,8 +44,14 @@ async function visit(query = "", options = {}) {
   return { page, complaints };
 }
 
-const ready = (page) => page.waitForFunction(() => document.querySelector("#backend-report").textContent !== "");
-const finished = (page) => page.waitForSelector('#picture[data-state="result"]');
+/** Waits for `selector`, and fails with the page's own words if it shows an error instead. */
+async function comes(page, selector) {
+  await page.waitForSelector(`${selector}, #error:not([hidden])`);
+  const error = page.locator("#error");
+  if (await error.isVisible()) assert.fail((await error.textContent()).trim());
+}
+const ready = (page) => comes(page, "#backend-report[data-backend]");
+const finished = (page) => comes(page, '#picture[data-state="result"]');
 const text = (page, id) => page.locator(`#${id}`).textContent();
 const seen = (page) => page.evaluate(() => window.seen);
 /** The result's pixels, as the page itself would read them. */
