@@ -166,11 +166,14 @@ fn matrix_extents(shape: &[usize]) -> [usize; 3] {
 
 /// `[O, C, S]` to `[S, C, O]`, or back.
 fn transpose(from: &[f32], [outputs, channels, positions]: [usize; 3], to_columns: bool) -> Vec<f32> {
+    // A cache line of outputs at a time, so that lines are used up while they are in the cache.
+    const LINE: usize = 16;
     let mut to = vec![0.0; from.len()];
-    for s in 0..positions {
-        for c in 0..channels {
-            for o in 0..outputs {
-                let stored = (o * channels + c) * positions + s;
+    for first in (0..outputs).step_by(LINE) {
+        for within in 0..channels * positions {
+            let (c, s) = (within / positions, within % positions);
+            for o in first..outputs.min(first + LINE) {
+                let stored = o * channels * positions + within;
                 let column = (s * channels + c) * outputs + o;
                 if to_columns {
                     to[column] = from[stored];

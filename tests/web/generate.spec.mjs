@@ -91,6 +91,16 @@ for (const { name, launch, forced, backend, reason } of places) {
       assert.ok(difference(whole, early).mean > 1);
     });
 
+    it("makes two pictures asked for at once, each as if alone", async () => {
+      const [together, alone] = await page.evaluate(async (options) => {
+        const other = { ...options, seed: 8 };
+        const together = await Promise.all([tenstep.generate(options), tenstep.generate(other)]);
+        const alone = [await tenstep.generate(options), await tenstep.generate(other)];
+        return [together, alone].map((pictures) => pictures.flatMap((picture) => facts(picture).data));
+      }, { ...PICTURE, steps: 1 });
+      assert.equal(difference(together, alone).largest, 0);
+    });
+
     it("is aborted during a picture, and makes the next", async () => {
       const seen = await page.evaluate(async () => {
         const abort = new AbortController();
