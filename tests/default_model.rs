@@ -131,6 +131,7 @@ async fn final_latents_match_diffusers<E: Executor>(executor: E, label: &str) {
             ("steps", number(&recipe["steps"])),
             ("guidanceScale", number(&recipe["guidanceScale"])),
             ("solver", Field::Text(solver.to_owned())),
+            ("schedule", text(&recipe["schedule"])),
         ]
         .map(|(name, field)| (name.to_owned(), field));
         let options = GenerateOptions::from_fields(&fields, model.limits()).expect("good options");

@@ -66,6 +66,7 @@ class Goldens:
             "prompt": PROMPT,
             "negativePrompt": NEGATIVE_PROMPT,
             "steps": STEPS,
+            "schedule": manifest["scheduler"]["timestep_spacing"],
             "guidanceScale": GUIDANCE_SCALE,
             "timesteps": TIMESTEPS,
             "versions": versions,

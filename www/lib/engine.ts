@@ -4,7 +4,7 @@ import type { Decoded, Started, Stepped } from "./protocol.js";
 import type { Backend, ModelInfo, PictureOptions } from "./options.js";
 
 export interface EngineModule {
-  default(options?: { module_or_path: string | URL }): Promise<unknown>;
+  default(options: { module_or_path: URL }): Promise<unknown>;
   Engine: { create(): Promise<Engine> };
 }
 
