@@ -68,7 +68,7 @@ pub fn dispatches(
     let MatrixShape { outputs, channels, taps } = shape.matrix;
     let dispatch = |piece: &MatrixPiece| {
         let units = piece.shape.output_units();
-        let tiles = |side: usize| [units.div_ceil(side), shape.rows().div_ceil(4 * side)];
+        let tiles = |side: usize| [units.div_ceil(side), shape.rows().div_ceil(8 * side)];
         let side = if tiles(16).iter().product::<usize>() < FEW_TILES { 8 } else { 16 };
         let [columns, lines] = tiles(side);
         let variant = Variant::of(Kernel::Conv2d)

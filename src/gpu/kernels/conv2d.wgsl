@@ -1,6 +1,6 @@
 // y[b, i, j, o] = Σ_{t, c} x[b, i·stride + ky − top, j·stride + kx − left, c] · w[t, c, o], then epilogue.wgsl
 // x [B, H, W, C]    w [taps, C, O] as in weight.wgsl, tap t = ky · kernel_width + kx    y [B, H', W', O] = [M, O]
-// A workgroup of SIDE x SIDE makes a tile of 4·SIDE rows of M by 4·SIDE outputs, SIDE of K at a time; a thread 4 x 4 of it.
+// A workgroup of SIDE x SIDE makes a tile of 8·SIDE rows of M by 4·SIDE outputs, SIDE of K at a time; a thread 8 x 4 of it.
 // Sums of f32 in f32; int8 scales are applied to the sum.
 // Implicit GEMM: Chetlur et al. 2014, arXiv:1410.0759, section 3. Twin: conv2d.rs.
 
@@ -40,28 +40,52 @@ fn x_at(pixel: u32, unit: u32) -> vec4<f32> {
 }
 #endif
 
-// [unit of four k][row], so that a thread's four rows lie together.
-var<workgroup> x_tile: array<vec4<f32>, SIDE * SIDE>;
+// Where the window of an output pixel begins in its sample, and the sample.
+struct Window {
+    inside: bool,
+    batch: u32,
+    y: i32,
+    x: i32,
+}
+
+fn window(row: u32) -> Window {
+    let image = params.out_height * params.out_width;
+    let pixel = row % image;
+    let y = i32(pixel / params.out_width * params.stride) - i32(params.top);
+    let x = i32(pixel % params.out_width * params.stride) - i32(params.left);
+    return Window(row < params.rows, row / image, y, x);
+}
+
+fn x_through(window: Window, tap: u32, unit: u32) -> vec4<f32> {
+    let y = window.y + i32(tap / params.kernel_width);
+    let x = window.x + i32(tap % params.kernel_width);
+    let inside = y >= 0 && y < i32(params.height) && x >= 0 && x < i32(params.width);
+    if (window.inside && tap < params.taps && inside) {
+        return x_at((window.batch * params.height + u32(y)) * params.width + u32(x), unit);
+    }
+    return vec4(0.0);
+}
+
+const TILE_ROWS = 8u * SIDE;
+const SLAB_UNITS = SIDE / 4u;
+
+// [unit of four k][row], so that a thread's rows lie together.
+var<workgroup> x_tile: array<vec4<f32>, TILE_ROWS * SLAB_UNITS>;
 // [k][unit of four outputs].
 var<workgroup> w_tile: array<vec4<f32>, SIDE * SIDE>;
 
 @compute @workgroup_size(SIDE, SIDE)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let thread = local.y * SIDE + local.x;
-    let tile_rows = 4u * SIDE;
-    let slab_units = SIDE / 4u;
     let channel_units = (params.channels + 3u) / 4u;
     let depth = 4u * params.taps * channel_units;
 
-    // The one unit of x that this thread loads of every slab: a fixed row, and a (tap, channel unit) that advances.
-    let load_row = thread / slab_units;
-    let load_unit = thread % slab_units;
-    let row = group.y * tile_rows + load_row;
-    let image = params.out_height * params.out_width;
-    let batch = row / image;
-    let pixel = row % image;
-    let origin_y = i32(pixel / params.out_width * params.stride) - i32(params.top);
-    let origin_x = i32(pixel % params.out_width * params.stride) - i32(params.left);
+    // What this thread loads of every slab of x: one unit of two rows, half a tile apart. The unit is a (tap, channel unit) that
+    // advances.
+    let load_row = thread / SLAB_UNITS;
+    let load_unit = thread % SLAB_UNITS;
+    let upper = window(group.y * TILE_ROWS + load_row);
+    let lower = window(group.y * TILE_ROWS + TILE_ROWS / 2u + load_row);
     var tap = load_unit / channel_units;
     var channel_unit = load_unit % channel_units;
 
@@ -70,18 +94,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var sum1 = vec4(0.0);
     var sum2 = vec4(0.0);
     var sum3 = vec4(0.0);
+    var sum4 = vec4(0.0);
+    var sum5 = vec4(0.0);
+    var sum6 = vec4(0.0);
+    var sum7 = vec4(0.0);
 
     for (var slab = 0u; slab < depth; slab += SIDE) {
-        var loaded = vec4(0.0);
-        if (row < params.rows && tap < params.taps) {
-            let at_y = origin_y + i32(tap / params.kernel_width);
-            let at_x = origin_x + i32(tap % params.kernel_width);
-            if (at_y >= 0 && at_y < i32(params.height) && at_x >= 0 && at_x < i32(params.width)) {
-                loaded = x_at((batch * params.height + u32(at_y)) * params.width + u32(at_x), channel_unit);
-            }
-        }
-        x_tile[load_unit * tile_rows + load_row] = loaded;
-        channel_unit += slab_units;
+        x_tile[load_unit * TILE_ROWS + load_row] = x_through(upper, tap, channel_unit);
+        x_tile[load_unit * TILE_ROWS + TILE_ROWS / 2u + load_row] = x_through(lower, tap, channel_unit);
+        channel_unit += SLAB_UNITS;
         while (channel_unit >= channel_units) {
             channel_unit -= channel_units;
             tap += 1u;
@@ -95,21 +116,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         w_tile[thread] = weight;
         workgroupBarrier();
 
-        for (var unit = 0u; unit < slab_units; unit++) {
-            let base = unit * tile_rows + 4u * local.y;
-            let x0 = x_tile[base];
-            let x1 = x_tile[base + 1u];
-            let x2 = x_tile[base + 2u];
-            let x3 = x_tile[base + 3u];
+        for (var unit = 0u; unit < SLAB_UNITS; unit++) {
             let w_at = 4u * unit * SIDE + local.x;
             let w0 = w_tile[w_at];
             let w1 = w_tile[w_at + SIDE];
             let w2 = w_tile[w_at + 2u * SIDE];
             let w3 = w_tile[w_at + 3u * SIDE];
-            sum0 += x0.x * w0 + x0.y * w1 + x0.z * w2 + x0.w * w3;
-            sum1 += x1.x * w0 + x1.y * w1 + x1.z * w2 + x1.w * w3;
-            sum2 += x2.x * w0 + x2.y * w1 + x2.z * w2 + x2.w * w3;
-            sum3 += x3.x * w0 + x3.y * w1 + x3.z * w2 + x3.w * w3;
+            let at = unit * TILE_ROWS + 8u * local.y;
+            sum0 += product(x_tile[at], w0, w1, w2, w3);
+            sum1 += product(x_tile[at + 1u], w0, w1, w2, w3);
+            sum2 += product(x_tile[at + 2u], w0, w1, w2, w3);
+            sum3 += product(x_tile[at + 3u], w0, w1, w2, w3);
+            sum4 += product(x_tile[at + 4u], w0, w1, w2, w3);
+            sum5 += product(x_tile[at + 5u], w0, w1, w2, w3);
+            sum6 += product(x_tile[at + 6u], w0, w1, w2, w3);
+            sum7 += product(x_tile[at + 7u], w0, w1, w2, w3);
         }
         workgroupBarrier();
     }
@@ -117,9 +138,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     if (output_unit >= params.units) {
         return;
     }
-    let first = group.y * tile_rows + 4u * local.y;
-    if (first < params.rows) { finish(first, output_unit, sum0); }
-    if (first + 1u < params.rows) { finish(first + 1u, output_unit, sum1); }
-    if (first + 2u < params.rows) { finish(first + 2u, output_unit, sum2); }
-    if (first + 3u < params.rows) { finish(first + 3u, output_unit, sum3); }
+    let first = group.y * TILE_ROWS + 8u * local.y;
+    let sums = array(sum0, sum1, sum2, sum3, sum4, sum5, sum6, sum7);
+    for (var r = 0u; r < 8u; r++) {
+        if (first + r < params.rows) {
+            finish(first + r, output_unit, sums[r]);
+        }
+    }
+}
+
+fn product(x: vec4<f32>, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) -> vec4<f32> {
+    return x.x * w0 + x.y * w1 + x.z * w2 + x.w * w3;
 }

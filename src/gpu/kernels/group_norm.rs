@@ -15,7 +15,7 @@ pub struct GroupNormShape {
 }
 
 /// Elements of a slice that are worth a workgroup.
-const SLICE_ELEMENTS: usize = 8192;
+const SLICE_ELEMENTS: usize = 4096;
 /// A workgroup of the second dispatch reads the statistics of all slices.
 const MAX_SLICES: usize = 64;
 

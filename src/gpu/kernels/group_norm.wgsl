@@ -14,7 +14,7 @@ struct Params {
 }
 
 override ACTIVATION: u32 = 0u;
-const LANES = 256u;
+const LANES = 64u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;
@@ -26,8 +26,6 @@ const LANES = 256u;
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let width = params.channels / params.groups;
-    let sample = workgroup.y / params.groups;
-    let group = workgroup.y % params.groups;
 
     var mean = 0.0;
     var squares = 0.0;
@@ -45,12 +43,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let scale = inverseSqrt(squares / merged + params.eps);
 
     let first = workgroup.x * params.slice_pixels;
-    let count = (min(first + params.slice_pixels, params.pixels) - first) * width;
-    let base = (sample * params.pixels + first) * params.channels + group * width;
-    for (var i = lane; i < count; i += LANES) {
-        let channel = group * width + i % width;
-        let at = base + i / width * params.channels + i % width;
-        let value = (x[at] - mean) * scale * gamma[channel] + beta[channel];
+    let pixels = min(first + params.slice_pixels, params.pixels) - first;
+    let group = workgroup.y % params.groups * width;
+    let base = (workgroup.y / params.groups * params.pixels + first) * params.channels + group;
+    // Element i is channel i % width of pixel i / width; both advance without a division.
+    var channel = lane % width;
+    for (var pixel = lane / width; pixel < pixels; pixel += LANES / width) {
+        let at = base + pixel * params.channels + channel;
+        let value = (x[at] - mean) * scale * gamma[group + channel] + beta[group + channel];
         y[at] = activate(ACTIVATION, vec4(value)).x;
+        channel += LANES % width;
+        if (channel >= width) {
+            channel -= width;
+            pixel += 1u;
+        }
     }
 }

@@ -12,8 +12,6 @@ struct Params {
     slice_pixels: u32,
 }
 
-const LANES = 256u;
-
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> stats: array<vec2<f32>>;
@@ -21,21 +19,34 @@ const LANES = 256u;
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let width = params.channels / params.groups;
-    let sample = workgroup.y / params.groups;
-    let group = workgroup.y % params.groups;
     let first = workgroup.x * params.slice_pixels;
-    let count = (min(first + params.slice_pixels, params.pixels) - first) * width;
-    let base = (sample * params.pixels + first) * params.channels + group * width;
+    let pixels = min(first + params.slice_pixels, params.pixels) - first;
+    let count = f32(pixels * width);
+    let base = (workgroup.y / params.groups * params.pixels + first) * params.channels
+        + workgroup.y % params.groups * width;
 
+    // Element i is channel i % width of pixel i / width; both advance without a division.
     var sum = 0.0;
-    for (var i = lane; i < count; i += LANES) {
-        sum += x[base + i / width * params.channels + i % width];
+    var channel = lane % width;
+    for (var pixel = lane / width; pixel < pixels; pixel += LANES / width) {
+        sum += x[base + pixel * params.channels + channel];
+        channel += LANES % width;
+        if (channel >= width) {
+            channel -= width;
+            pixel += 1u;
+        }
     }
-    let mean = sum_over_workgroup(lane, sum) / f32(count);
+    let mean = sum_over_workgroup(lane, sum) / count;
     var squares = 0.0;
-    for (var i = lane; i < count; i += LANES) {
-        let centred = x[base + i / width * params.channels + i % width] - mean;
+    channel = lane % width;
+    for (var pixel = lane / width; pixel < pixels; pixel += LANES / width) {
+        let centred = x[base + pixel * params.channels + channel] - mean;
         squares += centred * centred;
+        channel += LANES % width;
+        if (channel >= width) {
+            channel -= width;
+            pixel += 1u;
+        }
     }
     squares = sum_over_workgroup(lane, squares);
     if (lane == 0u) {

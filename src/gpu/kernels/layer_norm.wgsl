@@ -11,8 +11,6 @@ struct Params {
 }
 
 override ACTIVATION: u32 = 0u;
-const LANES = 64u;
-
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> gamma: array<f32>;
