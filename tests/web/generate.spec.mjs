@@ -114,8 +114,11 @@ for (const { name, launch, forced, backend, reason } of places) {
   });
 }
 
+/** Of what is seen: colours count as far as they are opaque, since a transparent pixel's colour is any colour. */
 function difference(a, b) {
   assert.equal(a.length, b.length);
-  const differences = a.map((value, at) => Math.abs(value - b[at]));
+  const seen = (data) => data.map((value, at) => (at % 4 === 3 ? value : (value * data[at - (at % 4) + 3]) / 255));
+  const [seenA, seenB] = [seen(a), seen(b)];
+  const differences = seenA.map((value, at) => Math.abs(value - seenB[at]));
   return { mean: differences.reduce((sum, value) => sum + value, 0) / a.length, largest: Math.max(...differences) };
 }
