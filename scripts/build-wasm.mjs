@@ -63,7 +63,7 @@ export async function compileModule(wasm, { cargoArguments, library, rustflags, 
   await run(process.execPath, [
     join(root, "node_modules", "binaryen", "bin", "wasm-opt"),
     ...optimise, "--enable-bulk-memory", "--enable-nontrapping-float-to-int", "--enable-sign-ext", "--enable-mutable-globals",
-    "--enable-reference-types", "--enable-multivalue", file, "-o", file,
+    "--enable-reference-types", "--enable-multivalue", "--strip-debug", "--strip-producers", "--strip-target-features", file, "-o", file,
   ]);
   return file;
 }

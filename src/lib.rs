@@ -6,6 +6,8 @@
 #[cfg(feature = "cpu")]
 pub mod burn;
 #[cfg(feature = "native")]
+pub mod cli;
+#[cfg(feature = "native")]
 pub mod convert;
 pub mod error;
 pub mod executor;

@@ -39,7 +39,7 @@ fn assert_goldens(kind: &str, files: &BTreeMap<String, String>, field: &str) {
         let prompt = golden["prompt"].as_str().expect("a prompt");
         let expected: Vec<u32> = serde_json::from_value(golden[field].clone()).expect("ids");
         let encoding = tokenizer.encode(prompt);
-        if encoding.input_ids != expected || Value::from(encoding.truncated) != golden["truncated"] {
+        if encoding.input_ids != expected || golden["truncated"] != encoding.truncated {
             wrong.push(format!("{prompt:?}: {encoding:?}, expected {expected:?}"));
         }
         assert!(encoding.input_ids.iter().all(|&id| (id as usize) < tokenizer.vocab_size()));

@@ -187,14 +187,28 @@ fn contradictions_and_impossible_sizes_are_refused() {
     json["components"].as_array_mut().expect("an array").swap(0, 1);
     let error = parse(&json).expect_err("the lazy component is first");
     assert!(error.to_string().contains("component unet must come before the lazy ones"), "{error}");
-    let error = parse(&with("/scheduler/prediction_type", json!("flow_prediction"))).expect_err("unsupported");
+    let error =
+        parse(&with("/scheduler/prediction_type", json!("flow_prediction"))).expect_err("unsupported");
     assert_eq!(error.code(), "unsupported-config");
 }
 
 #[test]
 fn files_stay_below_the_manifest() {
-    let outside =
-        ["", "/a", "../a", "a/../../b", "a//b", "a/", "./a", "a\\b", "http://a/b", "a?b", "a#b", "%2e%2e/a", "a\nb"];
+    let outside = [
+        "",
+        "/a",
+        "../a",
+        "a/../../b",
+        "a//b",
+        "a/",
+        "./a",
+        "a\\b",
+        "http://a/b",
+        "a?b",
+        "a#b",
+        "%2e%2e/a",
+        "a\nb",
+    ];
     for file in outside {
         let error = parse(&with("/components/0/shards/0/file", json!(file))).expect_err(file);
         assert!(error.to_string().contains("plain path"), "{file:?}: {error}");
@@ -216,7 +230,8 @@ fn pieces_cover_every_tensor_once() {
     // Any order will do.
     for number in [2, 1, 0] {
         let bytes = &shards()[number];
-        for Piece { component, tensor, offset, bytes } in set.accept(&manifest, number, bytes).expect("good") {
+        for Piece { component, tensor, offset, bytes } in set.accept(&manifest, number, bytes).expect("good")
+        {
             assert!(offset % 4 == 0 && bytes.len() % 4 == 0, "offsets and lengths are multiples of 4");
             let into = &mut stored[3 * component + tensor][offset as usize..];
             for (slot, byte) in into.iter_mut().zip(bytes) {

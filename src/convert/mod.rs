@@ -123,8 +123,10 @@ pub fn convert(source: &Path, out: &Path, options: &Options) -> Result<Conversio
             "training": folder.training,
         }),
     };
-    manifest.revision =
-        options.revision.clone().unwrap_or_else(|| sha256_hex(manifest.to_json().as_bytes())[..12].to_owned());
+    manifest.revision = options
+        .revision
+        .clone()
+        .unwrap_or_else(|| sha256_hex(manifest.to_json().as_bytes())[..12].to_owned());
     // What this version writes, this version reads.
     let json = manifest.to_json();
     Manifest::parse(&json)?;

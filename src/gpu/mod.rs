@@ -1,1 +1,36 @@
-//! Graphs as WGSL compute shaders on wgpu.
+//! Graphs as WGSL compute shaders on wgpu: WebGPU in a browser, Vulkan, Metal or DX12 natively.
+//!
+//! A graph becomes a [`plan::Plan`] in four moves, none of which runs again at a step:
+//!
+//! 1. `fusion` joins bias, activation and residual sums to the product or norm before them;
+//! 2. `weights` moves the parameters it needs to the layout that kernels want, on the device;
+//! 3. `lower` turns each fused step into dispatches of `kernels`, which are data;
+//! 4. `plan` gives every value a place in the device's one arena by when it is alive (`liveness`), compiles
+//!    what pipelines are missing, and binds them.
+//!
+//! A step of a sampler then encodes set-pipeline, set-bind-group and dispatch, and submits once.
+
+mod arena;
+#[cfg(all(target_arch = "wasm32", feature = "web"))]
+mod browser;
+mod buffer;
+mod combination;
+mod device;
+mod executor;
+mod fault;
+mod fusion;
+pub mod kernels;
+mod liveness;
+mod lower;
+mod pipelines;
+mod plan;
+mod readback;
+mod signal;
+mod weights;
+
+pub use buffer::Tensor;
+pub use device::{DeviceInfo, GpuOptions};
+pub use executor::Gpu;
+pub use plan::Plan;
+pub use readback::Readback;
+pub use weights::Weights;

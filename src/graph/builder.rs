@@ -57,7 +57,7 @@ impl GraphBuilder {
         let operands: Vec<Value> = [x, weight].into_iter().chain(bias).collect();
         self.require("linear", fits, "x [..., K], weight [N, K], bias [N]", &operands)?;
         let shape = with_last(x_shape, w[0]);
-        Ok(self.push(Op::Linear, &operands, shape))
+        self.push_sized(Op::Linear, &operands, shape)
     }
 
     /// [`Op::Conv2d`]; `padding` is `[top, left, bottom, right]`.
@@ -71,19 +71,22 @@ impl GraphBuilder {
     ) -> Result<Value> {
         let (x_shape, w) = (self.shape(x), self.shape(weight));
         let [top, left, bottom, right] = padding;
+        let padded = |axis: usize, before: usize, after: usize| {
+            x_shape.get(axis).map_or(0, |extent| extent.saturating_add(before).saturating_add(after))
+        };
+        let (rows, columns) = (padded(1, top, bottom), padded(2, left, right));
         let fits = x_shape.len() == 4
             && w.len() == 4
             && stride > 0
             && w[1] == x_shape[3]
-            && x_shape[1] + top + bottom >= w[2]
-            && x_shape[2] + left + right >= w[3]
+            && rows >= w[2]
+            && columns >= w[3]
             && bias.is_none_or(|b| self.shape(b) == [w[0]]);
         let operands: Vec<Value> = [x, weight].into_iter().chain(bias).collect();
         self.require("conv2d", fits, "x [B, H, W, C], weight [O, C, kh, kw], bias [O]", &operands)?;
-        let height = (x_shape[1] + top + bottom - w[2]) / stride + 1;
-        let width = (x_shape[2] + left + right - w[3]) / stride + 1;
+        let (height, width) = ((rows - w[2]) / stride + 1, (columns - w[3]) / stride + 1);
         let shape = vec![x_shape[0], height, width, w[0]];
-        Ok(self.push(Op::Conv2d { stride, padding }, &operands, shape))
+        self.push_sized(Op::Conv2d { stride, padding }, &operands, shape)
     }
 
     /// [`Op::GroupNorm`].
@@ -185,7 +188,7 @@ impl GraphBuilder {
         self.require("embedding", self.shape(table).len() == 2, "ids [...], table [V, D]", &[ids, table])?;
         let mut shape = self.shape(ids).to_vec();
         shape.push(self.shape(table)[1]);
-        Ok(self.push(Op::Embedding, &[ids, table], shape))
+        self.push_sized(Op::Embedding, &[ids, table], shape)
     }
 
     /// [`Op::TimestepEmbedding`].
@@ -199,7 +202,7 @@ impl GraphBuilder {
         let fits = self.shape(timestep).len() == 1 && dim.is_multiple_of(2) && (dim / 2) as f64 > freq_shift;
         self.require("timestep_embedding", fits, "timestep [B], an even width", &[timestep])?;
         let shape = vec![self.shape(timestep)[0], dim];
-        Ok(self.push(Op::TimestepEmbedding { dim, flip_sin_to_cos, freq_shift }, &[timestep], shape))
+        self.push_sized(Op::TimestepEmbedding { dim, flip_sin_to_cos, freq_shift }, &[timestep], shape)
     }
 
     /// [`Op::Upsample`].
@@ -207,7 +210,7 @@ impl GraphBuilder {
         let fits = self.shape(x).len() == 4 && height > 0 && width > 0;
         self.require("upsample", fits, "x [B, H, W, C], a size of at least 1", &[x])?;
         let shape = vec![self.shape(x)[0], height, width, self.shape(x)[3]];
-        Ok(self.push(Op::Upsample { height, width }, &[x], shape))
+        self.push_sized(Op::Upsample { height, width }, &[x], shape)
     }
 
     /// [`Op::Concat`].
@@ -220,7 +223,7 @@ impl GraphBuilder {
         self.require("concat", fits, "two or more values that differ in the last axis only", parts)?;
         let total = parts.iter().map(|&part| self.last_extent(part)).sum();
         let shape = with_last(self.shape(parts[0]), total);
-        Ok(self.push(Op::Concat, parts, shape))
+        self.push_sized(Op::Concat, parts, shape)
     }
 
     /// [`Op::Slice`].
@@ -233,7 +236,7 @@ impl GraphBuilder {
 
     /// [`Op::Reshape`].
     pub fn reshape(&mut self, x: Value, shape: &[usize]) -> Result<Value> {
-        let fits = self.shape(x).iter().product::<usize>() == shape.iter().product::<usize>();
+        let fits = elements(shape) == elements(self.shape(x));
         self.require("reshape", fits, &format!("as many elements as {shape:?}"), &[x])?;
         Ok(self.push(Op::Reshape, &[x], shape.to_vec()))
     }
@@ -260,6 +263,12 @@ impl GraphBuilder {
 
     fn last_extent(&self, value: Value) -> usize {
         self.shape(value).last().copied().unwrap_or(0)
+    }
+
+    /// For operations whose result can be larger than any operand.
+    fn push_sized(&mut self, op: Op, operands: &[Value], shape: Shape) -> Result<Value> {
+        require_elements(op.name(), &shape)?;
+        Ok(self.push(op, operands, shape))
     }
 
     fn push(&mut self, op: Op, operands: &[Value], shape: Shape) -> Value {
@@ -289,9 +298,14 @@ fn with_last(shape: &[usize], last: usize) -> Shape {
     shape
 }
 
+/// The number of elements, if they can be addressed as f32.
+fn elements(shape: &[usize]) -> Option<usize> {
+    let total = shape.iter().try_fold(1usize, |total, &extent| total.checked_mul(extent))?;
+    Some(total).filter(|&total| total <= isize::MAX as usize / size_of::<f32>())
+}
+
 fn require_elements(operation: &str, shape: &[usize]) -> Result<()> {
-    let countable = shape.iter().try_fold(1usize, |total, &extent| total.checked_mul(extent));
-    if countable.is_some_and(|total| total > 0) {
+    if elements(shape).is_some_and(|total| total > 0) {
         return Ok(());
     }
     Err(Error::ShapeMismatch {

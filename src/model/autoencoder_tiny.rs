@@ -46,15 +46,17 @@ impl AutoencoderTinyConfig {
     pub fn from_json(config: &Json) -> Result<Self> {
         let mut fields = Fields::new("vae", config, &["AutoencoderTiny"])?;
         let f = &mut fields;
+        let num_encoder_blocks = f.sizes("num_encoder_blocks", &[1, 3, 3, 3], 0..=32)?;
+        let num_decoder_blocks = f.sizes("num_decoder_blocks", &[3, 3, 3, 1], 0..=32)?;
         let config = Self {
             in_channels: f.size("in_channels", 3, WIDTHS)?,
             out_channels: f.size("out_channels", 3, WIDTHS)?,
             act_fn: f.choice("act_fn", Activation::Relu, ACTIVATIONS)?,
             latent_channels: f.size("latent_channels", 4, WIDTHS)?,
-            num_encoder_blocks: f.sizes("num_encoder_blocks", &[1, 3, 3, 3], 0..=32)?,
-            num_decoder_blocks: f.sizes("num_decoder_blocks", &[3, 3, 3, 1], 0..=32)?,
-            encoder_channels: one_width(f, "encoder_block_out_channels")?,
-            decoder_channels: one_width(f, "decoder_block_out_channels")?,
+            encoder_channels: one_width(f, "encoder_block_out_channels", num_encoder_blocks.len())?,
+            decoder_channels: one_width(f, "decoder_block_out_channels", num_decoder_blocks.len())?,
+            num_encoder_blocks,
+            num_decoder_blocks,
             latent_scale: LatentScale::from_fields(f, 1.0)?,
         };
         f.require("upsample_fn", &[Json::from("nearest")])?;
@@ -72,12 +74,14 @@ impl AutoencoderTinyConfig {
     }
 }
 
-/// diffusers takes a list, but its blocks go wrong unless all entries are equal.
-fn one_width(fields: &mut Fields, field: &str) -> Result<usize> {
-    let widths = fields.sizes(field, &[64], WIDTHS)?;
-    match widths.iter().all(|width| *width == widths[0]) {
+/// diffusers takes a list with an entry for each level, but its blocks go wrong unless all are equal.
+fn one_width(fields: &mut Fields, field: &str, levels: usize) -> Result<usize> {
+    let widths = fields.sizes(field, &vec![64; levels], WIDTHS)?;
+    match widths.len() == levels && widths.iter().all(|width| *width == widths[0]) {
         true => Ok(widths[0]),
-        false => Err(fields.unsupported(field, &Json::from(widths), "equal numbers")),
+        false => {
+            Err(fields.unsupported(field, &Json::from(widths), &format!("a list of {levels} equal numbers")))
+        }
     }
 }
 

@@ -78,7 +78,7 @@ impl TextEncoderConfig {
         f.ignore(&["attention_dropout", "dropout", "initializer_factor", "initializer_range"]);
         f.ignore(&["dtype", "torch_dtype", "transformers_version"]);
         fields.finish()?;
-        if config.hidden_size % config.num_attention_heads != 0 {
+        if !config.hidden_size.is_multiple_of(config.num_attention_heads) {
             return Err(Error::InvalidConfig {
                 component: "text_encoder".to_owned(),
                 message: format!(

@@ -22,7 +22,7 @@ const ACCEPTED = [
   ["no guidance", "{ prompt: 'a', guidanceScale: 1 }"],
   ["the largest seed", "{ seed: 2 ** 53 - 1 }"],
   ["an emoji", "{ prompt: '🍎' }"],
-  ["half a surrogate pair and control characters", "{ prompt: '\\ud83c \\u0000\\n\\u200d' }"],
+  ["half a surrogate pair and control characters", "{ prompt: '\\ud83c \\u0000\\n\\u200d' }", /does not know/],
   ["options that are undefined", "{ prompt: undefined, seed: undefined, onStep: undefined, signal: undefined }"],
 ];
 
@@ -57,7 +57,7 @@ describe("input", { timeout: 120_000 }, () => {
     });
   }
 
-  for (const [name, source] of ACCEPTED) {
+  for (const [name, source, warning] of ACCEPTED) {
     it(`accepts ${name}`, async () => {
       const { error, value } = await page.evaluate(async (source) => {
         const { error, value } = await tryOptions(source);
@@ -65,7 +65,8 @@ describe("input", { timeout: 120_000 }, () => {
       }, source);
       assert.equal(error, undefined, JSON.stringify(error));
       assert.ok(value.deviation > 0);
-      assert.deepEqual(value.warnings, []);
+      if (warning) assert.match(value.warnings.join(), warning);
+      else assert.deepEqual(value.warnings, []);
     });
   }
 

@@ -44,8 +44,14 @@ async function visit(query = "", options = {}) {
   return { page, complaints };
 }
 
-const ready = (page) => page.waitForFunction(() => document.querySelector("#backend-report").textContent !== "");
-const finished = (page) => page.waitForSelector('#picture[data-state="result"]');
+/** Waits for `selector`, and fails with the page's own words if it shows an error instead. */
+async function comes(page, selector) {
+  await page.waitForSelector(`${selector}, #error:not([hidden])`);
+  const error = page.locator("#error");
+  if (await error.isVisible()) assert.fail((await error.textContent()).trim());
+}
+const ready = (page) => comes(page, "#backend-report[data-backend]");
+const finished = (page) => comes(page, '#picture[data-state="result"]');
 const text = (page, id) => page.locator(`#${id}`).textContent();
 const seen = (page) => page.evaluate(() => window.seen);
 /** The result's pixels, as the page itself would read them. */
@@ -129,6 +135,28 @@ test("a link makes the same picture again, and another seed another one", async 
   assert.notDeepEqual((await pixels(page)).data, first.data);
 });
 
+test("the copied link is the picture's, whatever the form says by then", async () => {
+  const { page } = await visit("?prompt=a+red+apple&seed=7&steps=2", { permissions: ["clipboard-read", "clipboard-write"] });
+  await finished(page);
+  const first = await pixels(page);
+  await page.locator("#prompt").fill("something else");
+  await page.locator("#seed").fill("8");
+  await page.locator("#copy-link").press("Enter");
+  await page.waitForFunction(() => document.querySelector("#copy-link").textContent === "Copied");
+  await page.goto(await page.evaluate(() => navigator.clipboard.readText()));
+  await finished(page);
+  assert.deepEqual(await pixels(page), first);
+});
+
+test("pixels can be shown as they are", async () => {
+  const { page } = await visit("?prompt=a+red+apple&seed=7&steps=1");
+  await finished(page);
+  const rendering = () => page.locator("#result").evaluate((image) => getComputedStyle(image).imageRendering);
+  assert.equal(await rendering(), "auto");
+  await page.locator("#crisp").press("Space");
+  assert.equal(await rendering(), "pixelated");
+});
+
 test("a seed is drawn anew unless it is kept", async () => {
   const { page } = await visit("?prompt=a+red+apple&steps=1");
   await finished(page);
@@ -170,6 +198,9 @@ test("Escape cancels, and the next picture comes out all the same", async () => 
   const { page, complaints } = await visit(`?prompt=a+red+apple&seed=7&${MANY_STEPS}`);
   await page.waitForSelector('#picture[data-state="preview"]');
   assert.equal(await page.locator("#generate").getAttribute("aria-disabled"), "true");
+  await page.locator("#prompt").press("Enter");
+  await page.locator("#generate").dispatchEvent("click");
+  assert.equal(await text(page, "status"), "Making a picture in 1000 steps.", "asking again starts nothing");
   await page.keyboard.press("Escape");
   await page.waitForSelector("#cancel", { state: "hidden" });
   assert.equal(await page.locator("#picture").getAttribute("data-state"), "empty");

@@ -107,9 +107,9 @@ class Recipe:
             config["architectures"] = [type(module).__name__]
         (self.folder / f"{name}.json").write_text(json.dumps(config, indent=1) + "\n")
 
-    def write(self) -> None:
+    def write(self, command: str) -> None:
         recipe = {
-            "command": "python -m training.goldens.models tests/goldens/models",
+            "command": command,
             "versions": {library.__name__: library.__version__ for library in (torch, diffusers, transformers, np)},
             "shapes": self.shapes,
             "smallest_std_of_attention_logits": self.logits,
@@ -240,7 +240,7 @@ def main() -> None:
             add_second_branch(networks["unet"])
         for name, module in networks.items():
             recipe.network(name, module, lambda module, dtype: evaluations[name](family, module, dtype))
-        recipe.write()
+        recipe.write("python -m training.goldens.models tests/goldens/models")
         print(family, recipe.logits, recipe.distances)
 
 

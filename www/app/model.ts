@@ -39,7 +39,7 @@ export function loadModel(
 
 /** Says what runs, on what, and why, and which model it is. */
 export function reportModel({ backend, model }: Tenstep): void {
-  const runner = backend.backend === "webgpu" ? "the GPU, through WebGPU" : "the processor";
+  const runner = backend.backend === "webgpu" ? "WebGPU" : "the processor";
   const device = backend.device ? ` (${backend.device})` : "";
   elements.backendReport.textContent = `Runs on ${runner}${device}. ${backend.reason}`;
   elements.backendReport.dataset["backend"] = backend.backend;

@@ -4,7 +4,7 @@ import type { Decoded, Started, Stepped } from "./protocol.js";
 import type { Backend, ModelInfo, PictureOptions } from "./options.js";
 
 export interface EngineModule {
-  default(options?: { module_or_path: string | URL }): Promise<unknown>;
+  default(options: { module_or_path: URL }): Promise<unknown>;
   Engine: { create(): Promise<Engine> };
 }
 
@@ -20,6 +20,7 @@ export interface Engine {
   start(model: number, options: PictureOptions): Promise<Started & { run: number }>;
   step(run: number): Promise<Stepped>;
   decode(run: number): Promise<Decoded>;
+  latents(run: number): Promise<Float32Array>;
   drop(run: number): void;
   free(): void;
 }

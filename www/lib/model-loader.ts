@@ -1,6 +1,6 @@
 // Brings up an engine with a model in it: backend, wasm module, manifest, shards, pipelines.
 
-import { chooseBackend, type Choice } from "./capabilities.js";
+import { chooseBackend, CPU, type Choice } from "./capabilities.js";
 import type { Engine, EngineModule, ModelToLoad } from "./engine.js";
 import { TenstepError } from "./errors.js";
 import type { Backend, LoadProgress } from "./options.js";
@@ -65,7 +65,7 @@ async function beginOnBestBackend(request: LoadRequest, manifestText: Promise<st
     const isUnfit =
       error instanceof Error && ["webgpu-unavailable", "limit-too-small"].includes((error as Partial<TenstepError>).code ?? "");
     if (!isUnfit || request.backend !== undefined || choice.backend === "cpu") throw error;
-    const onCpu: Choice = { backend: "cpu", reason: `${choice.reason} But ${error.message}.`, device: "" };
+    const onCpu: Choice = { backend: "cpu", reason: `${choice.reason} But ${error.message}.`, device: CPU };
     return begin(onCpu, request, manifestText);
   }
 }
@@ -76,14 +76,17 @@ async function begin(choice: Choice, { wasmUrl }: LoadRequest, manifestText: Pro
   return { engine, loading: engine.begin(await manifestText), choice };
 }
 
+const ENGINE = { webgpu: "gpu", cpu: "cpu" };
+
 /** Fetches the module of the chosen backend only. */
 async function importEngine(backend: Backend, wasmUrl: string | undefined): Promise<EngineModule> {
   try {
     // Bundlers follow these literals.
-    const module: EngineModule =
-      backend === "webgpu" ? await import("./wasm/tenstep_gpu.js") : await import("./wasm/tenstep_cpu.js");
-    const file = backend === "webgpu" ? "tenstep_gpu_bg.wasm" : "tenstep_cpu_bg.wasm";
-    await module.default(wasmUrl === undefined ? undefined : { module_or_path: new URL(file, wasmUrl) });
+    const [module, wasm]: [EngineModule, URL] =
+      backend === "webgpu"
+        ? [await import("./wasm/tenstep_gpu.js"), new URL("./wasm/tenstep_gpu_bg.wasm", import.meta.url)]
+        : [await import("./wasm/tenstep_cpu.js"), new URL("./wasm/tenstep_cpu_bg.wasm", import.meta.url)];
+    await module.default({ module_or_path: wasmUrl === undefined ? wasm : new URL(`tenstep_${ENGINE[backend]}_bg.wasm`, wasmUrl) });
     return module;
   } catch (cause) {
     throw new TenstepError("engine-unavailable", `the ${backend} engine could not be loaded: ${String(cause)}`, { cause });

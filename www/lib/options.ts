@@ -45,6 +45,10 @@ export interface ModelInfo {
   licence: string;
   /** Number of parameters in all components. */
   parameters: number;
+  /** Floating-point operations of one guided network evaluation at the default size. */
+  evaluationFlops: number;
+  /** Floating-point operations of one decode at the default size. */
+  decodeFlops: number;
   /** Pixels. */
   defaultWidth: number;
   /** Pixels. */

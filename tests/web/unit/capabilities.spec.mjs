@@ -36,6 +36,10 @@ describe("chooseBackend", () => {
     assert.match((await chooseBackend(undefined, gpuWith(RADEON))).reason, /https/);
   });
 
+  it("says why there is no WebGPU to a caller who insists on it", async () => {
+    await assert.rejects(chooseBackend("webgpu", gpuWith(null)), { code: "webgpu-unavailable", message: /no adapter/ });
+  });
+
   it("does as it is told", async () => {
     const software = gpuWith({ ...RADEON, isFallbackAdapter: true });
     assert.equal((await chooseBackend("webgpu", software)).backend, "webgpu");

@@ -1,0 +1,156 @@
+//! `tenstep generate`.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Args, ValueEnum};
+use pollster::block_on;
+
+use crate::burn::Cpu;
+use crate::error::{Error, Result};
+use crate::executor::Executor;
+use crate::gpu::{Gpu, GpuOptions};
+use crate::options::{Field, GenerateOptions, MAX_SEED};
+use crate::pipeline::{self, Model};
+
+/// Options that are left out have the model's defaults; `tenstep inspect` shows them.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// What to draw; empty means anything
+    prompt: String,
+    /// The PNG file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// A converted model's manifest.json
+    #[arg(long, value_name = "FILE", default_value = "www/models/default/manifest.json")]
+    model: PathBuf,
+    /// What runs the networks [default: the GPU where there is one, else the CPU]
+    #[arg(long, value_enum)]
+    backend: Option<Backend>,
+    /// What to steer away from
+    #[arg(long, value_name = "TEXT")]
+    negative_prompt: Option<String>,
+    /// A style word of the model
+    #[arg(long)]
+    style: Option<String>,
+    /// Solver steps, 1 to 1000
+    #[arg(long, allow_negative_numbers = true)]
+    steps: Option<f64>,
+    /// Guidance scale, 0 to 100; up to 1 there is no guidance
+    #[arg(long, allow_negative_numbers = true)]
+    guidance_scale: Option<f64>,
+    /// dpmpp-2m or ddim
+    #[arg(long)]
+    solver: Option<String>,
+    /// trailing, leading, linspace or karras
+    #[arg(long)]
+    schedule: Option<String>,
+    /// 0 to 2^53 - 1 [default: another one each time]
+    #[arg(long, allow_negative_numbers = true)]
+    seed: Option<f64>,
+    /// Pixels
+    #[arg(long, allow_negative_numbers = true)]
+    width: Option<f64>,
+    /// Pixels
+    #[arg(long, allow_negative_numbers = true)]
+    height: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Backend {
+    Webgpu,
+    Cpu,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    match arguments.backend {
+        Some(Backend::Cpu) => generate(Cpu::new(), "as asked for", arguments),
+        Some(Backend::Webgpu) => {
+            generate(block_on(Gpu::new(GpuOptions::default()))?, "as asked for", arguments)
+        }
+        None => match block_on(Gpu::new(GpuOptions::default())) {
+            Ok(gpu) if !gpu.info().software => generate(gpu, "there is a GPU", arguments),
+            Ok(_) => generate(Cpu::new(), "the only adapter is a processor too", arguments),
+            Err(error) => generate(Cpu::new(), &error.to_string(), arguments),
+        },
+    }
+}
+
+fn generate<E: Executor>(executor: E, why: &str, arguments: &Arguments) -> Result<()> {
+    let report = executor.report();
+    eprintln!("{} {} ({why})", report.backend, report.device);
+    let model = block_on(pipeline::open(Rc::new(executor), &arguments.model))?;
+    let options = options(arguments, &model)?;
+    let mut run = block_on(model.start(&options))?;
+    for warning in run.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    while !run.is_done() {
+        block_on(run.step())?;
+        eprint!("\rstep {} of {}", run.step_number(), run.steps());
+    }
+    eprintln!();
+    let image = block_on(run.decode())?;
+    let timings = run.timings();
+    eprintln!(
+        "text {:.0} ms, steps {:.0} ms, decode {:.0} ms",
+        timings.text,
+        timings.steps.iter().sum::<f64>(),
+        timings.decode
+    );
+
+    let parameters = parameters(&options, &model);
+    let parameters: Vec<(&str, &str)> =
+        parameters.iter().map(|(keyword, text)| (*keyword, text.as_str())).collect();
+    let path = &arguments.output;
+    std::fs::write(path, image.to_png(&parameters)?)
+        .map_err(|error| Error::Io { path: path.display().to_string(), message: error.to_string() })?;
+    println!("{} (seed {})", path.display(), options.seed.unwrap_or(0));
+    Ok(())
+}
+
+fn options<E: Executor>(arguments: &Arguments, model: &Model<E>) -> Result<GenerateOptions> {
+    let text = |value: &Option<String>| value.clone().map(Field::Text);
+    let number = |value: Option<f64>| value.map(Field::Number);
+    let fields = [
+        ("prompt", Some(Field::Text(arguments.prompt.clone()))),
+        ("negativePrompt", text(&arguments.negative_prompt)),
+        ("style", text(&arguments.style)),
+        ("steps", number(arguments.steps)),
+        ("guidanceScale", number(arguments.guidance_scale)),
+        ("solver", text(&arguments.solver)),
+        ("schedule", text(&arguments.schedule)),
+        ("seed", number(arguments.seed)),
+        ("width", number(arguments.width)),
+        ("height", number(arguments.height)),
+    ];
+    let fields: Vec<(String, Field)> =
+        fields.into_iter().filter_map(|(name, field)| Some((name.to_owned(), field?))).collect();
+    let mut options = GenerateOptions::from_fields(&fields, model.limits())?;
+    options.seed = options.seed.or_else(|| Some(seed_of_now()));
+    Ok(options)
+}
+
+/// Another seed each time: the clock's nanoseconds, which differ between any two calls.
+fn seed_of_now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_nanos() as u64 & MAX_SEED
+}
+
+/// What a PNG says of how it was made.
+fn parameters<E: Executor>(options: &GenerateOptions, model: &Model<E>) -> Vec<(&'static str, String)> {
+    let info = model.info();
+    vec![
+        ("Software", concat!("tenstep ", env!("CARGO_PKG_VERSION")).to_owned()),
+        ("model", format!("{} {}", info.name, info.revision)),
+        ("prompt", options.prompt.clone()),
+        ("negativePrompt", options.negative_prompt.clone()),
+        ("style", options.style.clone()),
+        ("steps", options.steps.to_string()),
+        ("guidanceScale", options.guidance_scale.to_string()),
+        ("solver", options.solver.clone()),
+        ("schedule", options.schedule.clone()),
+        ("seed", options.seed.unwrap_or(0).to_string()),
+    ]
+}

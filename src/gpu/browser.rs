@@ -1,0 +1,126 @@
+//! What wgpu's web backend lacks or hides, done on the browser's own objects: errors, loss of the device, and pipelines that compile
+//! without holding up the thread.
+//!
+//! wgpu 30 panics on an internal error and takes a rejected error scope for success, and it knows no
+//! `createComputePipelineAsync`.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use js_sys::{Array, Function, Object, Promise, Reflect};
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+
+use super::fault::Faults;
+use crate::error::{Error, Result};
+
+/// Records the device's complaints and its loss. The listeners live as long as the device.
+pub fn listen(device: &wgpu::Device, faults: &Faults) {
+    let Some(device) = gpu_device(device) else { return };
+    let recorder = faults.clone();
+    let on_error = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
+        recorder.record(error_of(&property(&event, "error")));
+    });
+    let _ = call(&device, "addEventListener", &["uncapturederror".into(), on_error.as_ref().clone()]);
+    on_error.forget();
+
+    let faults = faults.clone();
+    if let Ok(lost) = property(&device, "lost").dyn_into::<Promise>() {
+        spawn_local(async move {
+            let message = match JsFuture::from(lost).await {
+                Ok(info) => text(&info, "message"),
+                Err(error) => text(&error, "message"),
+            };
+            faults.lose(message);
+        });
+    }
+}
+
+/// Waits until the device has seen everything asked of it, so that its complaints have come.
+pub async fn round_trip(device: &wgpu::Device, faults: &Faults) {
+    let Some(device) = gpu_device(device) else { return };
+    let popped = call(&device, "pushErrorScope", &["validation".into()])
+        .and_then(|_| call(&device, "popErrorScope", &[]))
+        .and_then(|promise| promise.dyn_into::<Promise>());
+    let outcome = match popped {
+        Ok(promise) => JsFuture::from(promise).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(error) if error.is_null() || error.is_undefined() => {}
+        Ok(error) => faults.record(error_of(&error)),
+        Err(error) => faults.record(Error::Gpu { message: text(&error, "message") }),
+    }
+}
+
+/// Makes `count` pipelines with `create`, in parallel and off this thread.
+///
+/// `create` asks wgpu for pipeline `i`, and wgpu asks the device. A stand-in for the device's method first notes every
+/// descriptor and has it compiled asynchronously; once all are done, `create` is called again and gets the results.
+pub async fn create_pipelines(
+    device: &wgpu::Device,
+    count: usize,
+    create: impl Fn(usize) -> wgpu::ComputePipeline,
+) -> Result<Vec<wgpu::ComputePipeline>> {
+    let Some(device) = gpu_device(device) else { return Ok((0..count).map(create).collect()) };
+    let started: Rc<RefCell<Vec<std::result::Result<JsValue, JsValue>>>> = Rc::default();
+    let (target, promises) = (device.clone(), started.clone());
+    let start = Closure::<dyn FnMut(JsValue) -> JsValue>::new(move |descriptor: JsValue| {
+        promises.borrow_mut().push(call(&target, "createComputePipelineAsync", &[descriptor]));
+        Object::new().into()
+    });
+    with_stand_in(&device, start.as_ref(), || (0..count).for_each(|index| drop(create(index))))?;
+
+    let mut compiled = Vec::with_capacity(count);
+    for promise in started.take() {
+        let promise =
+            promise.and_then(|promise| promise.dyn_into::<Promise>()).map_err(|error| refused(&error))?;
+        compiled.push(JsFuture::from(promise).await.map_err(|error| refused(&error))?);
+    }
+    let mut compiled = compiled.into_iter();
+    let hand_back = Closure::<dyn FnMut(JsValue) -> JsValue>::new(move |_: JsValue| {
+        compiled.next().unwrap_or(JsValue::UNDEFINED)
+    });
+    with_stand_in(&device, hand_back.as_ref(), || (0..count).map(create).collect())
+}
+
+/// Runs `work` while `stand_in` shadows the method of the device's prototype.
+fn with_stand_in<T>(device: &JsValue, stand_in: &JsValue, work: impl FnOnce() -> T) -> Result<T> {
+    let name = JsValue::from_str("createComputePipeline");
+    Reflect::set(device, &name, stand_in).map_err(|error| refused(&error))?;
+    let done = work();
+    let object: &Object = device.unchecked_ref();
+    Reflect::delete_property(object, &name).map_err(|error| refused(&error))?;
+    Ok(done)
+}
+
+fn gpu_device(device: &wgpu::Device) -> Option<JsValue> {
+    device.as_webgpu().map(|device| AsRef::<JsValue>::as_ref(device).clone())
+}
+
+/// A `GPUError` as ours, by its class.
+fn error_of(error: &JsValue) -> Error {
+    let message = text(error, "message");
+    match text(&property(error, "constructor"), "name").as_str() {
+        "GPUOutOfMemoryError" => Error::OutOfMemory { message },
+        _ => Error::Gpu { message },
+    }
+}
+
+fn refused(error: &JsValue) -> Error {
+    Error::Gpu { message: text(error, "message") }
+}
+
+fn property(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
+}
+
+fn text(object: &JsValue, name: &str) -> String {
+    property(object, name).as_string().unwrap_or_else(|| "the browser gave no reason".to_owned())
+}
+
+fn call(object: &JsValue, method: &str, arguments: &[JsValue]) -> std::result::Result<JsValue, JsValue> {
+    let function: Function = property(object, method).dyn_into()?;
+    function.apply(object, &arguments.iter().collect::<Array>())
+}

@@ -1,0 +1,223 @@
+//! The adapter and its device: limits, features, errors, and the end of submitted work.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use super::fault::Faults;
+use super::signal::Signal;
+use crate::error::{Error, Result};
+
+/// What may be asked of [`super::Gpu::new`]. The defaults suit everybody; tests lower the limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GpuOptions {
+    /// Bytes of one binding that are used at most, even if the device offers more.
+    pub max_binding_bytes: Option<u64>,
+    /// Bytes of one buffer that are used at most, even if the device offers more.
+    pub max_buffer_bytes: Option<u64>,
+}
+
+/// What is known of the adapter. Browsers hide most of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// Its own name; empty in a browser.
+    pub name: String,
+    /// Whether it is a processor and no GPU. Always false in a browser, where `adapter.info.isFallbackAdapter` says
+    /// it and wgpu does not pass it on.
+    pub software: bool,
+    /// Whether it offers 16-bit arithmetic.
+    pub shader_f16: bool,
+}
+
+/// Binding and buffer sizes that are worth asking for: a 512-pixel decoder's largest tensor is 256 MiB.
+const USEFUL_BYTES: u64 = 1 << 30;
+
+/// A device and its queue.
+pub struct Device {
+    raw: wgpu::Device,
+    queue: wgpu::Queue,
+    faults: Faults,
+    info: DeviceInfo,
+    max_binding_bytes: u64,
+    max_buffer_bytes: u64,
+    /// One for each submission that may still run, oldest first.
+    unfinished: RefCell<VecDeque<Signal<()>>>,
+}
+
+impl Device {
+    /// Asks for the fastest adapter and a device with no more than the kernels use.
+    ///
+    /// Errors: there is no adapter, or it refuses a device.
+    pub async fn new(options: &GpuOptions) -> Result<Self> {
+        let unavailable = |reason: String| Error::WebgpuUnavailable { reason };
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let adapter = instance
+            .request_adapter(&wgpu::RequestAdapterOptions {
+                power_preference: wgpu::PowerPreference::HighPerformance,
+                ..Default::default()
+            })
+            .await
+            .map_err(|error| unavailable(error.to_string()))?;
+        let offered = adapter.limits();
+        let mut limits = wgpu::Limits::default();
+        limits.max_buffer_size = offered.max_buffer_size.min(USEFUL_BYTES).max(limits.max_buffer_size);
+        limits.max_storage_buffer_binding_size = offered
+            .max_storage_buffer_binding_size
+            .min(USEFUL_BYTES)
+            .max(limits.max_storage_buffer_binding_size);
+        let (raw, queue) = adapter
+            .request_device(&wgpu::DeviceDescriptor {
+                label: Some("tenstep"),
+                required_limits: limits.clone(),
+                memory_hints: wgpu::MemoryHints::MemoryUsage,
+                ..Default::default()
+            })
+            .await
+            .map_err(|error| unavailable(error.to_string()))?;
+        let about = adapter.get_info();
+        let info = DeviceInfo {
+            name: about.name,
+            software: about.device_type == wgpu::DeviceType::Cpu,
+            shader_f16: adapter.features().contains(wgpu::Features::SHADER_F16),
+        };
+        let device = Self {
+            raw,
+            queue,
+            faults: Faults::default(),
+            info,
+            max_binding_bytes: limits
+                .max_storage_buffer_binding_size
+                .min(options.max_binding_bytes.unwrap_or(u64::MAX)),
+            max_buffer_bytes: limits.max_buffer_size.min(options.max_buffer_bytes.unwrap_or(u64::MAX)),
+            unfinished: RefCell::default(),
+        };
+        device.listen();
+        Ok(device)
+    }
+
+    #[cfg(not(all(target_arch = "wasm32", feature = "web")))]
+    fn listen(&self) {
+        let faults = self.faults.clone();
+        self.raw.on_uncaptured_error(std::sync::Arc::new(move |error: wgpu::Error| {
+            faults.record(match error {
+                wgpu::Error::OutOfMemory { source } => Error::OutOfMemory { message: source.to_string() },
+                other => Error::Gpu { message: other.to_string() },
+            });
+        }));
+        let faults = self.faults.clone();
+        self.raw.set_device_lost_callback(move |reason, message| {
+            faults.lose(if message.is_empty() { format!("{reason:?}") } else { message });
+        });
+    }
+
+    #[cfg(all(target_arch = "wasm32", feature = "web"))]
+    fn listen(&self) {
+        super::browser::listen(&self.raw, &self.faults);
+    }
+
+    /// The wgpu device.
+    pub fn raw(&self) -> &wgpu::Device {
+        &self.raw
+    }
+
+    /// The wgpu queue.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.queue
+    }
+
+    /// What is known of the adapter.
+    pub fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// The largest buffer, in bytes.
+    pub fn max_buffer_bytes(&self) -> u64 {
+        self.max_buffer_bytes
+    }
+
+    /// The most bytes that one binding can show a shader.
+    pub fn max_binding_bytes(&self) -> u64 {
+        self.max_binding_bytes.min(self.max_buffer_bytes)
+    }
+
+    /// An error if `bytes` do not fit one binding.
+    pub fn require_binding(&self, what: &str, bytes: u64) -> Result<()> {
+        let (limit, available) = if self.max_binding_bytes <= self.max_buffer_bytes {
+            ("maxStorageBufferBindingSize", self.max_binding_bytes)
+        } else {
+            ("maxBufferSize", self.max_buffer_bytes)
+        };
+        if bytes <= available {
+            return Ok(());
+        }
+        Err(Error::LimitTooSmall { limit: format!("{limit} (for {what})"), required: bytes, available })
+    }
+
+    /// Reports what the device complained about.
+    pub fn check(&self) -> Result<()> {
+        self.faults.check()
+    }
+
+    /// Hands commands to the device.
+    pub fn submit(&self, encoder: wgpu::CommandEncoder) {
+        self.queue.submit([encoder.finish()]);
+        let finished = Signal::new();
+        let signal = finished.clone();
+        self.queue.on_submitted_work_done(move || signal.set(()));
+        self.poll();
+        let mut unfinished = self.unfinished.borrow_mut();
+        while unfinished.front().is_some_and(Signal::is_set) {
+            unfinished.pop_front();
+        }
+        unfinished.push_back(finished);
+    }
+
+    /// An encoder.
+    pub fn encoder(&self) -> wgpu::CommandEncoder {
+        self.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+
+    /// Lets callbacks of finished work run. In a browser they run by themselves.
+    pub fn poll(&self) {
+        // A lost device is reported through its callback.
+        let _ = self.raw.poll(wgpu::PollType::Poll);
+    }
+
+    /// Waits until at most `in_flight` submissions are unfinished.
+    pub async fn settle(&self, in_flight: usize) -> Result<()> {
+        loop {
+            let oldest = {
+                let mut unfinished = self.unfinished.borrow_mut();
+                if unfinished.len() <= in_flight {
+                    return self.check();
+                }
+                unfinished.pop_front()
+            };
+            if let Some(signal) = oldest {
+                self.arrival(&signal).await?;
+            }
+        }
+    }
+
+    /// What a callback of the device hands over, when it comes.
+    ///
+    /// Errors: the device is lost, so that it will not come.
+    pub async fn arrival<T>(&self, signal: &Signal<T>) -> Result<T> {
+        // A browser's event loop brings it; a native device has to be waited on.
+        #[cfg(not(target_arch = "wasm32"))]
+        while !signal.is_set() {
+            if let Err(error) = self.raw.poll(wgpu::PollType::wait_indefinitely()) {
+                self.check()?;
+                return Err(Error::Gpu { message: error.to_string() });
+            }
+        }
+        Ok(signal.wait().await)
+    }
+
+    /// Reports complaints about everything asked of the device so far, which in a browser takes a round trip to
+    /// the process that drives the GPU.
+    pub async fn settled_check(&self) -> Result<()> {
+        #[cfg(all(target_arch = "wasm32", feature = "web"))]
+        super::browser::round_trip(&self.raw, &self.faults).await;
+        self.check()
+    }
+}

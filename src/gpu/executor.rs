@@ -1,0 +1,213 @@
+//! [`Executor`] on a GPU.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::arena::Arena;
+use super::buffer::Tensor;
+use super::combination::{Combination, Combinations};
+use super::device::{Device, DeviceInfo, GpuOptions};
+use super::kernels::combine;
+use super::pipelines::{Bound, Pipelines, encode};
+use super::plan::Plan;
+use super::readback::{self, Readback, Ring};
+use super::weights::Weights;
+use crate::error::{Error, Result};
+use crate::executor::{BackendReport, Command, Executor, MAX_TERMS};
+use crate::graph::Graph;
+use crate::weights::TensorInfo;
+
+/// A device with its pipelines, the arena that plans share, and the ring of read-backs. Clones share it.
+#[derive(Clone)]
+pub struct Gpu(Rc<Shared>);
+
+struct Shared {
+    device: Device,
+    pipelines: Pipelines,
+    arena: RefCell<Arena>,
+    combinations: Combinations,
+    ring: Ring,
+    /// Bytes written since the last submission. Native drivers hold a copy of them until then.
+    written: std::cell::Cell<u64>,
+}
+
+/// Bytes of parameters that may wait for a submission.
+const MAX_WRITTEN: u64 = 32 << 20;
+
+impl Gpu {
+    /// Asks the platform for its fastest adapter.
+    ///
+    /// Errors: there is none, or it refuses a device ([`Error::WebgpuUnavailable`]).
+    pub async fn new(options: GpuOptions) -> Result<Self> {
+        let device = Device::new(&options).await?;
+        let pipelines = Pipelines::new(&device)?;
+        pipelines.prepare(&device, &[(combine::variant(), MAX_TERMS + 1)]).await?;
+        let combinations = Combinations::new(&device);
+        device.settled_check().await?;
+        Ok(Self(Rc::new(Shared {
+            device,
+            pipelines,
+            arena: RefCell::default(),
+            combinations,
+            ring: Ring::default(),
+            written: std::cell::Cell::new(0),
+        })))
+    }
+
+    /// What is known of the adapter: whether it is a processor in disguise decides which executor an engine takes.
+    pub fn info(&self) -> &DeviceInfo {
+        self.0.device.info()
+    }
+
+    /// Pipelines compiled so far.
+    pub fn pipeline_count(&self) -> usize {
+        self.0.pipelines.count()
+    }
+
+    /// Bytes of the arena that plans share.
+    pub fn arena_bytes(&self) -> u64 {
+        self.0.arena.borrow().bytes()
+    }
+
+    /// Hands what was written to the device before it piles up.
+    fn note_written(&self, bytes: u64) {
+        let written = self.0.written.get() + bytes;
+        if written > MAX_WRITTEN {
+            self.0.device.submit(self.0.device.encoder());
+            self.0.written.set(0);
+        } else {
+            self.0.written.set(written);
+        }
+    }
+
+    /// Makes sure that the arena holds these plans, then binds them to it.
+    fn bound(&self, plans: &[&Plan]) -> Vec<Rc<Vec<Bound>>> {
+        let Shared { device, pipelines, arena, .. } = &*self.0;
+        let mut arena = arena.borrow_mut();
+        if plans.iter().any(|plan| !arena.holds(plan.needs())) {
+            arena.fit(device);
+        }
+        plans.iter().map(|plan| plan.bound(device, pipelines, &arena)).collect()
+    }
+}
+
+impl Executor for Gpu {
+    type Tensor = Tensor;
+    type Weights = Weights;
+    type Plan = Plan;
+    type Readback = Readback;
+
+    fn report(&self) -> BackendReport {
+        let DeviceInfo { name, shader_f16, .. } = self.info();
+        BackendReport { backend: "webgpu", device: name.clone(), shader_f16: *shader_f16 }
+    }
+
+    fn tensor(&self, shape: &[usize]) -> Result<Tensor> {
+        Tensor::new(&self.0.device, "tensor", shape)
+    }
+
+    fn write(&self, tensor: &Tensor, values: &[f32]) -> Result<()> {
+        if values.len() != tensor.elements() {
+            return Err(Error::ShapeMismatch {
+                operation: "write".to_owned(),
+                expected: format!("{} values for {:?}", tensor.elements(), tensor.shape()),
+                actual: values.len().to_string(),
+            });
+        }
+        self.0.device.queue().write_buffer(tensor.buffer().raw(), 0, bytemuck::cast_slice(values));
+        self.note_written(4 * values.len() as u64);
+        Ok(())
+    }
+
+    fn weights(&self, tensors: &[TensorInfo]) -> Result<Weights> {
+        Weights::new(&self.0.device, tensors)
+    }
+
+    fn push(&self, weights: &mut Weights, tensor: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+        weights.push(&self.0.device, tensor, offset, bytes)?;
+        self.note_written(bytes.len() as u64);
+        Ok(())
+    }
+
+    async fn plan(&self, graph: &Graph, weights: &Weights) -> Result<Plan> {
+        let Shared { device, pipelines, arena, .. } = &*self.0;
+        device.check()?;
+        let plan = Plan::new(device, pipelines, graph, weights).await?;
+        {
+            let mut arena = arena.borrow_mut();
+            arena.register(plan.needs());
+            arena.fit(device);
+            plan.bound(device, pipelines, &arena);
+        }
+        if let Err(error) = device.settled_check().await {
+            arena.borrow_mut().release();
+            return Err(error);
+        }
+        Ok(plan)
+    }
+
+    fn input<'a>(&self, plan: &'a Plan, name: &str) -> Option<&'a Tensor> {
+        plan.input(name)
+    }
+
+    fn output<'a>(&self, plan: &'a Plan, name: &str) -> Option<&'a Tensor> {
+        plan.output(name)
+    }
+
+    fn submit(&self, commands: &[Command<'_, Self>]) -> Result<()> {
+        let Shared { device, pipelines, combinations, .. } = &*self.0;
+        device.check()?;
+        let combined: Vec<Combination<'_>> = commands
+            .iter()
+            .filter_map(|command| match command {
+                Command::Combine { out, offset, len, terms } if *len > 0 => {
+                    Some(Combination { out, offset: *offset, len: *len, terms })
+                }
+                _ => None,
+            })
+            .collect();
+        let combined = combinations.bind(device, pipelines, &combined)?;
+        let plans: Vec<&Plan> = commands
+            .iter()
+            .filter_map(|command| match command {
+                Command::Evaluate(plan) => Some(*plan),
+                Command::Combine { .. } => None,
+            })
+            .collect();
+        let plans = self.bound(&plans);
+
+        let mut encoder = device.encoder();
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            let (mut combined, mut plans) = (combined.chunks(1), plans.iter());
+            for command in commands {
+                let dispatches: &[Bound] = match command {
+                    Command::Evaluate(_) => plans.next().map_or(&[], |plan| plan),
+                    Command::Combine { len: 0, .. } => &[],
+                    Command::Combine { .. } => combined.next().unwrap_or(&[]),
+                };
+                encode(&mut pass, dispatches);
+            }
+        }
+        device.submit(encoder);
+        self.0.written.set(0);
+        Ok(())
+    }
+
+    fn begin_read(&self, tensor: &Tensor) -> Result<Option<Readback>> {
+        self.0.device.check()?;
+        Ok(self.0.ring.begin(&self.0.device, tensor))
+    }
+
+    fn try_read(&self, readback: &mut Readback) -> Result<Option<Vec<f32>>> {
+        readback.values(&self.0.device)
+    }
+
+    async fn read(&self, tensor: &Tensor) -> Result<Vec<f32>> {
+        readback::read(&self.0.device, tensor).await
+    }
+
+    async fn settle(&self, in_flight: usize) -> Result<()> {
+        self.0.device.settle(in_flight).await
+    }
+}

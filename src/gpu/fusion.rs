@@ -1,0 +1,180 @@
+//! Which nodes of a graph run as one step.
+//!
+//! A product (linear, conv2d) takes with it what follows, as long as each value in between has one reader:
+//! a sum with a row that repeats (the time embedding), an activation, a residual sum, another activation. Norms, sums,
+//! products and scales take an activation. Reshapes cost nothing and are followed.
+
+use crate::graph::{Activation, Graph, Op, Value};
+
+/// A node, and what is computed with it on the way to `result`:
+/// `last(activation(node + added) + residual)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub node: Value,
+    pub result: Value,
+    /// A row for each `usize` rows of the result.
+    pub added: Option<(Value, usize)>,
+    pub activation: Option<Activation>,
+    pub residual: Option<Value>,
+    pub last: Option<Activation>,
+}
+
+/// The steps that compute a graph's outputs, in order. What no output needs is left out.
+pub fn fuse(graph: &Graph) -> Vec<Step> {
+    let readers = Readers::of(graph);
+    let mut taken = vec![false; graph.nodes().len()];
+    let mut steps = Vec::new();
+    for (value, node) in graph.values() {
+        let is_work = !matches!(node.op, Op::Input { .. } | Op::Parameter { .. } | Op::Reshape);
+        if !is_work || taken[value.index()] || readers.counts[value.index()] == 0 {
+            continue;
+        }
+        let mut step =
+            Step { node: value, result: value, added: None, activation: None, residual: None, last: None };
+        while let Some(next) = readers.only_reader(step.result) {
+            if taken[next.index()] || !step.absorb(graph, next) {
+                break;
+            }
+            taken[next.index()] = true;
+            step.result = next;
+        }
+        steps.push(step);
+    }
+    // A step runs where its last node stands, when everything it reads is there.
+    steps.sort_by_key(|step| step.result);
+    steps
+}
+
+impl Step {
+    /// Takes in node `next`, the only reader of `self.result`, if the kernel can do it.
+    fn absorb(&mut self, graph: &Graph, next: Value) -> bool {
+        let is_product = matches!(graph.node(self.node).op, Op::Linear | Op::Conv2d { .. });
+        let takes_activation = matches!(
+            graph.node(self.node).op,
+            Op::GroupNorm { .. } | Op::LayerNorm { .. } | Op::Add | Op::Multiply | Op::Affine { .. }
+        );
+        let node = graph.node(next);
+        match &node.op {
+            Op::Reshape => true,
+            Op::Activation(activation) if is_product || takes_activation => {
+                let slot = match (self.activation, self.residual) {
+                    (None, None) => &mut self.activation,
+                    _ if is_product && self.last.is_none() => &mut self.last,
+                    _ => return false,
+                };
+                *slot = Some(*activation);
+                true
+            }
+            // A result that itself repeats (a time embedding on its way to a picture) stays a step.
+            Op::Add if graph.shape(self.result) != node.shape => false,
+            Op::Add if is_product && self.residual.is_none() && self.last.is_none() => {
+                let other = if node.operands[0] == self.result { node.operands[1] } else { node.operands[0] };
+                if graph.shape(other) == node.shape {
+                    self.residual = Some(other);
+                    return true;
+                }
+                let width = graph.shape(self.node).last();
+                let rows = repeated_rows(&node.shape, graph.shape(other));
+                let first = self.added.is_none() && self.activation.is_none();
+                match rows {
+                    // A reshape on the way may have changed what a row is.
+                    Some(rows) if first && node.shape.last() == width && node.operands[0] == self.result => {
+                        self.added = Some((other, rows));
+                        true
+                    }
+                    _ => false,
+                }
+            }
+            _ => false,
+        }
+    }
+}
+
+/// How many rows of `shape` share a row of `other`, whose last extent is the same, whose leading extents are the same,
+/// and whose extents between are 1. `None` for any other way to repeat.
+fn repeated_rows(shape: &[usize], other: &[usize]) -> Option<usize> {
+    let (last, leading) = shape.split_last()?;
+    let (other_last, other_leading) = other.split_last()?;
+    let same = leading.iter().zip(other_leading).take_while(|(a, b)| a == b).count();
+    let fits = last == other_last && other_leading[same..].iter().all(|&extent| extent == 1);
+    fits.then(|| leading[same..].iter().product())
+}
+
+/// Who reads each value, among the nodes that an output needs.
+struct Readers {
+    counts: Vec<usize>,
+    last: Vec<Option<Value>>,
+}
+
+impl Readers {
+    fn of(graph: &Graph) -> Self {
+        let mut counts = vec![0; graph.nodes().len()];
+        let mut last = vec![None; graph.nodes().len()];
+        for (_, value) in graph.outputs() {
+            // Twice, because memory that a caller sees must hold the value itself.
+            counts[value.index()] += 2;
+        }
+        let nodes: Vec<_> = graph.values().collect();
+        for (value, node) in nodes.into_iter().rev() {
+            if counts[value.index()] > 0 {
+                for operand in &node.operands {
+                    counts[operand.index()] += 1;
+                    last[operand.index()] = Some(value);
+                }
+            }
+        }
+        Self { counts, last }
+    }
+
+    fn only_reader(&self, value: Value) -> Option<Value> {
+        if self.counts[value.index()] == 1 { self.last[value.index()] } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Result;
+    use crate::graph::GraphBuilder;
+
+    #[test]
+    fn a_resnet_block_is_four_steps() -> Result<()> {
+        let mut g = GraphBuilder::new();
+        let x = g.input("x", &[2, 4, 4, 8])?;
+        let time = g.input("time", &[2, 1, 1, 8])?;
+        let gamma = g.parameter("gamma", &[8])?;
+        let w = g.parameter("w", &[8, 8, 3, 3])?;
+        let norm1 = g.group_norm(x, gamma, gamma, 2, 1e-5)?;
+        let act1 = g.activation(norm1, Activation::Silu);
+        let conv1 = g.conv2d(act1, w, None, 1, [1; 4])?;
+        let timed = g.add(conv1, time)?;
+        let norm2 = g.group_norm(timed, gamma, gamma, 2, 1e-5)?;
+        let act2 = g.activation(norm2, Activation::Silu);
+        let conv2 = g.conv2d(act2, w, None, 1, [1; 4])?;
+        let sum = g.add(x, conv2)?;
+        g.output("y", sum)?;
+        let steps = fuse(&g.finish()?);
+        let results: Vec<Value> = steps.iter().map(|step| step.result).collect();
+        assert_eq!(results, [act1, timed, act2, sum]);
+        assert_eq!(steps[1].added, Some((time, 16)));
+        assert_eq!(steps[3].residual, Some(x));
+        assert_eq!(steps[0].activation, Some(Activation::Silu));
+        Ok(())
+    }
+
+    #[test]
+    fn a_value_with_two_readers_or_a_name_stays() -> Result<()> {
+        let mut g = GraphBuilder::new();
+        let x = g.input("x", &[2, 8])?;
+        let w = g.parameter("w", &[8, 8])?;
+        let product = g.linear(x, w, None)?;
+        let act = g.activation(product, Activation::Relu);
+        let sum = g.add(act, product)?;
+        let named = g.activation(sum, Activation::Tanh);
+        g.output("sum", sum)?;
+        g.output("named", named)?;
+        let steps = fuse(&g.finish()?);
+        assert_eq!(steps.iter().map(|step| step.result).collect::<Vec<_>>(), [product, act, sum, named]);
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! Attention in one pass over the keys, with no score matrix in memory; see attention.wgsl.
+
+use super::{Binding, Dispatch, Kernel, Variant};
+
+/// Extents: `q [B, Lq, D]`, `k` and `v [B, Lk, D]`, heads being slices of `D`.
+#[derive(Debug, Clone, Copy)]
+pub struct AttentionShape {
+    pub batch: usize,
+    pub queries: usize,
+    pub keys: usize,
+    pub width: usize,
+    pub heads: usize,
+    pub scale: f32,
+    pub causal: bool,
+}
+
+const QUERIES: usize = 32;
+const KEYS: usize = 32;
+
+/// Bindings: `q, k, v, y`.
+pub fn dispatch(shape: &AttentionShape, bindings: [Binding; 4]) -> Dispatch {
+    let size = shape.width / shape.heads;
+    let units = size.div_ceil(4);
+    // Wider heads take more threads a query, so that a thread's sums stay in registers.
+    let columns = match units {
+        0..=16 => 8,
+        17..=48 => 16,
+        _ => 32,
+    };
+    Dispatch {
+        variant: Variant::of(Kernel::Attention)
+            .switch("VECTORS", size.is_multiple_of(4))
+            .size("COLUMNS", columns as u32)
+            .size("UNITS_EACH", units.div_ceil(columns) as u32),
+        bindings: bindings.to_vec(),
+        params: vec![
+            shape.queries as u32,
+            shape.keys as u32,
+            shape.width as u32,
+            shape.heads as u32,
+            shape.scale.to_bits(),
+            u32::from(shape.causal),
+        ],
+        workgroups: [shape.queries.div_ceil(QUERIES) as u32, (shape.batch * shape.heads) as u32, 1],
+    }
+}
+
+/// The twin: a running maximum, total and sums for each query, rescaled tile by tile.
+pub fn plain(shape: &AttentionShape, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
+    let (width, size) = (shape.width, shape.width / shape.heads);
+    let mut y = vec![0.0; q.len()];
+    for batch in 0..shape.batch {
+        for head in 0..shape.heads {
+            for query in 0..shape.queries {
+                let at = (batch * shape.queries + query) * width + head * size;
+                let key_at = |key: usize| (batch * shape.keys + key) * width + head * size;
+                let visible = if shape.causal { query + 1 } else { shape.keys };
+                let (mut largest, mut total, mut sums) = (f32::MIN, 0.0f32, vec![0.0f32; size]);
+                for first in (0..visible).step_by(KEYS) {
+                    let tile = first..(first + KEYS).min(visible);
+                    let score = |key: usize| {
+                        let products = q[at..at + size].iter().zip(&k[key_at(key)..]);
+                        shape.scale * products.map(|(a, b)| a * b).sum::<f32>()
+                    };
+                    let scores: Vec<f32> = tile.clone().map(score).collect();
+                    let larger = scores.iter().copied().fold(largest, f32::max);
+                    let factor = (largest - larger).exp();
+                    total *= factor;
+                    sums.iter_mut().for_each(|sum| *sum *= factor);
+                    for (key, score) in tile.zip(scores) {
+                        let p = (score - larger).exp();
+                        total += p;
+                        for (sum, value) in sums.iter_mut().zip(&v[key_at(key)..]) {
+                            *sum += p * value;
+                        }
+                    }
+                    largest = larger;
+                }
+                for (out, sum) in y[at..at + size].iter_mut().zip(sums) {
+                    *out = sum / total;
+                }
+            }
+        }
+    }
+    y
+}

@@ -1,0 +1,136 @@
+//! Convolutions and linear maps of many rows, as a product of matrices; see conv2d.wgsl.
+
+use super::epilogue::Epilogue;
+use super::repack::MatrixShape;
+use super::{Binding, Dispatch, Kernel, Variant};
+use crate::weights::DType;
+
+/// Extents of a convolution. A linear map of `M` rows is one of a picture of `1 x M` with one tap.
+#[derive(Debug, Clone, Copy)]
+pub struct Conv2dShape {
+    pub batch: usize,
+    pub height: usize,
+    pub width: usize,
+    pub out_height: usize,
+    pub out_width: usize,
+    pub kernel_width: usize,
+    pub stride: usize,
+    pub top: usize,
+    pub left: usize,
+    pub matrix: MatrixShape,
+}
+
+impl Conv2dShape {
+    /// A linear map of `rows` rows.
+    pub fn linear(rows: usize, matrix: MatrixShape) -> Self {
+        Self {
+            batch: 1,
+            height: 1,
+            width: rows,
+            out_height: 1,
+            out_width: rows,
+            kernel_width: 1,
+            stride: 1,
+            top: 0,
+            left: 0,
+            matrix,
+        }
+    }
+
+    /// Rows of the product: output pixels.
+    pub fn rows(&self) -> usize {
+        self.batch * self.out_height * self.out_width
+    }
+}
+
+/// Rows `first_output ..` of a matrix in kernel layout. Large matrices come in several pieces.
+#[derive(Debug, Clone)]
+pub struct MatrixPiece {
+    pub first_output: usize,
+    pub shape: MatrixShape,
+    pub packed: Binding,
+    /// `[O]`, for int8.
+    pub scales: Binding,
+}
+
+/// Tiles below which the smaller of the two tile sizes is taken, to keep more of a device busy.
+const FEW_TILES: usize = 64;
+
+/// One dispatch for each piece of the weights.
+pub fn dispatches(
+    shape: &Conv2dShape,
+    dtype: DType,
+    x: &Binding,
+    pieces: &[MatrixPiece],
+    epilogue: &Epilogue,
+    y: &Binding,
+) -> Vec<Dispatch> {
+    let MatrixShape { outputs, channels, taps } = shape.matrix;
+    let dispatch = |piece: &MatrixPiece| {
+        let units = piece.shape.output_units();
+        let tiles = |side: usize| [units.div_ceil(side), shape.rows().div_ceil(8 * side)];
+        let side = if tiles(16).iter().product::<usize>() < FEW_TILES { 8 } else { 16 };
+        let [columns, lines] = tiles(side);
+        let variant = Variant::of(Kernel::Conv2d)
+            .switch("CHANNELS4", channels.is_multiple_of(4))
+            .size("SIDE", side as u32);
+        let params = [
+            shape.height,
+            shape.width,
+            channels,
+            shape.out_height,
+            shape.out_width,
+            outputs,
+            shape.kernel_width,
+            taps,
+            shape.stride,
+            shape.top,
+            shape.left,
+            shape.rows(),
+            piece.first_output,
+            units,
+        ];
+        let mut params: Vec<u32> = params.iter().map(|&value| value as u32).collect();
+        params.extend([epilogue.terms(), epilogue.added_rows()]);
+        let mut bindings = vec![x.clone(), piece.packed.clone(), piece.scales.clone()];
+        bindings.extend(epilogue.bindings());
+        bindings.push(y.clone());
+        Dispatch {
+            variant: epilogue.specialise(variant, dtype, outputs),
+            bindings,
+            params,
+            workgroups: [columns as u32, lines as u32, 1],
+        }
+    };
+    pieces.iter().map(dispatch).collect()
+}
+
+/// The twin: `packed` is in the layout of [`super::repack::plain`]. No epilogue.
+pub fn plain(shape: &Conv2dShape, x: &[f32], packed: &[f32]) -> Vec<f32> {
+    let MatrixShape { outputs, channels, taps } = shape.matrix;
+    let (columns, padded) = (4 * shape.matrix.output_units(), channels.next_multiple_of(4));
+    let mut y = Vec::with_capacity(shape.rows() * outputs);
+    for row in 0..shape.rows() {
+        let image = shape.out_height * shape.out_width;
+        let (batch, pixel) = (row / image, row % image);
+        let mut sums = vec![0.0f32; columns];
+        for tap in 0..taps {
+            let at_y =
+                (pixel / shape.out_width * shape.stride + tap / shape.kernel_width).wrapping_sub(shape.top);
+            let at_x =
+                (pixel % shape.out_width * shape.stride + tap % shape.kernel_width).wrapping_sub(shape.left);
+            if at_y >= shape.height || at_x >= shape.width {
+                continue;
+            }
+            let from = ((batch * shape.height + at_y) * shape.width + at_x) * channels;
+            for channel in 0..channels {
+                let weights = &packed[(tap * padded + channel) * columns..][..columns];
+                for (sum, weight) in sums.iter_mut().zip(weights) {
+                    *sum += x[from + channel] * weight;
+                }
+            }
+        }
+        y.extend_from_slice(&sums[..outputs]);
+    }
+    y
+}

@@ -1,0 +1,152 @@
+// y[b, i, j, o] = Σ_{t, c} x[b, i·stride + ky − top, j·stride + kx − left, c] · w[t, c, o], then epilogue.wgsl
+// x [B, H, W, C]    w [taps, C, O] as in weight.wgsl, tap t = ky · kernel_width + kx    y [B, H', W', O] = [M, O]
+// A workgroup of SIDE x SIDE makes a tile of 8·SIDE rows of M by 4·SIDE outputs, SIDE of K at a time; a thread 8 x 4 of it.
+// Sums of f32 in f32; int8 scales are applied to the sum.
+// Implicit GEMM: Chetlur et al. 2014, arXiv:1410.0759, section 3. Twin: conv2d.rs.
+
+struct Params {
+    height: u32,
+    width: u32,
+    channels: u32,
+    out_height: u32,
+    out_width: u32,
+    outputs: u32,
+    kernel_width: u32,
+    taps: u32,
+    stride: u32,
+    top: u32,
+    left: u32,
+    rows: u32,
+    first_output: u32,
+    units: u32,
+    terms: u32,
+    added_rows: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+#if CHANNELS4
+@group(0) @binding(1) var<storage, read_write> x: array<vec4<f32>>;
+
+fn x_at(pixel: u32, unit: u32) -> vec4<f32> {
+    return x[pixel * (params.channels / 4u) + unit];
+}
+#else
+@group(0) @binding(1) var<storage, read_write> x: array<f32>;
+
+fn x_at(pixel: u32, unit: u32) -> vec4<f32> {
+    let at = pixel * params.channels + 4u * unit;
+    let left = vec4(params.channels - 4u * unit);
+    return select(vec4(0.0), vec4(x[at], x[at + 1u], x[at + 2u], x[at + 3u]), left > vec4(0u, 1u, 2u, 3u));
+}
+#endif
+
+// Where the window of an output pixel begins in its sample, and the sample.
+struct Window {
+    inside: bool,
+    batch: u32,
+    y: i32,
+    x: i32,
+}
+
+fn window(row: u32) -> Window {
+    let image = params.out_height * params.out_width;
+    let pixel = row % image;
+    let y = i32(pixel / params.out_width * params.stride) - i32(params.top);
+    let x = i32(pixel % params.out_width * params.stride) - i32(params.left);
+    return Window(row < params.rows, row / image, y, x);
+}
+
+fn x_through(window: Window, tap: u32, unit: u32) -> vec4<f32> {
+    let y = window.y + i32(tap / params.kernel_width);
+    let x = window.x + i32(tap % params.kernel_width);
+    let inside = y >= 0 && y < i32(params.height) && x >= 0 && x < i32(params.width);
+    if (window.inside && tap < params.taps && inside) {
+        return x_at((window.batch * params.height + u32(y)) * params.width + u32(x), unit);
+    }
+    return vec4(0.0);
+}
+
+const TILE_ROWS = 8u * SIDE;
+const SLAB_UNITS = SIDE / 4u;
+
+// [unit of four k][row], so that a thread's rows lie together.
+var<workgroup> x_tile: array<vec4<f32>, TILE_ROWS * SLAB_UNITS>;
+// [k][unit of four outputs].
+var<workgroup> w_tile: array<vec4<f32>, SIDE * SIDE>;
+
+@compute @workgroup_size(SIDE, SIDE)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let thread = local.y * SIDE + local.x;
+    let channel_units = (params.channels + 3u) / 4u;
+    let depth = 4u * params.taps * channel_units;
+
+    // What this thread loads of every slab of x: one unit of two rows, half a tile apart. The unit is a (tap, channel unit) that
+    // advances.
+    let load_row = thread / SLAB_UNITS;
+    let load_unit = thread % SLAB_UNITS;
+    let upper = window(group.y * TILE_ROWS + load_row);
+    let lower = window(group.y * TILE_ROWS + TILE_ROWS / 2u + load_row);
+    var tap = load_unit / channel_units;
+    var channel_unit = load_unit % channel_units;
+
+    let output_unit = group.x * SIDE + local.x;
+    var sum0 = vec4(0.0);
+    var sum1 = vec4(0.0);
+    var sum2 = vec4(0.0);
+    var sum3 = vec4(0.0);
+    var sum4 = vec4(0.0);
+    var sum5 = vec4(0.0);
+    var sum6 = vec4(0.0);
+    var sum7 = vec4(0.0);
+
+    for (var slab = 0u; slab < depth; slab += SIDE) {
+        x_tile[load_unit * TILE_ROWS + load_row] = x_through(upper, tap, channel_unit);
+        x_tile[load_unit * TILE_ROWS + TILE_ROWS / 2u + load_row] = x_through(lower, tap, channel_unit);
+        channel_unit += SLAB_UNITS;
+        while (channel_unit >= channel_units) {
+            channel_unit -= channel_units;
+            tap += 1u;
+        }
+
+        let k = slab + local.y;
+        var weight = vec4(0.0);
+        if (k < depth && output_unit < params.units) {
+            weight = weight_at(k * params.units + output_unit);
+        }
+        w_tile[thread] = weight;
+        workgroupBarrier();
+
+        for (var unit = 0u; unit < SLAB_UNITS; unit++) {
+            let w_at = 4u * unit * SIDE + local.x;
+            let w0 = w_tile[w_at];
+            let w1 = w_tile[w_at + SIDE];
+            let w2 = w_tile[w_at + 2u * SIDE];
+            let w3 = w_tile[w_at + 3u * SIDE];
+            let at = unit * TILE_ROWS + 8u * local.y;
+            sum0 += product(x_tile[at], w0, w1, w2, w3);
+            sum1 += product(x_tile[at + 1u], w0, w1, w2, w3);
+            sum2 += product(x_tile[at + 2u], w0, w1, w2, w3);
+            sum3 += product(x_tile[at + 3u], w0, w1, w2, w3);
+            sum4 += product(x_tile[at + 4u], w0, w1, w2, w3);
+            sum5 += product(x_tile[at + 5u], w0, w1, w2, w3);
+            sum6 += product(x_tile[at + 6u], w0, w1, w2, w3);
+            sum7 += product(x_tile[at + 7u], w0, w1, w2, w3);
+        }
+        workgroupBarrier();
+    }
+
+    if (output_unit >= params.units) {
+        return;
+    }
+    let first = group.y * TILE_ROWS + 8u * local.y;
+    let sums = array(sum0, sum1, sum2, sum3, sum4, sum5, sum6, sum7);
+    for (var r = 0u; r < 8u; r++) {
+        if (first + r < params.rows) {
+            finish(first + r, output_unit, sums[r]);
+        }
+    }
+}
+
+fn product(x: vec4<f32>, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) -> vec4<f32> {
+    return x.x * w0 + x.y * w1 + x.z * w2 + x.w * w3;
+}

@@ -1,0 +1,67 @@
+// What follows the sum of products in conv2d and linear:
+//
+//   y = last(activation(scale · sum + bias + added) + residual)
+//
+// scale [O] (int8 only), bias [O], added [M / added_rows, O], residual and y [M, O]; absent terms are skipped.
+// Four consecutive outputs at a time; their loads may run past the end of a tensor whose O is no multiple of 4,
+// where WGSL promises some value and no fault, and what was computed from it is not stored.
+
+override ACTIVATION: u32 = 0u;
+override LAST_ACTIVATION: u32 = 0u;
+
+const HAS_BIAS = 1u;
+const HAS_ADDED = 2u;
+const HAS_RESIDUAL = 4u;
+
+#if INT8
+@group(0) @binding(3) var<storage, read_write> scales: array<vec4<f32>>;
+#endif
+#if OUTPUTS4
+@group(0) @binding(4) var<storage, read_write> bias: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> added: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> residual: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;
+
+fn bias_at(i: u32) -> vec4<f32> { return bias[i / 4u]; }
+fn added_at(i: u32) -> vec4<f32> { return added[i / 4u]; }
+fn residual_at(i: u32) -> vec4<f32> { return residual[i / 4u]; }
+fn store(i: u32, count: u32, value: vec4<f32>) { y[i / 4u] = value; }
+#else
+@group(0) @binding(4) var<storage, read_write> bias: array<f32>;
+@group(0) @binding(5) var<storage, read_write> added: array<f32>;
+@group(0) @binding(6) var<storage, read_write> residual: array<f32>;
+@group(0) @binding(7) var<storage, read_write> y: array<f32>;
+
+fn bias_at(i: u32) -> vec4<f32> { return vec4(bias[i], bias[i + 1u], bias[i + 2u], bias[i + 3u]); }
+fn added_at(i: u32) -> vec4<f32> { return vec4(added[i], added[i + 1u], added[i + 2u], added[i + 3u]); }
+fn residual_at(i: u32) -> vec4<f32> {
+    return vec4(residual[i], residual[i + 1u], residual[i + 2u], residual[i + 3u]);
+}
+fn store(i: u32, count: u32, value: vec4<f32>) {
+    y[i] = value.x;
+    if (count > 1u) { y[i + 1u] = value.y; }
+    if (count > 2u) { y[i + 2u] = value.z; }
+    if (count > 3u) { y[i + 3u] = value.w; }
+}
+#endif
+
+// `unit` counts from the first output of this dispatch, params.first_output.
+fn finish(row: u32, unit: u32, sum: vec4<f32>) {
+    let output = params.first_output + 4u * unit;
+    let at = row * params.outputs + output;
+    var value = sum;
+#if INT8
+    value *= scales[unit];
+#endif
+    if ((params.terms & HAS_BIAS) != 0u) {
+        value += bias_at(output);
+    }
+    if ((params.terms & HAS_ADDED) != 0u) {
+        value += added_at(row / params.added_rows * params.outputs + output);
+    }
+    value = activate(ACTIVATION, value);
+    if ((params.terms & HAS_RESIDUAL) != 0u) {
+        value += residual_at(at);
+    }
+    store(at, params.outputs - output, activate(LAST_ACTIVATION, value));
+}

@@ -1,0 +1,97 @@
+//! Group normalisation in two dispatches: statistics of slices, then the map; see group_norm_stats.wgsl and
+//! group_norm.wgsl.
+
+use super::{Binding, Dispatch, Kernel, Variant, activation_code};
+use crate::graph::Activation;
+
+/// Extents: `x [B, P, C]` with `C` in `groups` groups.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupNormShape {
+    pub batch: usize,
+    pub pixels: usize,
+    pub channels: usize,
+    pub groups: usize,
+    pub eps: f32,
+}
+
+/// Elements of a slice that are worth a workgroup.
+const SLICE_ELEMENTS: usize = 4096;
+/// A workgroup of the second dispatch reads the statistics of all slices.
+const MAX_SLICES: usize = 64;
+
+impl GroupNormShape {
+    /// Into how many slices the pixels of a group are cut, and the pixels of one.
+    pub fn slices(&self) -> (usize, usize) {
+        let elements = self.pixels * (self.channels / self.groups);
+        let wanted = elements.div_ceil(SLICE_ELEMENTS).min(MAX_SLICES).min(self.pixels);
+        let pixels = self.pixels.div_ceil(wanted);
+        (self.pixels.div_ceil(pixels), pixels)
+    }
+
+    /// Bytes of the statistics between the two dispatches.
+    pub fn stats_bytes(&self) -> u64 {
+        8 * (self.batch * self.groups * self.slices().0) as u64
+    }
+}
+
+/// The two dispatches. `stats` has room for [`GroupNormShape::stats_bytes`].
+pub fn dispatches(
+    shape: &GroupNormShape,
+    activation: Option<Activation>,
+    [x, gamma, beta, stats, y]: [Binding; 5],
+) -> [Dispatch; 2] {
+    let (slices, slice_pixels) = shape.slices();
+    let params = [shape.pixels, shape.channels, shape.groups, slices, slice_pixels];
+    let params: Vec<u32> = params.iter().map(|&value| value as u32).collect();
+    let workgroups = [slices as u32, (shape.batch * shape.groups) as u32, 1];
+    let mut with_eps = params.clone();
+    with_eps.push(shape.eps.to_bits());
+    [
+        Dispatch {
+            variant: Variant::of(Kernel::GroupNormStats),
+            bindings: vec![x.clone(), stats.clone()],
+            params,
+            workgroups,
+        },
+        Dispatch {
+            variant: Variant::of(Kernel::GroupNorm).constant("ACTIVATION", activation_code(activation)),
+            bindings: vec![x, gamma, beta, stats, y],
+            params: with_eps,
+            workgroups,
+        },
+    ]
+}
+
+/// The twin, without activation.
+pub fn plain(shape: &GroupNormShape, x: &[f32], gamma: &[f32], beta: &[f32]) -> Vec<f32> {
+    let GroupNormShape { pixels, channels, groups, .. } = *shape;
+    let (width, (slices, slice_pixels)) = (channels / groups, shape.slices());
+    let mut y = vec![0.0; x.len()];
+    for sample in 0..shape.batch {
+        for group in 0..groups {
+            let range = |slice: usize| slice * slice_pixels..((slice + 1) * slice_pixels).min(pixels);
+            let members = |slice: usize| {
+                range(slice).flat_map(move |pixel| {
+                    let base = (sample * pixels + pixel) * channels + group * width;
+                    base..base + width
+                })
+            };
+            let (mut mean, mut squares, mut merged) = (0.0f32, 0.0f32, 0.0f32);
+            for slice in 0..slices {
+                let count = (range(slice).len() * width) as f32;
+                let part = members(slice).map(|at| x[at]).sum::<f32>() / count;
+                let difference = part - mean;
+                let total = merged + count;
+                mean += difference * (count / total);
+                squares += members(slice).map(|at| (x[at] - part).powi(2)).sum::<f32>()
+                    + difference * difference * (merged * count / total);
+                merged = total;
+            }
+            let scale = 1.0 / (squares / merged + shape.eps).sqrt();
+            for at in (0..slices).flat_map(members) {
+                y[at] = (x[at] - mean) * scale * gamma[at % channels] + beta[at % channels];
+            }
+        }
+    }
+    y
+}

@@ -1,0 +1,55 @@
+// mean[s] = Σ x / n    squares[s] = Σ (x − mean[s])²    over slice s of the pixels of one sample and group
+// x [B, P, C]    stats [B · G, slices, 2]    G divides C; n = (pixels of the slice) · C / G
+// Workgroup (s, b · G + g) takes slice s of group g of sample b; lane i its elements i, i + LANES, …
+// f32, in two passes over the data: Σ x² − n mean² would cancel.
+// Wu & He 2018, arXiv:1803.08494, Eq. (1). Twin: group_norm.rs.
+
+struct Params {
+    pixels: u32,
+    channels: u32,
+    groups: u32,
+    slices: u32,
+    slice_pixels: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> stats: array<vec2<f32>>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let width = params.channels / params.groups;
+    let first = workgroup.x * params.slice_pixels;
+    let pixels = min(first + params.slice_pixels, params.pixels) - first;
+    let count = f32(pixels * width);
+    let base = (workgroup.y / params.groups * params.pixels + first) * params.channels
+        + workgroup.y % params.groups * width;
+
+    // Element i is channel i % width of pixel i / width; both advance without a division.
+    var sum = 0.0;
+    var channel = lane % width;
+    for (var pixel = lane / width; pixel < pixels; pixel += LANES / width) {
+        sum += x[base + pixel * params.channels + channel];
+        channel += LANES % width;
+        if (channel >= width) {
+            channel -= width;
+            pixel += 1u;
+        }
+    }
+    let mean = sum_over_workgroup(lane, sum) / count;
+    var squares = 0.0;
+    channel = lane % width;
+    for (var pixel = lane / width; pixel < pixels; pixel += LANES / width) {
+        let centred = x[base + pixel * params.channels + channel] - mean;
+        squares += centred * centred;
+        channel += LANES % width;
+        if (channel >= width) {
+            channel -= width;
+            pixel += 1u;
+        }
+    }
+    squares = sum_over_workgroup(lane, squares);
+    if (lane == 0u) {
+        stats[workgroup.y * params.slices + workgroup.x] = vec2(mean, squares);
+    }
+}

@@ -1,0 +1,53 @@
+// y[m, o] = Σ_c x[m, c] · w[c, o], then epilogue.wgsl; for few rows (time embeddings, pooled vectors)
+// x [M, C]    w [C, O] as in weight.wgsl    y [M, O]
+// A workgroup makes ROWS rows of 4·16 outputs; its 8 lines of 16 threads take every eighth c and add up at the end.
+// Sums of f32 in f32; int8 scales are applied to the sum.
+// Many rows are conv2d.wgsl's with one tap. Twin: linear.rs.
+
+struct Params {
+    channels: u32,
+    outputs: u32,
+    rows: u32,
+    first_output: u32,
+    units: u32,
+    terms: u32,
+    added_rows: u32,
+}
+
+const ROWS = 4u;
+const COLUMNS = 16u;
+const LINES = 8u;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> x: array<f32>;
+
+var<workgroup> partial: array<vec4<f32>, 512>;
+
+@compute @workgroup_size(COLUMNS, LINES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let unit = group.x * COLUMNS + local.x;
+    let first = group.y * ROWS;
+    var sums: array<vec4<f32>, ROWS>;
+    if (unit < params.units) {
+        let last = params.rows - 1u;
+        for (var c = local.y; c < params.channels; c += LINES) {
+            let weight = weight_at(c * params.units + unit);
+            for (var r = 0u; r < ROWS; r++) {
+                sums[r] += x[min(first + r, last) * params.channels + c] * weight;
+            }
+        }
+    }
+    for (var r = 0u; r < ROWS; r++) {
+        partial[(r * LINES + local.y) * COLUMNS + local.x] = sums[r];
+    }
+    workgroupBarrier();
+    // Line r adds up row r.
+    let row = first + local.y;
+    if (local.y < ROWS && row < params.rows && unit < params.units) {
+        var sum = vec4(0.0);
+        for (var line = 0u; line < LINES; line++) {
+            sum += partial[(local.y * LINES + line) * COLUMNS + local.x];
+        }
+        finish(row, unit, sum);
+    }
+}

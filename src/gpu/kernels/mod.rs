@@ -1,0 +1,216 @@
+//! Kernels: each a shader `x.wgsl` beside `x.rs`, which knows the shader's geometry (parameters, bindings, number
+//! of workgroups) and holds its *plain twin*: the same loop in plain Rust, for readers and for tests.
+//!
+//! A kernel's functions turn shapes and [`Binding`]s into [`Dispatch`]es, which are data: `plan` resolves them to
+//! buffers, pipelines and bind groups.
+
+pub mod attention;
+pub mod binary;
+pub mod combine;
+pub mod conv2d;
+pub mod copy_columns;
+pub mod embedding;
+pub mod epilogue;
+pub mod geglu;
+pub mod group_norm;
+pub mod layer_norm;
+pub mod linear;
+pub mod repack;
+pub mod timestep_embedding;
+pub mod unary;
+pub mod unpack;
+pub mod upsample;
+
+use std::rc::Rc;
+
+use super::buffer::GpuBuffer;
+use crate::graph::{Activation, Value};
+use crate::weights::DType;
+
+/// A shader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kernel {
+    Attention,
+    Binary,
+    Combine,
+    Conv2d,
+    CopyColumns,
+    Embedding,
+    Geglu,
+    GroupNorm,
+    GroupNormStats,
+    LayerNorm,
+    Linear,
+    Repack,
+    TimestepEmbedding,
+    Unary,
+    Unpack,
+    Upsample,
+}
+
+impl Kernel {
+    /// The WGSL files that make the shader, in order.
+    pub fn source(self) -> &'static [&'static str] {
+        match self {
+            Self::Attention => &[include_str!("attention.wgsl")],
+            Self::Binary => &[include_str!("binary.wgsl"), include_str!("activation.wgsl")],
+            Self::Combine => &[include_str!("combine.wgsl")],
+            Self::Conv2d => &[
+                include_str!("conv2d.wgsl"),
+                include_str!("weight.wgsl"),
+                include_str!("epilogue.wgsl"),
+                include_str!("activation.wgsl"),
+            ],
+            Self::CopyColumns => &[include_str!("copy_columns.wgsl")],
+            Self::Embedding => &[include_str!("embedding.wgsl"), include_str!("stored.wgsl")],
+            Self::Geglu => &[include_str!("geglu.wgsl"), include_str!("activation.wgsl")],
+            Self::GroupNorm => &[include_str!("group_norm.wgsl"), include_str!("activation.wgsl")],
+            Self::GroupNormStats => &[include_str!("group_norm_stats.wgsl"), include_str!("reduce.wgsl")],
+            Self::LayerNorm => &[
+                include_str!("layer_norm.wgsl"),
+                include_str!("reduce.wgsl"),
+                include_str!("activation.wgsl"),
+            ],
+            Self::Linear => &[
+                include_str!("linear.wgsl"),
+                include_str!("weight.wgsl"),
+                include_str!("epilogue.wgsl"),
+                include_str!("activation.wgsl"),
+            ],
+            Self::Repack => &[include_str!("repack.wgsl"), include_str!("stored.wgsl")],
+            Self::TimestepEmbedding => &[include_str!("timestep_embedding.wgsl")],
+            Self::Unary => &[include_str!("unary.wgsl"), include_str!("activation.wgsl")],
+            Self::Unpack => &[include_str!("unpack.wgsl"), include_str!("stored.wgsl")],
+            Self::Upsample => &[include_str!("upsample.wgsl")],
+        }
+    }
+}
+
+/// A shader made special: what a pipeline is cached by. None of it depends on the size of a picture.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Variant {
+    pub kernel: Kernel,
+    /// Names for which `#if NAME` holds in the WGSL.
+    pub switches: Vec<&'static str>,
+    /// `const` declarations put before the WGSL, for what sizes an array: an override constant may not size one
+    /// of a function, and naga 30 panics on a workgroup's sized by an expression of them.
+    pub sizes: Vec<(&'static str, u32)>,
+    /// Values of `override` constants.
+    pub overrides: Vec<(&'static str, u32)>,
+}
+
+impl Variant {
+    /// The shader as it stands.
+    pub fn of(kernel: Kernel) -> Self {
+        Self { kernel, switches: Vec::new(), sizes: Vec::new(), overrides: Vec::new() }
+    }
+
+    /// Turns a switch on if `condition` holds.
+    pub fn switch(mut self, name: &'static str, condition: bool) -> Self {
+        if condition {
+            self.switches.push(name);
+        }
+        self
+    }
+
+    /// Sets an override constant.
+    pub fn constant(mut self, name: &'static str, value: u32) -> Self {
+        self.overrides.push((name, value));
+        self
+    }
+
+    /// Declares a constant that sizes an array.
+    pub fn size(mut self, name: &'static str, value: u32) -> Self {
+        self.sizes.push((name, value));
+        self
+    }
+
+    /// Turns on the switch of a storage type.
+    pub fn dtype(self, dtype: DType) -> Self {
+        let name = match dtype {
+            DType::F32 => "F32",
+            DType::F16 => "F16",
+            DType::Int8 => "INT8",
+        };
+        self.switch(name, true)
+    }
+
+    /// The WGSL text with its switches resolved. Lines of `#if NAME`, `#else` and `#endif` do not nest.
+    pub fn wgsl(&self) -> String {
+        let mut text = String::new();
+        for (name, value) in &self.sizes {
+            text.push_str(&format!("const {name} = {value}u;\n"));
+        }
+        for file in self.kernel.source() {
+            let mut kept = true;
+            for line in file.lines() {
+                if let Some(name) = line.strip_prefix("#if ") {
+                    kept = self.switches.contains(&name);
+                } else if line == "#else" {
+                    kept = !kept;
+                } else if line == "#endif" {
+                    kept = true;
+                } else if kept {
+                    text.push_str(line);
+                    text.push('\n');
+                }
+            }
+        }
+        text
+    }
+}
+
+/// What stands at one binding of a dispatch.
+#[derive(Debug, Clone)]
+pub enum Binding {
+    /// A value of the graph, in the plan's memory.
+    Value(Value),
+    /// Memory that only this step uses.
+    Scratch(usize),
+    /// A buffer of its own: a parameter, or a table of constants.
+    Buffer(Rc<GpuBuffer>),
+    /// Nothing: the shader does not look at it.
+    Absent,
+}
+
+/// One use of a shader.
+#[derive(Debug, Clone)]
+pub struct Dispatch {
+    pub variant: Variant,
+    /// Storage bindings 1, 2, …; binding 0 holds `params`.
+    pub bindings: Vec<Binding>,
+    /// The shader's uniform `Params`, in words.
+    pub params: Vec<u32>,
+    pub workgroups: [u32; 3],
+}
+
+/// Threads of a workgroup of the kernels that map a thread to an element.
+pub const THREADS: usize = 64;
+
+/// The most workgroups along one axis (WebGPU's `maxComputeWorkgroupsPerDimension`).
+pub const MAX_WORKGROUPS: usize = 65535;
+
+/// Enough workgroups for `count` of them, in rows of at most [`MAX_WORKGROUPS`]: the shader finds its index as
+/// `y · rows + x`.
+pub fn folded(count: usize) -> [u32; 3] {
+    let x = count.clamp(1, MAX_WORKGROUPS);
+    [x as u32, count.div_ceil(x) as u32, 1]
+}
+
+/// Workgroups for one thread an element.
+pub fn per_element(count: usize) -> [u32; 3] {
+    folded(count.div_ceil(THREADS))
+}
+
+/// The number by which activation.wgsl knows an activation; 0 is none.
+pub fn activation_code(activation: Option<Activation>) -> u32 {
+    match activation {
+        None => 0,
+        Some(Activation::Silu) => 1,
+        Some(Activation::Gelu) => 2,
+        Some(Activation::GeluTanh) => 3,
+        Some(Activation::QuickGelu) => 4,
+        Some(Activation::Relu) => 5,
+        Some(Activation::Tanh) => 6,
+    }
+}

@@ -1,0 +1,65 @@
+//! Matrices from diffusers' layout to the kernels', once at load; see repack.wgsl.
+
+use super::{Binding, Dispatch, Kernel, Variant, per_element};
+use crate::weights::DType;
+
+/// A linear map or convolution as a matrix: `[O, C, taps]` stored, `[taps, C', O']` in kernel layout, with `C'`
+/// and `O'` rounded up to multiples of 4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MatrixShape {
+    pub outputs: usize,
+    pub channels: usize,
+    pub taps: usize,
+}
+
+impl MatrixShape {
+    /// From the shape of a parameter, `[O, C]` or `[O, C, kh, kw]`.
+    pub fn of(shape: &[usize]) -> Self {
+        Self { outputs: shape[0], channels: shape[1], taps: shape[2..].iter().product() }
+    }
+
+    /// Units of four outputs along `O`.
+    pub fn output_units(&self) -> usize {
+        self.outputs.div_ceil(4)
+    }
+
+    /// Units in all.
+    pub fn units(&self) -> usize {
+        self.taps * self.channels.next_multiple_of(4) * self.output_units()
+    }
+
+    /// Bytes in kernel layout, scales apart.
+    pub fn packed_bytes(&self, dtype: DType) -> u64 {
+        let unit = match dtype {
+            DType::F32 => 16,
+            DType::F16 => 8,
+            DType::Int8 => 4,
+        };
+        unit * self.units() as u64
+    }
+}
+
+/// Moves `stored`, which holds exactly the rows of `shape`, to kernel layout.
+pub fn dispatch(shape: MatrixShape, dtype: DType, stored: Binding, packed: Binding) -> Dispatch {
+    Dispatch {
+        variant: Variant::of(Kernel::Repack).dtype(dtype),
+        bindings: vec![stored, packed],
+        params: vec![shape.units() as u32, shape.outputs as u32, shape.channels as u32, shape.taps as u32],
+        workgroups: per_element(shape.units()),
+    }
+}
+
+/// The twin, for f32: `[O, C, taps]` to `[taps, C', O']`.
+pub fn plain(shape: MatrixShape, stored: &[f32]) -> Vec<f32> {
+    let (columns, padded) = (4 * shape.output_units(), shape.channels.next_multiple_of(4));
+    let mut packed = vec![0.0; 4 * shape.units()];
+    for tap in 0..shape.taps {
+        for channel in 0..shape.channels {
+            for output in 0..shape.outputs {
+                packed[(tap * padded + channel) * columns + output] =
+                    stored[(output * shape.channels + channel) * shape.taps + tap];
+            }
+        }
+    }
+    packed
+}

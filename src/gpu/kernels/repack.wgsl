@@ -1,0 +1,48 @@
+// w[t, c, o] = stored[o, c, t]: diffusers' layout to the one of weight.wgsl, in the same storage type
+// stored [O, C, taps]    w [taps, C', O' / 4] units of four outputs; C' and O' are C and O rounded up to 4, with zeros
+// One thread one unit.
+// Exact: bits are moved.
+// Twin: repack.rs.
+
+struct Params {
+    units: u32,
+    outputs: u32,
+    channels: u32,
+    taps: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> w: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>) {
+    let u = id.y * workgroups.x * 64u + id.x;
+    if (u >= params.units) {
+        return;
+    }
+    let output_units = (params.outputs + 3u) / 4u;
+    let padded = (params.channels + 3u) / 4u * 4u;
+    let first = u % output_units * 4u;
+    let k = u / output_units;
+    let channel = k % padded;
+    let tap = k / padded;
+    var bits = vec4(0u);
+    for (var j = 0u; j < 4u; j++) {
+        if (channel < params.channels && first + j < params.outputs) {
+            bits[j] = bits_at(((first + j) * params.channels + channel) * params.taps + tap);
+        }
+    }
+#if F32
+    w[4u * u] = bits.x;
+    w[4u * u + 1u] = bits.y;
+    w[4u * u + 2u] = bits.z;
+    w[4u * u + 3u] = bits.w;
+#endif
+#if F16
+    w[2u * u] = bits.x | (bits.y << 16u);
+    w[2u * u + 1u] = bits.z | (bits.w << 16u);
+#endif
+#if INT8
+    w[u] = bits.x | (bits.y << 8u) | (bits.z << 16u) | (bits.w << 24u);
+#endif
+}

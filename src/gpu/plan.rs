@@ -1,0 +1,190 @@
+//! A graph made ready: dispatches with their memory, pipelines and bind groups.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::arena::{Arena, Needs};
+use super::buffer::Tensor;
+use super::device::Device;
+use super::fusion::fuse;
+use super::kernels::{Binding, Dispatch};
+use super::liveness::{Interval, Place, place};
+use super::lower::{Lowered, Storage, lower, parameter_forms, value_bytes};
+use super::pipelines::{Bound, ParamsBuffer, Pipelines, Range};
+use super::weights::Weights;
+use crate::error::Result;
+use crate::graph::{Graph, Value};
+
+/// What a binding of a plan's dispatch shows.
+enum Source {
+    /// Memory of the plan's own, or of the model.
+    Own(Range),
+    /// Part of the shared arena.
+    Arena(Place, u64),
+    Absent,
+}
+
+/// A graph made ready for one set of shapes.
+pub struct Plan {
+    inputs: Vec<(String, Tensor)>,
+    outputs: Vec<(String, Tensor)>,
+    dispatches: Vec<(Dispatch, Vec<Source>)>,
+    params: ParamsBuffer,
+    needs: Rc<Needs>,
+    /// Bind groups, and the generation of the arena that they were made for.
+    bound: RefCell<Option<(u64, Rc<Vec<Bound>>)>>,
+}
+
+impl Plan {
+    /// Prepares `graph`, but for the arena, which [`Plan::needs`] speaks of.
+    pub async fn new(
+        device: &Device,
+        pipelines: &Pipelines,
+        graph: &Graph,
+        weights: &Weights,
+    ) -> Result<Self> {
+        for (name, value) in graph.parameters() {
+            weights.require(name, graph.shape(value))?;
+        }
+        let steps = fuse(graph);
+        let storage = Storage::of(graph, &steps);
+        let inputs = named_tensors(device, graph, graph.inputs(), |value| value)?;
+        let outputs = named_tensors(device, graph, graph.outputs(), |value| storage.written(graph, value))?;
+
+        let forms = parameter_forms(graph, &steps, &storage);
+        pipelines.prepare(device, &weights.conversions()).await?;
+        weights.convert(device, pipelines, &forms)?;
+
+        let lowered = lower(device, graph, &steps, &storage, weights)?;
+        let variants: Vec<_> = lowered
+            .dispatches
+            .iter()
+            .map(|dispatch| (dispatch.variant.clone(), dispatch.bindings.len()))
+            .collect();
+        pipelines.prepare(device, &variants).await?;
+
+        let tensors = inputs.1.into_iter().chain(outputs.1).collect();
+        let (sources, needs) = place_all(device, graph, &lowered, &tensors);
+        let params = ParamsBuffer::new(device, &lowered.dispatches)?;
+        Ok(Self {
+            inputs: inputs.0,
+            outputs: outputs.0,
+            dispatches: lowered.dispatches.into_iter().zip(sources).collect(),
+            params,
+            needs: Rc::new(needs),
+            bound: RefCell::default(),
+        })
+    }
+
+    /// Bytes that the plan needs of the arena.
+    pub(super) fn needs(&self) -> &Rc<Needs> {
+        &self.needs
+    }
+
+    /// The tensor of an input.
+    pub fn input(&self, name: &str) -> Option<&Tensor> {
+        self.inputs.iter().find(|(other, _)| other == name).map(|(_, tensor)| tensor)
+    }
+
+    /// The tensor of an output.
+    pub fn output(&self, name: &str) -> Option<&Tensor> {
+        self.outputs.iter().find(|(other, _)| other == name).map(|(_, tensor)| tensor)
+    }
+
+    /// Number of dispatches of one evaluation.
+    pub fn dispatch_count(&self) -> usize {
+        self.dispatches.len()
+    }
+
+    /// The dispatches, bound to the arena as it is now.
+    pub(super) fn bound(&self, device: &Device, pipelines: &Pipelines, arena: &Arena) -> Rc<Vec<Bound>> {
+        let mut bound = self.bound.borrow_mut();
+        if let Some((generation, dispatches)) = &*bound
+            && *generation == arena.generation()
+        {
+            return dispatches.clone();
+        }
+        let range = |source: &Source| match source {
+            Source::Own(range) => Some(range.clone()),
+            Source::Arena(place, bytes) => {
+                let buffer = arena.buffer(place.buffer).clone();
+                Some(Range { buffer, offset: place.offset, bytes: *bytes })
+            }
+            Source::Absent => None,
+        };
+        let bind = |(index, (dispatch, sources)): (usize, &(Dispatch, Vec<Source>))| {
+            let ranges: Vec<Option<Range>> = sources.iter().map(range).collect();
+            pipelines.bind(device, dispatch, &self.params.range(index), &ranges)
+        };
+        let dispatches: Rc<Vec<Bound>> = Rc::new(self.dispatches.iter().enumerate().map(bind).collect());
+        *bound = Some((arena.generation(), dispatches.clone()));
+        dispatches
+    }
+}
+
+type NamedTensors = (Vec<(String, Tensor)>, HashMap<Value, Tensor>);
+
+/// Tensors for values with names, by name and by the node that owns their memory. Names of one memory share a buffer.
+fn named_tensors<'a>(
+    device: &Device,
+    graph: &Graph,
+    names: impl Iterator<Item = (&'a str, Value)>,
+    owner: impl Fn(Value) -> Value,
+) -> Result<NamedTensors> {
+    let (mut by_name, mut by_owner) = (Vec::new(), HashMap::<Value, Tensor>::new());
+    for (name, value) in names {
+        let shape = graph.shape(value);
+        let tensor = match by_owner.get(&owner(value)) {
+            Some(tensor) => tensor.reshaped(shape),
+            None => Tensor::new(device, name, shape)?,
+        };
+        by_owner.insert(owner(value), tensor.clone());
+        by_name.push((name.to_owned(), tensor));
+    }
+    Ok((by_name, by_owner))
+}
+
+/// Where each binding of each dispatch is, and what that takes of the arena.
+fn place_all(
+    device: &Device,
+    graph: &Graph,
+    lowered: &Lowered,
+    tensors: &HashMap<Value, Tensor>,
+) -> (Vec<Vec<Source>>, Needs) {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+    enum Memory {
+        Value(Value),
+        Scratch(usize),
+    }
+    let memory = |binding: &Binding| match binding {
+        Binding::Value(value) if !tensors.contains_key(value) => {
+            Some((Memory::Value(*value), value_bytes(graph, *value)))
+        }
+        Binding::Scratch(index) => Some((Memory::Scratch(*index), lowered.scratch[*index])),
+        _ => None,
+    };
+    let mut index_of: HashMap<Memory, usize> = HashMap::new();
+    let mut intervals: Vec<Interval> = Vec::new();
+    for (at, dispatch) in lowered.dispatches.iter().enumerate() {
+        for (memory, bytes) in dispatch.bindings.iter().filter_map(memory) {
+            let index = *index_of.entry(memory).or_insert_with(|| {
+                intervals.push(Interval { first: at, last: at, bytes });
+                intervals.len() - 1
+            });
+            intervals[index].last = at;
+        }
+    }
+    let (places, needs) = place(&intervals, device.max_buffer_bytes());
+    let source = |binding: &Binding| match (binding, memory(binding)) {
+        (_, Some((memory, bytes))) => {
+            Source::Arena(places[index_of[&memory]], bytes.next_multiple_of(super::buffer::ALIGNMENT))
+        }
+        (Binding::Value(value), None) => Source::Own(Range::all(tensors[value].buffer())),
+        (Binding::Buffer(buffer), None) => Source::Own(Range::all(buffer)),
+        _ => Source::Absent,
+    };
+    let sources =
+        lowered.dispatches.iter().map(|dispatch| dispatch.bindings.iter().map(source).collect()).collect();
+    (sources, needs)
+}

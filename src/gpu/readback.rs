@@ -1,0 +1,114 @@
+//! Tensors on their way to the host: awaited, or through a ring of two buffers that nobody waits for.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::buffer::{GpuBuffer, Tensor};
+use super::device::Device;
+use super::signal::Signal;
+use crate::error::{Error, Result};
+
+type Mapped = Signal<Result<(), wgpu::BufferAsyncError>>;
+
+/// Buffers of the ring.
+const RING: usize = 2;
+
+/// The ring.
+#[derive(Default)]
+pub struct Ring([Rc<Slot>; RING]);
+
+#[derive(Default)]
+struct Slot {
+    /// Made when first needed, and again when a larger tensor comes.
+    staging: RefCell<Option<GpuBuffer>>,
+    busy: Cell<bool>,
+}
+
+/// A copy that has begun. Dropped, it frees its place in the ring whether it has arrived or not.
+pub struct Readback {
+    slot: Rc<Slot>,
+    bytes: u64,
+    mapped: Mapped,
+}
+
+impl Drop for Readback {
+    fn drop(&mut self) {
+        // Unmapping also gives up a mapping that has not come yet.
+        if let Some(staging) = &*self.slot.staging.borrow() {
+            staging.raw().unmap();
+        }
+        self.slot.busy.set(false);
+    }
+}
+
+impl Ring {
+    /// Starts copying `tensor`, if a place is free.
+    pub fn begin(&self, device: &Device, tensor: &Tensor) -> Option<Readback> {
+        let slot = self.0.iter().find(|slot| !slot.busy.get())?.clone();
+        let bytes = 4 * tensor.elements() as u64;
+        let mut staging = slot.staging.borrow_mut();
+        let fits = staging.as_ref().is_some_and(|staging| staging.bytes() >= bytes);
+        if !fits {
+            *staging = None;
+        }
+        let mapped = copy_and_map(device, tensor, staging.get_or_insert_with(|| mappable(device, bytes)));
+        drop(staging);
+        slot.busy.set(true);
+        Some(Readback { slot, bytes, mapped })
+    }
+}
+
+impl Readback {
+    /// The values, if they have arrived. They are handed over once.
+    pub fn values(&mut self, device: &Device) -> Result<Option<Vec<f32>>> {
+        device.poll();
+        let Some(mapped) = self.mapped.take() else {
+            device.check()?;
+            return Ok(None);
+        };
+        device.check()?;
+        let staging = self.slot.staging.borrow();
+        match (mapped, &*staging) {
+            (Ok(()), Some(staging)) => floats(staging, self.bytes).map(Some),
+            _ => Err(unmappable()),
+        }
+    }
+}
+
+/// A tensor's values, after everything submitted so far.
+pub async fn read(device: &Device, tensor: &Tensor) -> Result<Vec<f32>> {
+    device.check()?;
+    let bytes = 4 * tensor.elements() as u64;
+    let staging = mappable(device, bytes);
+    let mapped = copy_and_map(device, tensor, &staging);
+    let arrived = device.arrival(&mapped).await?;
+    device.settled_check().await?;
+    arrived.map_err(|_| unmappable())?;
+    let values = floats(&staging, bytes)?;
+    staging.raw().unmap();
+    Ok(values)
+}
+
+fn mappable(device: &Device, bytes: u64) -> GpuBuffer {
+    GpuBuffer::with_usage(device, "staging", bytes, wgpu::BufferUsages::MAP_READ)
+}
+
+fn copy_and_map(device: &Device, tensor: &Tensor, staging: &GpuBuffer) -> Mapped {
+    let bytes = 4 * tensor.elements() as u64;
+    let mut encoder = device.encoder();
+    encoder.copy_buffer_to_buffer(tensor.buffer().raw(), 0, staging.raw(), 0, bytes);
+    device.submit(encoder);
+    let mapped = Mapped::new();
+    let signal = mapped.clone();
+    staging.raw().map_async(wgpu::MapMode::Read, 0..bytes, move |result| signal.set(result));
+    mapped
+}
+
+fn floats(staging: &GpuBuffer, bytes: u64) -> Result<Vec<f32>> {
+    let view = staging.raw().get_mapped_range(0..bytes).map_err(|_| unmappable())?;
+    Ok(view.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+}
+
+fn unmappable() -> Error {
+    Error::Gpu { message: "a buffer could not be read back".to_owned() }
+}

@@ -1,0 +1,388 @@
+//! A model's parameters on the device: as stored, until a plan asks for the form that its kernels want.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::rc::Rc;
+
+use super::buffer::GpuBuffer;
+use super::device::Device;
+use super::kernels::conv2d::MatrixPiece;
+use super::kernels::repack::{self, MatrixShape};
+use super::kernels::{Binding, Dispatch, Variant, unpack};
+use super::pipelines::Pipelines;
+use crate::error::{Error, Result};
+use crate::weights::{DType, TensorInfo};
+
+/// How a plan uses a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// Of a product: in kernel layout, in its storage type.
+    Matrix(MatrixShape),
+    /// Rows looked up: as stored.
+    Table,
+    /// Anything else: f32 in diffusers' order.
+    Plain,
+}
+
+/// Some rows of a parameter, as stored.
+#[derive(Debug)]
+pub struct Piece {
+    pub first_row: usize,
+    pub rows: usize,
+    pub buffer: Rc<GpuBuffer>,
+}
+
+/// A parameter as stored, in buffers of whole rows.
+#[derive(Debug)]
+pub struct Stored {
+    pub dtype: DType,
+    pub pieces: Vec<Piece>,
+    /// One f32 a row, for int8.
+    pub scales: Option<Rc<GpuBuffer>>,
+    row_elements: usize,
+}
+
+/// A parameter in kernel layout.
+#[derive(Debug)]
+pub struct Matrix {
+    pub dtype: DType,
+    pub pieces: Vec<MatrixPiece>,
+}
+
+struct Parameter {
+    info: TensorInfo,
+    received: u64,
+    stored: Option<Rc<Stored>>,
+    /// Whether `stored` stays when other forms are made: a plan looks rows up in it.
+    is_table: bool,
+    matrices: HashMap<MatrixShape, Rc<Matrix>>,
+    plain: Option<Rc<GpuBuffer>>,
+}
+
+/// A model's parameters. Plans share what they use of it.
+pub struct Weights {
+    parameters: RefCell<Vec<Parameter>>,
+    by_name: HashMap<String, usize>,
+}
+
+/// Bytes of parameters that may be on the device twice while they change form.
+const BATCH_BYTES: u64 = 64 << 20;
+
+impl Weights {
+    /// Room for `tensors`.
+    ///
+    /// Errors: a name comes twice, a tensor is empty or too large to address, or one row of it exceeds a binding.
+    pub fn new(device: &Device, tensors: &[TensorInfo]) -> Result<Self> {
+        let mut by_name = HashMap::new();
+        for (index, info) in tensors.iter().enumerate() {
+            if by_name.insert(info.name.clone(), index).is_some() {
+                return Err(Error::InvalidManifest { message: format!("tensor {} comes twice", info.name) });
+            }
+            if info.stored_bytes().is_none_or(|bytes| bytes == 0 || info.elements() == Some(0)) {
+                let message = format!("tensor {} has no usable shape: {:?}", info.name, info.shape);
+                return Err(Error::InvalidManifest { message });
+            }
+            rows_per_piece(device, info)?;
+        }
+        let make = |info: &TensorInfo| {
+            Ok(Parameter {
+                info: info.clone(),
+                received: 0,
+                stored: Some(Rc::new(Stored::new(device, info)?)),
+                is_table: false,
+                matrices: HashMap::new(),
+                plain: None,
+            })
+        };
+        let parameters = tensors.iter().map(make).collect::<Result<Vec<_>>>()?;
+        Ok(Self { parameters: RefCell::new(parameters), by_name })
+    }
+
+    /// Writes `bytes` of a stored form at `offset` of it.
+    pub fn push(&mut self, device: &Device, tensor: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+        let parameters = self.parameters.get_mut();
+        let count = parameters.len();
+        let Some(parameter) = parameters.get_mut(tensor) else {
+            return Err(Error::InvalidManifest {
+                message: format!("there is no tensor {tensor} of {count}"),
+            });
+        };
+        let name = &parameter.info.name;
+        let (len, size) = (bytes.len() as u64, parameter.info.stored_bytes().unwrap_or(0));
+        let end = offset.checked_add(len).filter(|end| *end <= size);
+        if !offset.is_multiple_of(4) || !len.is_multiple_of(4) || end.is_none() {
+            let message = format!("tensor {name}: {len} bytes at {offset} are no aligned part of its {size}");
+            return Err(Error::InvalidManifest { message });
+        }
+        let Some(stored) = &parameter.stored else {
+            return Err(Error::Disposed { what: format!("the stored form of tensor {name}") });
+        };
+        for (region, buffer) in stored.regions() {
+            let (from, to) = (offset.max(region.start), (offset + len).min(region.end));
+            if from < to {
+                let part = &bytes[(from - offset) as usize..(to - offset) as usize];
+                device.queue().write_buffer(buffer.raw(), from - region.start, part);
+            }
+        }
+        parameter.received += len;
+        Ok(())
+    }
+
+    /// Checks that a parameter is there, whole, in a shape that has `shape`'s extents.
+    pub fn require(&self, name: &str, shape: &[usize]) -> Result<()> {
+        let missing = || Error::MissingTensor { tensor: name.to_owned() };
+        let index = *self.by_name.get(name).ok_or_else(missing)?;
+        let parameter = &self.parameters.borrow()[index];
+        if parameter.info.shape != shape {
+            return Err(Error::TensorShape {
+                tensor: name.to_owned(),
+                expected: shape.to_vec(),
+                actual: parameter.info.shape.clone(),
+            });
+        }
+        if Some(parameter.received) < parameter.info.stored_bytes() {
+            return Err(missing());
+        }
+        Ok(())
+    }
+
+    /// Storage type of a parameter that [`Weights::require`] has found.
+    pub fn dtype(&self, name: &str) -> DType {
+        self.parameters.borrow()[self.by_name[name]].info.dtype
+    }
+
+    /// The pipelines that [`Weights::convert`] may need for parameters of these storage types.
+    pub fn conversions(&self) -> Vec<(Variant, usize)> {
+        let mut variants = Vec::new();
+        for parameter in self.parameters.borrow().iter() {
+            for dispatch in [sample_repack(parameter.info.dtype), sample_unpack(parameter.info.dtype)] {
+                let variant = (dispatch.variant, dispatch.bindings.len());
+                if !variants.contains(&variant) {
+                    variants.push(variant);
+                }
+            }
+        }
+        variants
+    }
+
+    /// Makes the forms that a plan uses and gives back the stored ones that nobody looks rows up in. The
+    /// parameters have been required.
+    pub fn convert(&self, device: &Device, pipelines: &Pipelines, uses: &[(String, Form)]) -> Result<()> {
+        let mut forms: Vec<(usize, Vec<Form>)> = Vec::new();
+        for (name, form) in uses {
+            let index = self.by_name[name];
+            match forms.iter_mut().find(|(other, _)| *other == index) {
+                Some((_, list)) => list.push(*form),
+                None => forms.push((index, vec![*form])),
+            }
+        }
+        let mut batch = Batch::default();
+        for (index, list) in forms {
+            let parameter = &mut self.parameters.borrow_mut()[index];
+            for form in list {
+                parameter.make(device, form, &mut batch)?;
+            }
+            if !parameter.is_table {
+                batch.freed.extend(parameter.stored.take());
+            }
+            if batch.bytes > BATCH_BYTES {
+                batch.run(device, pipelines)?;
+            }
+        }
+        batch.run(device, pipelines)
+    }
+
+    /// A parameter that was converted to [`Form::Matrix`].
+    pub fn matrix(&self, name: &str, shape: MatrixShape) -> Rc<Matrix> {
+        self.parameters.borrow()[self.by_name[name]].matrices[&shape].clone()
+    }
+
+    /// A parameter that was converted to [`Form::Plain`].
+    pub fn plain(&self, name: &str) -> Option<Rc<GpuBuffer>> {
+        self.parameters.borrow()[self.by_name[name]].plain.clone()
+    }
+
+    /// A parameter that was asked for as [`Form::Table`].
+    pub fn table(&self, name: &str) -> Option<Rc<Stored>> {
+        self.parameters.borrow()[self.by_name[name]].stored.clone()
+    }
+}
+
+/// Conversions to run, and what they free.
+#[derive(Default)]
+struct Batch {
+    dispatches: Vec<Dispatch>,
+    freed: Vec<Rc<Stored>>,
+    bytes: u64,
+}
+
+impl Batch {
+    fn run(&mut self, device: &Device, pipelines: &Pipelines) -> Result<()> {
+        let Self { dispatches, freed, .. } = std::mem::take(self);
+        if !dispatches.is_empty() {
+            pipelines.run_once(device, &dispatches)?;
+        }
+        drop(freed);
+        Ok(())
+    }
+}
+
+impl Parameter {
+    /// Makes one form, unless it is there.
+    fn make(&mut self, device: &Device, form: Form, batch: &mut Batch) -> Result<()> {
+        let done = match form {
+            Form::Table => self.is_table,
+            Form::Plain => self.plain.is_some(),
+            Form::Matrix(shape) => self.matrices.contains_key(&shape),
+        };
+        if done {
+            return Ok(());
+        }
+        let name = &self.info.name;
+        let Some(stored) = self.stored.clone() else {
+            let message = format!(
+                "parameter {name} is used as {form:?}, but an earlier plan used it in another form only"
+            );
+            return Err(Error::InvalidGraph { message });
+        };
+        batch.bytes += self.info.stored_bytes().unwrap_or(0);
+        match form {
+            Form::Table => self.is_table = true,
+            // Already in that form.
+            Form::Plain if stored.dtype == DType::F32 && stored.pieces.len() == 1 => {
+                self.plain = Some(stored.pieces[0].buffer.clone());
+            }
+            Form::Plain => {
+                let bytes = 4 * self.info.elements().unwrap_or(0) as u64;
+                let y = Rc::new(GpuBuffer::new(device, name, bytes)?);
+                batch.dispatches.extend(stored.pieces.iter().map(|piece| {
+                    let extents = [piece.first_row, piece.rows, stored.row_elements];
+                    let bindings = [
+                        Binding::Buffer(piece.buffer.clone()),
+                        Binding::Buffer(y.clone()),
+                        stored.scales.clone().map_or(Binding::Absent, Binding::Buffer),
+                    ];
+                    unpack::dispatch(extents, stored.dtype, bindings)
+                }));
+                self.plain = Some(y);
+            }
+            Form::Matrix(shape) => {
+                let matrix = stored.repacked(device, name, shape, &mut batch.dispatches)?;
+                self.matrices.insert(shape, Rc::new(matrix));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Stored {
+    fn new(device: &Device, info: &TensorInfo) -> Result<Self> {
+        let (rows, step) = (info.rows(), rows_per_piece(device, info)?);
+        let row_elements = row_elements(info);
+        let row_bytes = row_elements as u64 * element_bytes(info.dtype);
+        let make = |first_row: usize| {
+            let rows = step.min(rows - first_row);
+            let buffer = GpuBuffer::new(device, &info.name, (rows as u64 * row_bytes).max(4))?;
+            Ok(Piece { first_row, rows, buffer: Rc::new(buffer) })
+        };
+        let pieces = (0..rows).step_by(step).map(make).collect::<Result<Vec<_>>>()?;
+        let scales = match info.dtype {
+            DType::Int8 => Some(Rc::new(GpuBuffer::new(device, &info.name, 4 * rows as u64)?)),
+            _ => None,
+        };
+        Ok(Self { dtype: info.dtype, pieces, scales, row_elements })
+    }
+
+    /// Which bytes of the stored form each buffer holds.
+    fn regions(&self) -> Vec<(Range<u64>, &GpuBuffer)> {
+        let row_bytes = self.row_elements as u64 * element_bytes(self.dtype);
+        let rows: usize = self.pieces.iter().map(|piece| piece.rows).sum();
+        let mut regions = Vec::new();
+        let mut elements = 0;
+        if let Some(scales) = &self.scales {
+            elements = 4 * rows as u64;
+            regions.push((0..elements, scales.as_ref()));
+        }
+        for piece in &self.pieces {
+            let start = elements + piece.first_row as u64 * row_bytes;
+            let end = start + (piece.rows as u64 * row_bytes).next_multiple_of(4);
+            regions.push((start..end, piece.buffer.as_ref()));
+        }
+        regions
+    }
+
+    fn repacked(
+        &self,
+        device: &Device,
+        name: &str,
+        shape: MatrixShape,
+        dispatches: &mut Vec<Dispatch>,
+    ) -> Result<Matrix> {
+        let make = |piece: &Piece| {
+            let shape = MatrixShape { outputs: piece.rows, ..shape };
+            let packed = Rc::new(GpuBuffer::new(device, name, shape.packed_bytes(self.dtype))?);
+            let packed = Binding::Buffer(packed);
+            let stored = Binding::Buffer(piece.buffer.clone());
+            dispatches.push(repack::dispatch(shape, self.dtype, stored, packed.clone()));
+            let scales = match &self.scales {
+                None => Binding::Absent,
+                Some(scales) if self.pieces.len() == 1 => Binding::Buffer(scales.clone()),
+                Some(scales) => {
+                    let part = GpuBuffer::new(device, name, 4 * piece.rows as u64)?;
+                    let mut encoder = device.encoder();
+                    let from = 4 * piece.first_row as u64;
+                    let bytes = 4 * piece.rows as u64;
+                    encoder.copy_buffer_to_buffer(scales.raw(), from, part.raw(), 0, bytes);
+                    device.submit(encoder);
+                    Binding::Buffer(Rc::new(part))
+                }
+            };
+            Ok(MatrixPiece { first_output: piece.first_row, shape, packed, scales })
+        };
+        let pieces = self.pieces.iter().map(make).collect::<Result<Vec<_>>>()?;
+        Ok(Matrix { dtype: self.dtype, pieces })
+    }
+}
+
+fn element_bytes(dtype: DType) -> u64 {
+    match dtype {
+        DType::F32 => 4,
+        DType::F16 => 2,
+        DType::Int8 => 1,
+    }
+}
+
+fn row_elements(info: &TensorInfo) -> usize {
+    info.elements().unwrap_or(0) / info.rows().max(1)
+}
+
+/// Rows of a tensor that fit one binding, both as stored and padded for a kernel; a multiple of 4 if not all, so
+/// that pieces begin at whole words and whole units of outputs.
+fn rows_per_piece(device: &Device, info: &TensorInfo) -> Result<usize> {
+    let taps: usize = info.shape.get(2..).unwrap_or_default().iter().product();
+    let channels = row_elements(info) / taps.max(1);
+    let padded = (channels.next_multiple_of(4) * taps.max(1)) as u64;
+    let row_bytes = padded * element_bytes(info.dtype);
+    let rows = info.rows();
+    let fitting = device.max_binding_bytes() / row_bytes.max(1);
+    if rows.next_multiple_of(4) as u64 <= fitting {
+        return Ok(rows);
+    }
+    match fitting / 4 * 4 {
+        0 => {
+            device.require_binding(&info.name, 4 * row_bytes)?;
+            Ok(rows)
+        }
+        fitting => Ok(fitting as usize),
+    }
+}
+
+fn sample_repack(dtype: DType) -> Dispatch {
+    let shape = MatrixShape { outputs: 1, channels: 1, taps: 1 };
+    repack::dispatch(shape, dtype, Binding::Absent, Binding::Absent)
+}
+
+fn sample_unpack(dtype: DType) -> Dispatch {
+    unpack::dispatch([0, 1, 1], dtype, [Binding::Absent, Binding::Absent, Binding::Absent])
+}

@@ -1,0 +1,339 @@
+//! Every operation on the GPU against the f64 interpreter: random shapes with odd tails, and shapes of real networks.
+
+#![cfg(feature = "gpu")]
+
+mod gpu_support;
+
+use gpu_support::{Case, Random, gpu};
+use tenstep::Result;
+use tenstep::graph::{Activation, Graph, GraphBuilder};
+use tenstep::weights::DType;
+
+/// Ceilings of the relative error, by operation, some three times what was measured on lavapipe.
+const MOVES: f64 = 0.0;
+const ELEMENTWISE: f64 = 4e-7;
+/// The inputs have mean 30 and variance 1, so that rounding them costs 30 · 2⁻²⁵ ≈ 1e-6 before anything is computed.
+const NORM: f64 = 4e-6;
+const PRODUCT: f64 = 8e-7;
+/// Logits of standard deviation 4: an error of theirs is multiplied in the exponential.
+const ATTENTION: f64 = 2e-6;
+
+fn check(name: &str, bound: f64, cases: impl IntoIterator<Item = (String, Case)>) -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let mut worst: f64 = 0.0;
+    for (label, case) in cases {
+        let error = case.error(&gpu)?;
+        assert!(error <= bound, "{name} {label}: relative error {error:.2e} exceeds {bound:.0e}");
+        worst = worst.max(error);
+    }
+    println!("{name}: worst relative error {worst:.2e} of {bound:.0e}");
+    Ok(())
+}
+
+fn one(build: impl FnOnce(&mut GraphBuilder) -> Result<tenstep::graph::Value>) -> Result<Graph> {
+    let mut builder = GraphBuilder::new();
+    let value = build(&mut builder)?;
+    builder.output("y", value)?;
+    builder.finish()
+}
+
+const DTYPES: [DType; 3] = [DType::F32, DType::F16, DType::Int8];
+
+#[test]
+fn conv2d() -> Result<()> {
+    // [B, H, W, C], O, kernel, stride, padding
+    let shapes = [
+        ([2, 32, 32, 128], 128, [3, 3], 1, [1; 4]),
+        ([1, 16, 16, 64], 96, [3, 3], 2, [1; 4]),
+        ([1, 16, 16, 32], 32, [3, 3], 2, [0, 0, 1, 1]),
+        ([2, 8, 8, 320], 320, [1, 1], 1, [0; 4]),
+        ([1, 64, 64, 4], 64, [3, 3], 1, [1; 4]),
+        ([1, 32, 32, 64], 3, [3, 3], 1, [1; 4]),
+        ([3, 7, 5, 9], 13, [3, 3], 1, [1; 4]),
+        ([1, 9, 11, 5], 6, [5, 3], 3, [2, 1, 0, 3]),
+        ([2, 1, 1, 1], 1, [1, 1], 1, [0; 4]),
+    ];
+    let mut cases = Vec::new();
+    for (seed, (x, outputs, [kh, kw], stride, padding)) in shapes.into_iter().enumerate() {
+        for dtype in DTYPES {
+            let graph = one(|g| {
+                let input = g.input("x", &x)?;
+                let w = g.parameter("w", &[outputs, x[3], kh, kw])?;
+                let b = g.parameter("b", &[outputs])?;
+                g.conv2d(input, w, (seed % 3 != 2).then_some(b), stride, padding)
+            })?;
+            cases.push((format!("{x:?} -> {outputs} {dtype:?}"), Case::random(graph, dtype, seed as u64)));
+        }
+    }
+    check("conv2d", PRODUCT, cases)
+}
+
+#[test]
+fn linear() -> Result<()> {
+    let mut random = Random::new(7);
+    let mut shapes = vec![(1, 1280, 320), (2, 320, 1280), (8, 77, 33), (9, 64, 64), (154, 768, 320)];
+    shapes.extend((0..6).map(|_| (1 + random.below(70), 1 + random.below(90), 1 + random.below(90))));
+    let mut cases = Vec::new();
+    for (seed, (rows, inputs, outputs)) in shapes.into_iter().enumerate() {
+        for dtype in DTYPES {
+            let graph = one(|g| {
+                let x = g.input("x", &[rows, inputs])?;
+                let w = g.parameter("w", &[outputs, inputs])?;
+                let b = g.parameter("b", &[outputs])?;
+                g.linear(x, w, Some(b))
+            })?;
+            let label = format!("{rows} x {inputs} -> {outputs} {dtype:?}");
+            cases.push((label, Case::random(graph, dtype, seed as u64)));
+        }
+    }
+    check("linear", PRODUCT, cases)
+}
+
+#[test]
+fn a_computed_matrix_is_a_weight_too() -> Result<()> {
+    let graph = one(|g| {
+        let x = g.input("x", &[20, 6])?;
+        let down = g.parameter("down", &[10, 6])?;
+        let square = g.linear(down, down, None)?;
+        let y = g.linear(x, down, None)?;
+        g.linear(y, square, None)
+    })?;
+    check("computed weights", PRODUCT, [("f32".to_owned(), Case::random(graph, DType::F32, 3))])
+}
+
+#[test]
+fn norms() -> Result<()> {
+    let mut cases = Vec::new();
+    for (seed, (shape, groups)) in [
+        ([2, 32, 32, 128], 32),
+        ([1, 64, 64, 320], 32),
+        ([2, 3, 5, 6], 2),
+        ([1, 1, 1, 4], 4),
+        ([3, 8, 8, 30], 3),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for dtype in DTYPES {
+            let graph = one(|g| {
+                let x = g.input("x", &shape)?;
+                let gamma = g.parameter("gamma", &[shape[3]])?;
+                let beta = g.parameter("beta", &[shape[3]])?;
+                // An offset that a one-pass variance would drown in.
+                let shifted = g.affine(x, 1.0, 30.0);
+                let norm = g.group_norm(shifted, gamma, beta, groups, 1e-5)?;
+                Ok(if seed % 2 == 0 { g.activation(norm, Activation::Silu) } else { norm })
+            })?;
+            cases.push((format!("group {shape:?} {dtype:?}"), Case::random(graph, dtype, seed as u64)));
+        }
+    }
+    for (seed, shape) in [[2, 77, 768], [1, 5, 3], [4, 1, 320]].into_iter().enumerate() {
+        let graph = one(|g| {
+            let x = g.input("x", &shape)?;
+            let gamma = g.parameter("gamma", &[shape[2]])?;
+            let beta = g.parameter("beta", &[shape[2]])?;
+            g.layer_norm(x, gamma, beta, 1e-5)
+        })?;
+        cases.push((format!("layer {shape:?}"), Case::random(graph, DType::F32, seed as u64)));
+    }
+    check("norms", NORM, cases)
+}
+
+#[test]
+fn attention() -> Result<()> {
+    // B, Lq, Lk, heads, head size, causal, factor on q
+    let shapes = [
+        (2, 256, 256, 4, 32, false, 1.0),
+        (2, 256, 16, 4, 32, false, 4.0),
+        (1, 64, 77, 8, 40, false, 4.0),
+        (1, 100, 77, 2, 160, false, 3.0),
+        (1, 65, 65, 1, 512, false, 3.0),
+        (2, 77, 77, 2, 64, true, 4.0),
+        (1, 33, 33, 3, 8, true, 1.0),
+        (1, 1, 1, 1, 4, true, 1.0),
+        (2, 37, 41, 3, 6, false, 3.0),
+        (1, 40, 40, 2, 13, true, 3.0),
+        (1, 9, 70, 1, 300, false, 1.0),
+    ];
+    let mut cases = Vec::new();
+    for (seed, (batch, queries, keys, heads, size, causal, factor)) in shapes.into_iter().enumerate() {
+        let width = heads * size;
+        let graph = one(|g| {
+            let q = g.input("q", &[batch, queries, width])?;
+            let k = g.input("k", &[batch, keys, width])?;
+            let v = g.input("v", &[batch, keys, width])?;
+            // Logits have the standard deviation `factor`.
+            let q = g.affine(q, factor, 0.0);
+            g.attention(q, k, v, heads, 1.0 / (size as f64).sqrt(), causal)
+        })?;
+        let label = format!("{batch} {queries} {keys} {heads}x{size} causal {causal}");
+        cases.push((label, Case::random(graph, DType::F32, seed as u64)));
+    }
+    check("attention", ATTENTION, cases)
+}
+
+#[test]
+fn one_tensor_as_query_key_and_value() -> Result<()> {
+    let graph = one(|g| {
+        let x = g.input("x", &[1, 20, 8])?;
+        let y = g.attention(x, x, x, 2, 0.5, false)?;
+        let doubled = g.add(y, y)?;
+        g.multiply(doubled, doubled)
+    })?;
+    check("aliases", ATTENTION, [("self".to_owned(), Case::random(graph, DType::F32, 1))])
+}
+
+#[test]
+fn elementwise() -> Result<()> {
+    let activations = [
+        Activation::Silu,
+        Activation::Gelu,
+        Activation::GeluTanh,
+        Activation::QuickGelu,
+        Activation::Relu,
+        Activation::Tanh,
+    ];
+    let mut cases = Vec::new();
+    for (seed, activation) in activations.into_iter().enumerate() {
+        let graph = one(|g| {
+            let x = g.input("x", &[7, 9])?;
+            // Far enough out that a naive exp or tanh overflows.
+            let wide = g.affine(x, 40.0, 0.5);
+            let y = g.activation(x, activation);
+            let z = g.activation(wide, activation);
+            g.add(y, z)
+        })?;
+        cases.push((format!("{activation:?}"), Case::random(graph, DType::F32, seed as u64)));
+    }
+    let repeats: [(&[usize], &[usize]); 7] = [
+        (&[2, 3, 5, 7], &[2, 3, 5, 7]),
+        (&[2, 3, 5, 8], &[2, 1, 1, 8]),
+        (&[2, 3, 5, 7], &[1, 3, 1, 7]),
+        (&[2, 3, 5, 7], &[2, 1, 5, 1]),
+        (&[6, 4], &[6, 1]),
+        (&[3, 2, 2, 3, 2, 3], &[1, 2, 1, 3, 1, 3]),
+        (&[5], &[1]),
+    ];
+    for (seed, (x_shape, y_shape)) in repeats.into_iter().enumerate() {
+        let graph = one(|g| {
+            let (x, y) = (g.input("x", x_shape)?, g.input("y", y_shape)?);
+            let sum = g.add(x, y)?;
+            g.multiply(sum, y)
+        })?;
+        cases.push((format!("{x_shape:?} {y_shape:?}"), Case::random(graph, DType::F32, seed as u64)));
+    }
+    for width in [8, 7, 1280] {
+        let graph = one(|g| {
+            let x = g.input("x", &[3, 5, 2 * width])?;
+            g.geglu(x)
+        })?;
+        cases.push((format!("geglu {width}"), Case::random(graph, DType::F32, width as u64)));
+    }
+    check("elementwise", ELEMENTWISE, cases)
+}
+
+#[test]
+fn embedding() -> Result<()> {
+    let mut cases = Vec::new();
+    for dtype in DTYPES {
+        for width in [8, 5] {
+            let graph = one(|g| {
+                let ids = g.input("ids", &[2, 7])?;
+                let table = g.parameter("table", &[19, width])?;
+                g.embedding(ids, table)
+            })?;
+            let mut case = Case::random(graph, dtype, 5);
+            // Two of them outside the table.
+            let ids = [3, 0, 18, 18, 7, 1, 2, 40, -4, 9, 10, 11, 0, 5];
+            case.inputs.insert("ids".to_owned(), ids.map(|id| id as f32).to_vec());
+            cases.push((format!("{dtype:?} {width}"), case));
+        }
+    }
+    check("embedding", ELEMENTWISE, cases)
+}
+
+#[test]
+fn timestep_embedding() -> Result<()> {
+    let mut cases = Vec::new();
+    for (dim, flip, shift) in [(320, true, 0.0), (128, false, 1.0), (6, true, 1.0)] {
+        let graph = one(|g| {
+            let t = g.input("t", &[5])?;
+            g.timestep_embedding(t, dim, flip, shift)
+        })?;
+        let mut case = Case::random(graph, DType::F32, 5);
+        case.inputs.insert("t".to_owned(), vec![0.0, 1.0, 501.3728, 999.0, 961.5]);
+        cases.push((format!("{dim} {flip} {shift}"), case));
+    }
+    check("timestep_embedding", ELEMENTWISE, cases)
+}
+
+#[test]
+fn moves() -> Result<()> {
+    let mut cases = Vec::new();
+    for channels in [8, 5] {
+        let graph = one(|g| {
+            let x = g.input("x", &[2, 4, 6, channels])?;
+            let z = g.input("z", &[2, 8, 12, 3])?;
+            let doubled = g.upsample(x, 8, 12)?;
+            let odd = g.upsample(x, 7, 5)?;
+            let joined = g.concat(&[doubled, z, doubled])?;
+            g.output("odd", odd)?;
+            g.output("joined", joined)?;
+            let part = g.slice(joined, 2, channels + 2)?;
+            g.reshape(part, &[16, 12 * (channels + 2)])
+        })?;
+        cases.push((format!("{channels} channels"), Case::random(graph, DType::F32, channels as u64)));
+    }
+    let graph = one(|g| {
+        let x = g.input("x", &[2, 4, 8])?;
+        let y = g.input("y", &[2, 4, 12])?;
+        let joined = g.concat(&[x, y])?;
+        let renamed = g.reshape(x, &[8, 8])?;
+        let parameter = g.parameter("p", &[3, 4])?;
+        let parameter = g.reshape(parameter, &[12])?;
+        g.output("renamed", renamed)?;
+        g.output("parameter", parameter)?;
+        g.output("same", joined)?;
+        g.slice(joined, 4, 8)
+    })?;
+    cases.push(("four at a time".to_owned(), Case::random(graph, DType::F32, 1)));
+    check("moves", MOVES, cases)
+}
+
+#[test]
+fn fused_steps() -> Result<()> {
+    let mut cases = Vec::new();
+    for (seed, (channels, dtype)) in
+        [(16, DType::F32), (10, DType::F32), (16, DType::Int8), (10, DType::F16)].into_iter().enumerate()
+    {
+        let graph = one(|g| {
+            let x = g.input("x", &[2, 6, 5, channels])?;
+            let time = g.input("time", &[2, 1, 1, channels])?;
+            let vector = |g: &mut GraphBuilder, name: &str| g.parameter(name, &[channels]);
+            let (gamma, beta, bias) = (vector(g, "gamma")?, vector(g, "beta")?, vector(g, "bias")?);
+            let w1 = g.parameter("w1", &[channels, channels, 3, 3])?;
+            let w2 = g.parameter("w2", &[channels, channels, 3, 3])?;
+            let project = g.parameter("project", &[channels, channels])?;
+            let norm = g.group_norm(x, gamma, beta, 2, 1e-5)?;
+            let act = g.activation(norm, Activation::Silu);
+            let conv = g.conv2d(act, w1, Some(bias), 1, [1; 4])?;
+            let timed = g.add(conv, time)?;
+            let act = g.activation(timed, Activation::Silu);
+            let conv = g.conv2d(act, w2, Some(bias), 1, [1; 4])?;
+            let block = g.add(x, conv)?;
+            let block = g.activation(block, Activation::Relu);
+            // A linear map whose result is reshaped before the residual sum, and one whose result repeats.
+            let flat = g.reshape(block, &[2, 30, channels])?;
+            let linear = g.linear(flat, project, Some(bias))?;
+            let picture = g.reshape(linear, &[2, 6, 5, channels])?;
+            let sum = g.add(picture, block)?;
+            let time = g.reshape(time, &[2, channels])?;
+            let row = g.linear(time, project, None)?;
+            let row = g.activation(row, Activation::Gelu);
+            let row = g.reshape(row, &[2, 1, 1, channels])?;
+            g.add(sum, row)
+        })?;
+        cases.push((format!("{channels} {dtype:?}"), Case::random(graph, dtype, seed as u64)));
+    }
+    check("fused steps", PRODUCT, cases)
+}
