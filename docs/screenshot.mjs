@@ -12,7 +12,7 @@ const [prompt = "a red apple", seed = "7"] = process.argv.slice(2);
 const site = await openSite();
 const chromium = await launchChromium({ webgpu: false });
 try {
-  const page = await chromium.browser.newPage({ viewport: { width: 1120, height: 760 }, colorScheme: "light", reducedMotion: "reduce" });
+  const page = await chromium.browser.newPage({ viewport: { width: 1040, height: 720 }, colorScheme: "light", reducedMotion: "reduce" });
   await page.goto(`${site.url}?${new URLSearchParams({ prompt, seed })}`);
   await page.waitForSelector('#picture[data-state="result"]', { timeout: 120_000 });
   await page.screenshot({ path });

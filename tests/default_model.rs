@@ -147,6 +147,22 @@ async fn final_latents_match_diffusers<E: Executor>(executor: E, label: &str) {
     }
 }
 
+/// The run's own noise, as Python draws it from the seed, and its latents after one guided evaluation.
+#[test]
+fn a_seed_means_the_same_noise_as_in_python() {
+    let (checkpoint, goldens) = (Checkpoint::default_model(), Goldens::open("default"));
+    pollster::block_on(async {
+        let cpu = Rc::new(tenstep::burn::Cpu::new());
+        let model = pipeline::open(cpu, &checkpoint.path).await.expect("the default model loads");
+        let seed = Field::Number(goldens.recipe["seed"].as_f64().expect("a seed"));
+        let options = GenerateOptions::from_fields(&[("seed".to_owned(), seed)], model.limits());
+        let run = model.start(&options.expect("good options")).await.expect("a run");
+        let noise = run.latents().await.expect("latents");
+        let golden = goldens.array("seed_noise");
+        assert!(noise.iter().zip(&golden).all(|(actual, expected)| (actual - expected).abs() <= 1e-6));
+    });
+}
+
 #[test]
 fn interpreter_matches_pytorch() {
     let (checkpoint, goldens) = (Checkpoint::default_model(), Goldens::open("default"));

@@ -10,6 +10,7 @@ use pollster::block_on;
 use crate::burn::Cpu;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
+use crate::gpu::{Gpu, GpuOptions};
 use crate::options::{Field, GenerateOptions, MAX_SEED};
 use crate::pipeline::{self, Model};
 
@@ -24,7 +25,7 @@ pub struct Arguments {
     /// A converted model's manifest.json
     #[arg(long, value_name = "FILE", default_value = "www/models/default/manifest.json")]
     model: PathBuf,
-    /// What runs the networks [default: cpu]
+    /// What runs the networks [default: the GPU where there is one, else the CPU]
     #[arg(long, value_enum)]
     backend: Option<Backend>,
     /// What to steer away from
@@ -58,15 +59,22 @@ pub struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Backend {
+    Webgpu,
     Cpu,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let why = match arguments.backend {
-        Some(Backend::Cpu) => "as asked for",
-        None => "the only executor so far",
-    };
-    generate(Cpu::new(), why, arguments)
+    match arguments.backend {
+        Some(Backend::Cpu) => generate(Cpu::new(), "as asked for", arguments),
+        Some(Backend::Webgpu) => {
+            generate(block_on(Gpu::new(GpuOptions::default()))?, "as asked for", arguments)
+        }
+        None => match block_on(Gpu::new(GpuOptions::default())) {
+            Ok(gpu) if !gpu.info().software => generate(gpu, "there is a GPU", arguments),
+            Ok(_) => generate(Cpu::new(), "the only adapter is a processor too", arguments),
+            Err(error) => generate(Cpu::new(), &error.to_string(), arguments),
+        },
+    }
 }
 
 fn generate<E: Executor>(executor: E, why: &str, arguments: &Arguments) -> Result<()> {

@@ -17,8 +17,11 @@ pub(super) const WIDTHS: RangeInclusive<usize> = 1..=65_536;
 /// Levels of resolution. Public checkpoints have 1 to 6.
 pub(super) const LEVELS: RangeInclusive<usize> = 1..=8;
 
-/// Layers of one kind in one block.
-pub(super) const LAYERS: RangeInclusive<usize> = 1..=32;
+/// Residual blocks in one level. Public checkpoints have 1 to 3.
+pub(super) const LAYERS: RangeInclusive<usize> = 1..=8;
+
+/// Transformer blocks after one residual block. Public checkpoints have 1 to 10.
+pub(super) const TRANSFORMER_LAYERS: RangeInclusive<usize> = 1..=16;
 
 /// The names that diffusers gives to the activations this crate has.
 pub(super) const ACTIVATIONS: &[(&str, Activation)] = &[

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { launchChromium, launchFirefox } from "./harness/browsers.mjs";
+import { readGolden } from "./harness/golden.mjs";
 import { openSite } from "./harness/site.mjs";
 
 const PICTURE = { prompt: "a red apple", seed: 7, steps: 2 };
@@ -11,6 +12,10 @@ const SMALL = { ...PICTURE, width: 32, height: 32 };
 /** On the 0 to 255 scale. Both measure rounding of f32 sums in another order, carried through two steps. */
 const MEAN_DIFFERENCE = 1;
 const LARGEST_DIFFERENCE = 16;
+
+/** f32 sums in another order than PyTorch's. */
+const PARITY = 1e-4;
+const golden = readGolden();
 
 const places = [
   { name: "Chromium, CPU chosen by itself", launch: () => launchChromium({ webgpu: true }), backend: "cpu", reason: /software/ },
@@ -102,6 +107,21 @@ for (const { name, launch, forced, backend, reason } of places) {
       assert.ok(difference(whole, early).mean > 1);
     });
 
+    it("draws the noise, and evaluates the network, as PyTorch does", async () => {
+      const { noise, latents } = await page.evaluate(async (options) => {
+        const run = await tenstep.start(options);
+        const noise = Array.from(await run.latents());
+        await run.step();
+        const latents = Array.from(await run.latents());
+        await run.dispose();
+        return { noise, latents };
+      }, golden.options);
+      assert.ok(difference(noise, golden.noise).largest <= 1e-6, "noise");
+      const error = relativeError(latents, golden.latents);
+      console.log(`${name}: latents after a guided evaluation differ by ${error.toExponential(1)}`);
+      assert.ok(error <= PARITY, `relative error ${error}`);
+    });
+
     it("is aborted during a picture, and makes the next", async () => {
       const seen = await page.evaluate(async (options) => {
         const abort = new AbortController();
@@ -112,6 +132,11 @@ for (const { name, launch, forced, backend, reason } of places) {
       assert.deepEqual(seen, ["AbortError", true]);
     });
   });
+}
+
+function relativeError(actual, expected) {
+  const norm = (values) => Math.hypot(...values);
+  return norm(actual.map((value, at) => value - expected[at])) / norm(expected);
 }
 
 /** Of what is seen: colours count as far as they are opaque, since a transparent pixel's colour is any colour. */

@@ -17,6 +17,7 @@ import torch
 import transformers
 
 from training import manifest as shards
+from training.goldens_solver import philox
 from training.tokenizer import WordTokenizer
 
 PROMPT, NEGATIVE_PROMPT = "a red apple", ""
@@ -66,6 +67,7 @@ class Goldens:
             "prompt": PROMPT,
             "negativePrompt": NEGATIVE_PROMPT,
             "steps": STEPS,
+            "seed": SEED,
             "schedule": manifest["scheduler"]["timestep_spacing"],
             "guidanceScale": GUIDANCE_SCALE,
             "timesteps": TIMESTEPS,
@@ -156,16 +158,23 @@ def final_latents(goldens, manifest, networks, embeds, generator):
         "dpmpp_2m": diffusers.DPMSolverMultistepScheduler,
         "ddim": diffusers.DDIMScheduler,
     }
+    drawn = philox.normals(SEED, 0, 0, noise.numel())
+    seed_noise = torch.tensor(drawn, dtype=torch.float32).reshape(shape)
+    goldens.add_picture("seed_noise", seed_noise)
     for name, scheduler_class in schedulers.items():
         accepted = set(scheduler_class().config)
         settings = {k: v for k, v in manifest["scheduler"].items() if k in accepted and not k.startswith("_")}
         if name == "ddim":
             settings |= {"clip_sample": False, "set_alpha_to_one": True}
-        goldens.add_picture(f"latents_{name}", sample(scheduler_class(**settings), networks["unet"], noise, embeds))
+        latents = sample(scheduler_class(**settings), networks["unet"], noise, embeds, STEPS)
+        goldens.add_picture(f"latents_{name}", latents)
+        if name == "dpmpp_2m":
+            one_step = sample(scheduler_class(**settings), networks["unet"], seed_noise, embeds, 1)
+            goldens.add_picture("seed_latents", one_step)
 
 
-def sample(scheduler, network, noise, embeds):
-    scheduler.set_timesteps(STEPS)
+def sample(scheduler, network, noise, embeds, steps):
+    scheduler.set_timesteps(steps)
     latents = noise * scheduler.init_noise_sigma
     for timestep in scheduler.timesteps:
         model_input = scheduler.scale_model_input(torch.cat([latents] * 2), timestep)

@@ -19,11 +19,9 @@ const labels: Record<string, string> = {
   linspace: "Evenly spaced",
   karras: "Karras",
   noto: "Noto",
-  "noto-v1": "Noto, first edition",
+  blob: "Noto blobs",
   fluent: "Fluent",
-  "fluent-emoji": "Fluent",
-  flat: "Flat",
-  "fluent-emoji-flat": "Fluent, flat",
+  flat: "Fluent, flat",
   twemoji: "Twemoji",
 };
 

@@ -20,6 +20,7 @@ export interface Engine {
   start(model: number, options: PictureOptions): Promise<Started & { run: number }>;
   step(run: number): Promise<Stepped>;
   decode(run: number): Promise<Decoded>;
+  latents(run: number): Promise<Float32Array>;
   drop(run: number): void;
   free(): void;
 }

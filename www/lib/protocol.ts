@@ -10,6 +10,7 @@ export type Request =
   | { id: number; type: "start"; run: number; options: PictureOptions }
   | { id: number; type: "step"; run: number }
   | { id: number; type: "decode"; run: number }
+  | { id: number; type: "latents"; run: number }
   | { id: number; type: "drop"; run: number }
   | { id: number; type: "abort"; target: number };
 
@@ -20,7 +21,7 @@ export type Response =
   | { id: number; type: "progress"; progress: LoadProgress }
   | { id: number; type: "stepped"; report: Stepped };
 
-export type Value = Loaded | Started | Stepped | Decoded | Generated | undefined;
+export type Value = Loaded | Started | Stepped | Decoded | Generated | Float32Array | undefined;
 
 export interface Loaded {
   backend: BackendReport;

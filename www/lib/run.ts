@@ -57,6 +57,11 @@ export class Run {
     return { image: imageFromPixels(pixels), timings: { ...timings, total } };
   }
 
+  /** The latents as they stand, `[1, height / 4, width / 4, 4]` for the default model: channels last, at the noise level of the current step. */
+  async latents(): Promise<Float32Array> {
+    return (await this.#ask("latents")) as Float32Array;
+  }
+
   /** Frees the run. Later calls are rejected with code `disposed`. */
   async dispose(): Promise<void> {
     if (this.#isDisposed) return;
@@ -64,7 +69,7 @@ export class Run {
     if (!this.#link.isClosed) await this.#link.request({ type: "drop", run: this.#run });
   }
 
-  async #ask(type: "step" | "decode"): Promise<unknown> {
+  async #ask(type: "step" | "decode" | "latents"): Promise<unknown> {
     if (this.#isDisposed) throw new TenstepError("disposed", "the run was disposed; start another");
     if (this.#link.isClosed) throw new TenstepError("disposed", "the run ended with its engine; start another");
     return this.#link.request({ type, run: this.#run });

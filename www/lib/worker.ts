@@ -64,6 +64,8 @@ async function answer(request: Exclude<Request, { type: "abort" }>, signal: Abor
       return ready().engine.step(runNumber(request.run));
     case "decode":
       return ready().engine.decode(runNumber(request.run));
+    case "latents":
+      return ready().engine.latents(runNumber(request.run));
     case "drop": {
       const run = runs.get(request.run);
       if (run !== undefined) ready().engine.drop(run);

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::graph::Activation;
-use crate::model::fields::{ACTIVATIONS, Fields, LAYERS, WIDTHS};
+use crate::model::fields::{ACTIVATIONS, Fields, LAYERS, TRANSFORMER_LAYERS, WIDTHS};
 
 /// What the blocks of one level are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +113,8 @@ impl UNetConfig {
         let f = &mut fields;
         let block_out_channels = f.sizes("block_out_channels", &[320, 640, 1280, 1280], WIDTHS)?;
         let levels = block_out_channels.len();
-        let transformer_layers = f.size_per_block("transformer_layers_per_block", 1, levels, LAYERS)?;
+        let transformer_layers =
+            f.size_per_block("transformer_layers_per_block", 1, levels, TRANSFORMER_LAYERS)?;
         let cross_attention_dims = f.size_per_block("cross_attention_dim", 1280, levels, WIDTHS)?;
         let config = Self {
             sample_size: f.sample_size("sample_size")?,
@@ -232,7 +233,7 @@ fn reverse_transformer_layers(fields: &mut Fields, layers: &[usize]) -> Result<V
     let field = "reverse_transformer_layers_per_block";
     match fields.is_null(field) {
         true => Ok(layers.iter().rev().copied().collect()),
-        false => fields.size_per_block(field, 1, layers.len(), LAYERS),
+        false => fields.size_per_block(field, 1, layers.len(), TRANSFORMER_LAYERS),
     }
 }
 

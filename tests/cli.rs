@@ -1,0 +1,139 @@
+//! The command: what it prints where, and how it exits.
+
+#![cfg(feature = "native")]
+
+mod diffusers_folder;
+
+use std::fs;
+use std::process::{Command, Output};
+
+use diffusers_folder::{Folder, source};
+use serde_json::Value;
+
+fn tenstep(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tenstep")).args(arguments).output().expect("the command runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+/// The output of a command that must succeed.
+fn done(arguments: &[&str]) -> String {
+    let output = tenstep(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// The complaint of a command that must exit with `code`.
+fn refused(arguments: &[&str], code: i32) -> String {
+    let output = tenstep(arguments);
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {complaint}");
+    assert!(output.stdout.is_empty(), "results only on success");
+    complaint
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    for arguments in [&[][..], &["draw"], &["generate"], &["convert", "a"], &["inspect", "--wrong", "a"]] {
+        assert!(refused(arguments, 2).contains("Usage: tenstep"), "{arguments:?}");
+    }
+    for arguments in [&["--help"][..], &["generate", "--help"], &["convert", "--help"]] {
+        assert!(done(arguments).contains("Usage: tenstep"));
+    }
+    assert_eq!(done(&["--version"]), format!("tenstep {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn failures_exit_with_1_and_a_code() {
+    let folder = Folder::new("cli-failures");
+    let missing = folder.join("manifest.json").display().to_string();
+    assert!(refused(&["inspect", &missing], 1).starts_with(&format!("error[io]: {missing}: ")));
+    folder.write("manifest.json", "<html></html>");
+    assert!(
+        refused(&["inspect", &missing], 1).starts_with("error[invalid-manifest]: manifest: this is HTML")
+    );
+    folder.write("manifest.json", r#"{"schemaVersion": 7}"#);
+    let complaint = refused(&["inspect", &missing], 1);
+    assert!(complaint.starts_with("error[unsupported-manifest-version]: manifest: schema version 7"));
+}
+
+#[test]
+fn a_folder_is_converted_inspected_and_drawn_from() {
+    let source = source("cli");
+    let out = Folder::new("cli-out");
+    let path = |folder: &Folder| folder.0.display().to_string();
+    let manifest = out.join("manifest.json").display().to_string();
+    let converted = done(&[
+        "convert",
+        &path(&source),
+        &path(&out),
+        "--dtype",
+        "int8",
+        "--name",
+        "tiny",
+        "--revision",
+        "r1",
+        "--licence",
+        "MIT",
+        "--style",
+        "noto",
+        "--steps",
+        "3",
+        "--schedule",
+        "trailing",
+    ]);
+    assert!(converted.contains("vae_encoder") && converted.contains("tiny r1: "), "{converted}");
+
+    let inspected = done(&["inspect", &manifest]);
+    for part in
+        ["tiny r1 (MIT)", "unet", "GFLOP", "16 x 16", "3 steps, guidance 4, dpmpp-2m, trailing", "noto"]
+    {
+        assert!(inspected.contains(part), "{part}: {inspected}");
+    }
+    let json: Value = serde_json::from_str(&done(&["inspect", &manifest, "--json"])).expect("JSON");
+    assert_eq!(json["info"]["name"], "tiny");
+    assert_eq!(json["components"][3]["name"], "vae_encoder");
+    assert!(json["info"]["evaluationFlops"].as_u64().is_some_and(|flops| flops > 1_000_000));
+
+    let picture = out.join("fox.png").display().to_string();
+    let generate = |more: &[&str]| {
+        let always = ["generate", "a red fox", "-o", &picture, "--model", &manifest, "--backend", "cpu"];
+        [&always, more].concat().iter().map(|argument| (*argument).to_owned()).collect::<Vec<String>>()
+    };
+    let run = |arguments: &[String]| done(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let said = run(&generate(&["--seed", "7", "--style", "noto"]));
+    assert_eq!(said, format!("{picture} (seed 7)\n"));
+    let first = fs::read(&picture).expect("a picture");
+    let reader = png::Decoder::new(std::io::Cursor::new(&first)).read_info().expect("a PNG");
+    assert_eq!((reader.info().width, reader.info().height), (16, 16));
+    let texts = reader.info().utf8_text.iter();
+    let texts: Vec<(String, String)> =
+        texts.map(|chunk| (chunk.keyword.clone(), chunk.get_text().expect("text"))).collect();
+    for (keyword, value) in [("prompt", "a red fox"), ("seed", "7"), ("style", "noto"), ("model", "tiny r1")]
+    {
+        assert!(texts.contains(&(keyword.to_owned(), value.to_owned())), "{keyword}: {texts:?}");
+    }
+    run(&generate(&["--seed", "7", "--style", "noto"]));
+    assert_eq!(fs::read(&picture).expect("a picture"), first, "the same seed draws the same file");
+
+    let bad = [
+        ["--steps", "0"],
+        ["--steps", "1.5"],
+        ["--steps", "NaN"],
+        ["--seed", "-1"],
+        ["--seed", "9007199254740992"],
+        ["--guidance-scale", "nan"],
+        ["--solver", "magic"],
+        ["--schedule", "magic"],
+        ["--style", "magic"],
+        ["--width", "17"],
+        ["--height", "0"],
+    ];
+    for more in bad {
+        let arguments = generate(&more);
+        let complaint = refused(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), 2);
+        assert!(complaint.contains("error[invalid-option]: "), "{more:?}: {complaint}");
+    }
+}
