@@ -14,6 +14,7 @@ use diffusers_folder::{
 use serde_json::{Value, json};
 use tenstep::Error;
 use tenstep::convert::{Options, Storage, convert, quantise};
+use tenstep::tokenizer::Tokenizer;
 use tenstep::weights::{Alpha, Channels, DType, MAX_SHARD_BYTES, Manifest, ShardSet, dequantise};
 
 /// Every tensor of a converted folder, by component.
@@ -192,6 +193,42 @@ fn sharded_checkpoints_and_older_names_are_read() {
     let (_, components) = read_back(&out.0);
     assert!(components["unet"] == part_tensors("unet"), "the pieces come together");
     assert!(components["text_encoder"] == part_tensors("text_encoder"));
+}
+
+/// What transformers writes since version 5 instead of vocab.json and merges.txt.
+#[test]
+fn tokenizer_json_becomes_vocabulary_and_merges() {
+    let source = source("tokenizer");
+    fs::remove_file(source.join("tokenizer/words.json")).expect("the file was there");
+    source.write(
+        "tokenizer/tokenizer_config.json",
+        r#"{"tokenizer_class": "CLIPTokenizer", "model_max_length": 5, "bos_token": "<s>", "eos_token": "</s>",
+            "unk_token": "</s>", "pad_token": "</s>"}"#,
+    );
+    let joint = |merges: Value| {
+        json!({
+            "added_tokens": [{"id": 7, "content": "<s>"}, {"id": 8, "content": "</s>"}],
+            "model": {
+                "type": "BPE", "end_of_word_suffix": "</w>", "merges": merges,
+                "vocab": {"r": 0, "e": 1, "d": 2, "d</w>": 3, "re": 4, "red</w>": 5, "r</w>": 6},
+            },
+        })
+        .to_string()
+    };
+    for merges in [json!([["r", "e"], ["re", "d</w>"]]), json!(["r e", "re d</w>"])] {
+        let out = Folder::new("tokenizer-out");
+        source.write("tokenizer/tokenizer.json", joint(merges));
+        let manifest = convert(&source.0, &out.0, &options(DType::F16)).expect("a conversion").manifest;
+        assert_eq!(manifest.tokenizer["merges.txt"], "#version: 0.2\nr e\nre d</w>\n");
+        let tokenizer = Tokenizer::from_files(&manifest.tokenizer).expect("a tokenizer");
+        assert_eq!(tokenizer.encode("red").input_ids, [7, 5, 8, 8, 8]);
+    }
+    for broken in [json!({}), json!({"model": {"type": "Unigram"}}), json!([])] {
+        let out = Folder::new("tokenizer-out");
+        source.write("tokenizer/tokenizer.json", broken.to_string());
+        let error = convert(&source.0, &out.0, &options(DType::F16)).expect_err("no such tokenizer");
+        assert_eq!(error.code(), "invalid-tokenizer", "{error}");
+    }
 }
 
 #[test]

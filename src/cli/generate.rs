@@ -1,5 +1,6 @@
 //! `tenstep generate`.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -88,9 +89,10 @@ fn generate<E: Executor>(executor: E, why: &str, arguments: &Arguments) -> Resul
     }
     while !run.is_done() {
         block_on(run.step())?;
-        eprint!("\rstep {} of {}", run.step_number(), run.steps());
+        if std::io::stderr().is_terminal() {
+            eprint!("\rstep {} of {} ", run.step_number(), run.steps());
+        }
     }
-    eprintln!();
     let image = block_on(run.decode())?;
     let timings = run.timings();
     eprintln!(

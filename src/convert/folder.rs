@@ -6,12 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::tokenizer_files::tokenizer_files;
 use crate::error::{Error, Result};
 use crate::weights::{ImageFormat, Preview};
-
-/// What a tokenizer may be made of.
-const TOKENIZER_FILES: [&str; 5] =
-    ["vocab.json", "merges.txt", "words.json", "tokenizer_config.json", "special_tokens_map.json"];
 
 /// A diffusers folder.
 pub struct Folder {
@@ -32,18 +29,11 @@ impl Folder {
     /// Reads everything but the networks' configs.
     pub fn open(path: &Path) -> Result<Self> {
         check_pipeline(&read_json(&path.join("model_index.json"))?)?;
-        let mut tokenizer = BTreeMap::new();
-        for file in TOKENIZER_FILES {
-            let path = path.join("tokenizer").join(file);
-            if path.is_file() {
-                tokenizer.insert(file.to_owned(), read_text(&path)?);
-            }
-        }
         let name = path.file_name().map_or_else(|| "model".to_owned(), |name| name.display().to_string());
         Ok(Self {
             name,
             scheduler: read_json(&path.join("scheduler/scheduler_config.json"))?,
-            tokenizer,
+            tokenizer: tokenizer_files(&path.join("tokenizer"))?,
             preview: optional(&path.join("preview.json"))?,
             image: optional(&path.join("image.json"))?,
             training: optional(&path.join("training.json"))?.unwrap_or(Value::Null),
@@ -107,7 +97,8 @@ fn quote_bare(outside_texts: &str) -> String {
     outside_texts.replace("NaN", "\"NaN\"").replace("-Infinity", "\"-inf\"").replace("Infinity", "\"inf\"")
 }
 
-fn read_text(path: &Path) -> Result<String> {
+/// Reads UTF-8 text.
+pub fn read_text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| io_error(path, &error))
 }
 

@@ -4,7 +4,8 @@
 //! model_index.json                       StableDiffusionPipeline
 //! scheduler/scheduler_config.json        any scheduler's
 //! text_encoder/ unet/ vae/               config.json, *.safetensors (one file, or several with an index)
-//! tokenizer/                             vocab.json and merges.txt, or words.json; tokenizer_config.json
+//! tokenizer/                             tokenizer_config.json; vocab.json and merges.txt, tokenizer.json, or
+//!                                        words.json
 //! preview.json image.json training.json  optional, of our own: see `folder`
 //! ```
 //!
@@ -17,6 +18,7 @@ mod folder;
 mod networks;
 mod quantise;
 mod shard_writer;
+mod tokenizer_files;
 
 pub use quantise::{Storage, quantise};
 

@@ -324,7 +324,7 @@ impl Shard {
         if !relative || self.file.len() > 200 {
             return invalid(format!("shard {file:?}: the file must be a plain path below manifest.json"));
         }
-        if !(1..=MAX_SHARD_BYTES).contains(&self.bytes) || self.bytes % 4 != 0 {
+        if !(1..=MAX_SHARD_BYTES).contains(&self.bytes) || !self.bytes.is_multiple_of(4) {
             return invalid(format!(
                 "shard {file}: bytes must be a multiple of 4 from 4 to {MAX_SHARD_BYTES}, not {}",
                 self.bytes
