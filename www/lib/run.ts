@@ -43,7 +43,7 @@ export class Run {
     return this.#stepsDone >= this.steps;
   }
 
-  /** One network evaluation (two with guidance). After the last step it is an error, code `invalid-option`. */
+  /** One network evaluation (two with guidance). After the last step there is nothing to do, and it resolves at once. */
   async step(): Promise<StepReport> {
     const stepped = (await this.#ask("step")) as Stepped;
     this.#stepsDone = stepped.step;

@@ -1,6 +1,9 @@
 // The two browsers, each with a WebGPU on the CPU and without one, behind the same few calls.
 
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { findBrowsers } from "../../../scripts/setup/browsers.mjs";
 
 const CHROMIUM_FLAGS = [
@@ -48,6 +51,35 @@ export async function launchFirefox({ webgpu }) {
     open: async (url) => opened(await browser.newPage(), url),
     close: () => browser.close(),
   };
+}
+
+/**
+ * Chromium on SwiftShader without a debugger, which would keep what the page receives in the page's own process. Resolves
+ * to `{ renderers(), close() }`; `renderers` gives the process ids. The page has to report by itself.
+ */
+export function spawnChromium(url) {
+  const profile = mkdtempSync(join(tmpdir(), "tenstep-chromium-"));
+  const flags = ["--headless", ...CHROMIUM_FLAGS, ...SWIFTSHADER_FLAGS, `--user-data-dir=${profile}`];
+  const chromium = spawn(required("chromium"), [...flags, url], { stdio: "ignore" });
+  const ended = new Promise((resolve) => chromium.on("close", resolve));
+  return {
+    renderers: () =>
+      readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && ["--type=renderer", profile].every((part) => commandLine(pid).includes(part))),
+    close: async () => {
+      chromium.kill();
+      await ended;
+      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+/** Empty for a process that has ended meanwhile. */
+function commandLine(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 async function opened(page, url) {

@@ -4,6 +4,7 @@ import { TenstepError } from "../errors.js";
 
 const ATTEMPTS = 3;
 const FIRST_PAUSE_MILLIS = 300;
+const CHUNK_BYTES = 256 * 1024;
 
 export interface Download {
   url: string;
@@ -41,22 +42,51 @@ export async function download(wanted: Download): Promise<number> {
 }
 
 async function receive(response: Response, { limitBytes, tooLong, onChunk }: Download): Promise<number> {
-  const reader = response.body!.getReader();
+  const chunks = chunksOf(response.body!);
   try {
     // Under a content encoding the header counts packed bytes: then only the body itself tells.
     const announced = response.headers.has("content-encoding") ? null : response.headers.get("content-length");
     if (announced !== null && Number(announced) > limitBytes) throw tooLong(Number(announced));
     let received = 0;
     for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return received;
-      if (received + value.length > limitBytes) throw tooLong(received + value.length);
-      onChunk(value, received);
-      received += value.length;
+      const chunk = await chunks.next();
+      if (chunk === null) return received;
+      if (received + chunk.length > limitBytes) throw tooLong(received + chunk.length);
+      onChunk(chunk, received);
+      received += chunk.length;
     }
   } catch (error) {
-    reader.cancel().catch(() => undefined);
+    chunks.cancel();
     throw error;
+  }
+}
+
+interface Chunks {
+  /** Valid until the next call; null at the end. */
+  next(): Promise<Uint8Array | null>;
+  cancel(): void;
+}
+
+/**
+ * The pieces of a body, all through one buffer where the browser allows it: a fresh buffer a piece would pile up by the
+ * hundred megabytes before the garbage collector comes.
+ */
+function chunksOf(body: ReadableStream<Uint8Array>): Chunks {
+  const cancelled = (reader: ReadableStreamBYOBReader | ReadableStreamDefaultReader) => () => void reader.cancel().catch(() => undefined);
+  try {
+    const reader = body.getReader({ mode: "byob" });
+    let buffer = new ArrayBuffer(CHUNK_BYTES);
+    const next = async () => {
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (done) return null;
+      buffer = value.buffer;
+      return value;
+    };
+    return { next, cancel: cancelled(reader) };
+  } catch {
+    // Not every browser gives bodies as streams of bytes.
+    const reader = body.getReader();
+    return { next: async () => (await reader.read()).value ?? null, cancel: cancelled(reader) };
   }
 }
 
