@@ -185,6 +185,20 @@ fn linear_with_a_convolutional_weight() {
 }
 
 #[test]
+fn weights_that_are_computed() {
+    check(|g| {
+        let x = g.input("x", &[1, 5, 4, 3])?;
+        let kernel = g.parameter("kernel", &[20, 3, 3, 2])?;
+        let delta = g.input("delta", &[20, 3, 3, 2])?;
+        let kernel = g.add(kernel, delta)?;
+        let x = g.conv2d(x, kernel, None, 1, [1; 4])?;
+        let fused = g.parameter("fused", &[7, 45])?;
+        let weight = g.slice(fused, 3, 20)?;
+        g.linear(x, weight, None)
+    });
+}
+
+#[test]
 fn conv2d() {
     // x, [O, kh, kw], stride, padding
     for (x, [o, kh, kw], stride, padding) in [
@@ -615,6 +629,14 @@ fn memory_that_cannot_be_had_is_an_error() {
     let mut weights = Cpu.weights(&[info("w", &[1 << 58], DType::F32)]).expect("only a promise");
     let error = Cpu.push(&mut weights, 0, 0, &[0; 4]).expect_err("more than there is");
     assert_eq!(error.code(), "out-of-memory");
+
+    let graph = graph(|g| {
+        let x = g.input("x", &[1, 1, 1, 1])?;
+        let wide = g.upsample(x, 1 << 30, 1 << 30)?;
+        g.upsample(wide, 1, 1)
+    });
+    let none = Cpu.weights(&[]).expect("no tensors");
+    assert_eq!(plan_error(&graph, &none).code(), "out-of-memory");
 }
 
 #[test]

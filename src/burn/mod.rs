@@ -5,6 +5,7 @@
 //! operations are single passes over slices: as Burn tensor operations they would be up to ten passes each,
 //! and Burn's own convolution would turn every picture to channels-first and back.
 
+mod columns;
 mod executor;
 mod ops;
 mod plan;

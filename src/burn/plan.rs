@@ -2,11 +2,12 @@
 
 use burn_flex::FlexTensor;
 
+use super::columns::columns_from_stored;
 use super::ops;
-use super::tensor::Tensor;
+use super::tensor::{Tensor, require_memory};
 use super::weights::Weights;
 use crate::error::Result;
-use crate::graph::{Graph, Node, Op, Shape, Value};
+use crate::graph::{Graph, Op, Shape, Value};
 
 /// A graph made ready to run. It shares its parameters with the other plans of the same weights.
 pub struct Plan {
@@ -32,10 +33,12 @@ struct Step {
 
 enum Operand {
     Parameter(FlexTensor),
-    /// With `last`, nothing later reads the value, and the step may reuse its memory.
+    /// With `last`, nothing later reads the value, and the step may reuse its memory. Weights that are computed, and
+    /// not a parameter, become `columns` at each evaluation.
     Value {
         value: Value,
         last: bool,
+        columns: bool,
     },
 }
 
@@ -66,18 +69,22 @@ impl Plan {
                 .enumerate()
                 .rev()
                 .map(|(position, &operand)| {
+                    let columns = position == 1 && matches!(node.op, Op::Linear | Op::Conv2d { .. });
                     if let Op::Parameter { name } = &graph.node(operand).op {
-                        let tensor = parameter(weights, name, graph.shape(operand), node, position)?;
-                        return Ok(Operand::Parameter(tensor));
+                        let shape = graph.shape(operand);
+                        let tensor =
+                            if columns { weights.columns(name, shape) } else { weights.stored(name, shape) };
+                        return tensor.map(Operand::Parameter);
                     }
                     let last = !std::mem::replace(&mut read_later[operand.index()], true);
-                    Ok(Operand::Value { value: operand, last })
+                    Ok(Operand::Value { value: operand, last, columns })
                 })
                 .collect::<Result<Vec<_>>>()?;
             operands.reverse();
             steps.push(Step { op: node.op.clone(), operands, value, shape: node.shape.clone() });
         }
         steps.reverse();
+        require_memory(most_elements(&steps, graph))?;
         Ok(Self { steps, values: graph.nodes().len(), inputs, outputs })
     }
 
@@ -109,25 +116,31 @@ impl Operand {
     fn take(&self, values: &mut [Option<FlexTensor>]) -> FlexTensor {
         match self {
             Self::Parameter(tensor) => tensor.clone(),
-            Self::Value { value, last } => {
+            Self::Value { value, last, columns } => {
                 let slot = &mut values[value.index()];
                 let tensor = if *last { slot.take() } else { slot.clone() };
-                tensor.expect("operands come earlier and live until their last use")
+                let tensor = tensor.expect("operands come earlier and live until their last use");
+                if *columns { columns_from_stored(&tensor) } else { tensor }
             }
         }
     }
 }
 
-/// The layout that `node` wants its parameter in.
-fn parameter(
-    weights: &Weights,
-    name: &str,
-    shape: &[usize],
-    node: &Node,
-    position: usize,
-) -> Result<FlexTensor> {
-    match (&node.op, position) {
-        (Op::Linear | Op::Conv2d { .. }, 1) => weights.columns(name, shape),
-        _ => weights.stored(name, shape),
+/// Most elements that values hold at any step, without the inputs.
+fn most_elements(steps: &[Step], graph: &Graph) -> usize {
+    let elements =
+        |value: Value| graph.shape(value).iter().fold(1usize, |total, &extent| total.saturating_mul(extent));
+    let (mut live, mut most) = (0usize, 0);
+    for step in steps {
+        live = live.saturating_add(elements(step.value));
+        most = most.max(live);
+        for operand in &step.operands {
+            if let Operand::Value { value, last: true, .. } = operand
+                && !matches!(graph.node(*value).op, Op::Input { .. })
+            {
+                live = live.saturating_sub(elements(*value));
+            }
+        }
     }
+    most
 }

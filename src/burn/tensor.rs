@@ -17,13 +17,10 @@ pub struct Tensor {
 
 impl Tensor {
     pub(super) fn zeros(shape: &[usize]) -> Result<Self> {
-        let elements = shape.iter().try_fold(1usize, |total, &extent| total.checked_mul(extent));
-        let out_of_memory = || Error::OutOfMemory { message: format!("a tensor of shape {shape:?}") };
-        let elements = elements.ok_or_else(out_of_memory)?;
-        let mut values = Vec::new();
-        values.try_reserve_exact(elements).map_err(|_| out_of_memory())?;
-        values.resize(elements, 0.0);
-        Ok(Self { value: Rc::new(RefCell::new(from_values(values, shape))), elements })
+        let elements = shape.iter().fold(1usize, |total, &extent| total.saturating_mul(extent));
+        require_memory(elements)?;
+        let value = from_values(vec![0.0; elements], shape);
+        Ok(Self { value: Rc::new(RefCell::new(value)), elements })
     }
 
     pub(super) fn elements(&self) -> usize {
@@ -43,6 +40,13 @@ impl Tensor {
     pub(super) fn with_values_mut(&self, change: impl FnOnce(&mut [f32])) {
         change(values_mut(&mut self.value.borrow_mut()));
     }
+}
+
+/// Asks for room for `elements` values before they are needed: a failed allocation later would end the process.
+pub(super) fn require_memory(elements: usize) -> Result<()> {
+    Vec::<f32>::new()
+        .try_reserve_exact(elements)
+        .map_err(|error| Error::OutOfMemory { message: format!("{elements} values: {error}") })
 }
 
 /// A contiguous tensor around `values`, which fill `shape`.

@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use burn_flex::FlexTensor;
 
-use super::tensor::{from_values, values};
+use super::columns::{columns_from_stored, stored_from_columns};
+use super::tensor::{from_values, require_memory, values};
 use crate::error::{Error, Result};
 use crate::weights::{TensorInfo, dequantise};
 
@@ -70,15 +71,12 @@ impl Weights {
 
     /// The values of parameter `name` in their stored order.
     pub(super) fn stored(&self, name: &str, shape: &[usize]) -> Result<FlexTensor> {
-        let (parameter, layouts) = self.complete(name, shape)?;
-        Ok(layouts.borrow_mut().stored(&parameter.info.shape))
+        self.complete(name, shape)?.borrow_mut().stored()
     }
 
-    /// The values of parameter `name`, `[O, C, …]`, as `[…, C, O]`: the matrix that rows of pixels or features
-    /// are multiplied by.
+    /// The values of parameter `name` as columns.
     pub(super) fn columns(&self, name: &str, shape: &[usize]) -> Result<FlexTensor> {
-        let (parameter, layouts) = self.complete(name, shape)?;
-        Ok(layouts.borrow_mut().columns(&parameter.info.shape))
+        self.complete(name, shape)?.borrow_mut().columns()
     }
 
     /// Whether parameter `name` is there in `shape`.
@@ -86,7 +84,7 @@ impl Weights {
         self.complete(name, shape).map(|_| ())
     }
 
-    fn complete(&self, name: &str, shape: &[usize]) -> Result<(&Parameter, &RefCell<Layouts>)> {
+    fn complete(&self, name: &str, shape: &[usize]) -> Result<&RefCell<Layouts>> {
         let missing = || Error::MissingTensor { tensor: name.to_owned() };
         let parameter = &self.parameters[*self.by_name.get(name).ok_or_else(missing)?];
         if parameter.info.shape != shape {
@@ -98,7 +96,7 @@ impl Weights {
         }
         match &parameter.state {
             State::Arriving { .. } => Err(missing()),
-            State::Complete(layouts) => Ok((parameter, layouts)),
+            State::Complete(layouts) => Ok(layouts),
         }
     }
 }
@@ -120,8 +118,10 @@ impl Parameter {
             return Err(Error::InvalidManifest { message: format!("tensor {name} was already complete") });
         };
         if bytes.is_empty() {
-            let message = || format!("tensor {name} of {stored_bytes} bytes");
-            bytes.try_reserve_exact(stored_bytes).map_err(|_| Error::OutOfMemory { message: message() })?;
+            // Room for the values too: both are there for a moment.
+            require_memory(
+                stored_bytes.div_ceil(4).saturating_add(self.info.elements().unwrap_or(usize::MAX)),
+            )?;
             bytes.resize(stored_bytes, 0);
         }
         bytes[start..end].copy_from_slice(chunk);
@@ -135,55 +135,27 @@ impl Parameter {
 }
 
 impl Layouts {
-    fn stored(&mut self, shape: &[usize]) -> FlexTensor {
+    fn stored(&mut self) -> Result<FlexTensor> {
         if let Some(stored) = &self.stored {
-            return stored.clone();
+            return Ok(stored.clone());
         }
-        let columns = self.columns.take().expect("a complete parameter has a layout");
-        let stored = from_values(transpose(values(&columns), matrix_extents(shape), false), shape);
-        self.columns = Some(columns).filter(|columns| !columns.is_unique());
-        self.stored.insert(stored).clone()
+        let columns = self.columns.as_ref().expect("a complete parameter has a layout");
+        require_memory(values(columns).len())?;
+        let stored = stored_from_columns(columns);
+        self.columns.take_if(|columns| columns.is_unique());
+        Ok(self.stored.insert(stored).clone())
     }
 
-    fn columns(&mut self, shape: &[usize]) -> FlexTensor {
+    fn columns(&mut self) -> Result<FlexTensor> {
         if let Some(columns) = &self.columns {
-            return columns.clone();
+            return Ok(columns.clone());
         }
-        let stored = self.stored.take().expect("a complete parameter has a layout");
-        let [outputs, channels, _] = matrix_extents(shape);
-        let columns = transpose(values(&stored), matrix_extents(shape), true);
-        let shape: Vec<usize> = shape[2..].iter().copied().chain([channels, outputs]).collect();
-        let columns = from_values(columns, &shape);
-        self.stored = Some(stored).filter(|stored| !stored.is_unique());
-        self.columns.insert(columns).clone()
+        let stored = self.stored.as_ref().expect("a complete parameter has a layout");
+        require_memory(values(stored).len())?;
+        let columns = columns_from_stored(stored);
+        self.stored.take_if(|stored| stored.is_unique());
+        Ok(self.columns.insert(columns).clone())
     }
-}
-
-/// `[O, C, S]` of a weight `[O, C, …]` with `S` positions in `…`.
-fn matrix_extents(shape: &[usize]) -> [usize; 3] {
-    [shape[0], shape[1], shape[2..].iter().product()]
-}
-
-/// `[O, C, S]` to `[S, C, O]`, or back.
-fn transpose(from: &[f32], [outputs, channels, positions]: [usize; 3], to_columns: bool) -> Vec<f32> {
-    // A cache line of outputs at a time, so that lines are used up while they are in the cache.
-    const LINE: usize = 16;
-    let mut to = vec![0.0; from.len()];
-    for first in (0..outputs).step_by(LINE) {
-        for within in 0..channels * positions {
-            let (c, s) = (within / positions, within % positions);
-            for o in first..outputs.min(first + LINE) {
-                let stored = o * channels * positions + within;
-                let column = (s * channels + c) * outputs + o;
-                if to_columns {
-                    to[column] = from[stored];
-                } else {
-                    to[stored] = from[column];
-                }
-            }
-        }
-    }
-    to
 }
 
 /// Adds a range to others, joining those that touch.

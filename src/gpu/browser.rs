@@ -54,6 +54,14 @@ pub async fn round_trip(device: &wgpu::Device, faults: &Faults) {
     }
 }
 
+/// Lets the browser's other tasks run for a while.
+pub async fn pause(millis: u32) {
+    let promise = Promise::new(&mut |resolve, _| {
+        let _ = call(&js_sys::global(), "setTimeout", &[resolve.into(), millis.into()]);
+    });
+    let _ = JsFuture::from(promise).await;
+}
+
 /// Makes `count` pipelines with `create`, in parallel and off this thread.
 ///
 /// `create` asks wgpu for pipeline `i`, and wgpu asks the device. A stand-in for the device's method first notes every

@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::Poll;
 
 use super::fault::Faults;
 use super::signal::Signal;
@@ -30,6 +32,10 @@ pub struct DeviceInfo {
 
 /// Binding and buffer sizes that are worth asking for: a 512-pixel decoder's largest tensor is 256 MiB.
 const USEFUL_BYTES: u64 = 1 << 30;
+
+/// How long a browser may take to say that a device is lost.
+#[cfg(all(target_arch = "wasm32", feature = "web"))]
+const LOSS_PATIENCE_MILLIS: u32 = 250;
 
 /// A device and its queue.
 pub struct Device {
@@ -152,9 +158,37 @@ impl Device {
         Err(Error::LimitTooSmall { limit: format!("{limit} (for {what})"), required: bytes, available })
     }
 
+    /// An error if `bytes` do not fit one buffer.
+    pub fn require_buffer(&self, what: &str, bytes: u64) -> Result<()> {
+        if bytes <= self.max_buffer_bytes {
+            return Ok(());
+        }
+        let limit = format!("maxBufferSize (for {what})");
+        Err(Error::LimitTooSmall { limit, required: bytes, available: self.max_buffer_bytes })
+    }
+
     /// Reports what the device complained about.
     pub fn check(&self) -> Result<()> {
         self.faults.check()
+    }
+
+    fn loss(&self) -> Error {
+        let unknown = || Error::DeviceLost { message: "the device stopped answering".to_owned() };
+        self.check().err().unwrap_or_else(unknown)
+    }
+
+    /// Gives the device back at once, whatever still runs. Everything later fails as on a lost device.
+    pub fn destroy(&self) {
+        self.faults.lose("it was given back".to_owned());
+        self.raw.destroy();
+    }
+
+    /// Why a buffer could not be mapped. A browser may say that the device is lost only after it refuses the mapping.
+    pub async fn refused_mapping(&self) -> Error {
+        #[cfg(all(target_arch = "wasm32", feature = "web"))]
+        super::browser::pause(LOSS_PATIENCE_MILLIS).await;
+        let refused = || Error::Gpu { message: "a buffer could not be read back".to_owned() };
+        self.check().err().unwrap_or_else(refused)
     }
 
     /// Hands commands to the device.
@@ -210,7 +244,12 @@ impl Device {
                 return Err(Error::Gpu { message: error.to_string() });
             }
         }
-        Ok(signal.wait().await)
+        poll_fn(|context| match signal.poll(context) {
+            Poll::Ready(value) => Poll::Ready(Ok(value)),
+            Poll::Pending if self.faults.poll_lost(context) => Poll::Ready(Err(self.loss())),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
     }
 
     /// Reports complaints about everything asked of the device so far, which in a browser takes a round trip to

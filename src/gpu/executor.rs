@@ -59,6 +59,12 @@ impl Gpu {
         self.0.device.info()
     }
 
+    /// Gives the device back at once, whatever still runs on it. Everything asked of this executor or its clones later fails with
+    /// [`Error::DeviceLost`].
+    pub fn destroy(&self) {
+        self.0.device.destroy();
+    }
+
     /// Pipelines compiled so far.
     pub fn pipeline_count(&self) -> usize {
         self.0.pipelines.count()

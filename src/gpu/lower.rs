@@ -1,5 +1,6 @@
 //! Fused steps to dispatches.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use super::buffer::{ALIGNMENT, GpuBuffer};
@@ -14,7 +15,9 @@ use super::kernels::epilogue::Epilogue;
 use super::kernels::group_norm::{self, GroupNormShape};
 use super::kernels::repack::{self, MatrixShape};
 use super::kernels::timestep_embedding::{self, TimestepShape};
-use super::kernels::{Binding, Dispatch, MAX_WORKGROUPS, geglu, layer_norm, linear, unary, upsample};
+use super::kernels::{
+    ALIGNED, Binding, Dispatch, MAX_WORKGROUPS, geglu, layer_norm, linear, unary, upsample,
+};
 use super::weights::{Form, Weights};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Op, Value};
@@ -141,21 +144,33 @@ impl Lowering<'_> {
                 let norm = GroupNormShape { batch, pixels, channels, groups: *groups, eps: *eps as f32 };
                 let [x, gamma, beta] = [operand(0), operand(1), operand(2)];
                 let stats = self.scratch(norm.stats_bytes());
-                for dispatch in group_norm::dispatches(&norm, step.activation, [x, gamma, beta, stats, y]) {
-                    self.push(dispatch)?;
+                let (mut first, mut second) = (Vec::new(), Vec::new());
+                for run in self.norm_runs(&norm, &x, &y)? {
+                    let [x, y] = [&x, &y].map(|whole| run.show(&norm, whole));
+                    let bindings = [x, gamma.clone(), beta.clone(), stats.clone(), y];
+                    let [a, b] = group_norm::dispatches(&norm, &run, step.activation, bindings);
+                    first.push(a);
+                    second.push(b);
                 }
-                Ok(())
+                first.into_iter().chain(second).try_for_each(|dispatch| self.push(dispatch))
             }
             Op::LayerNorm { eps } => {
-                let bindings = [operand(0), operand(1), operand(2), y];
-                self.push(layer_norm::dispatch(rows, width, *eps as f32, step.activation, bindings))
+                let [x, gamma, beta] = [operand(0), operand(1), operand(2)];
+                self.by_rows(rows, [(x, width), (y, width)], |run, [x, y]| {
+                    let bindings = [x, gamma.clone(), beta.clone(), y];
+                    layer_norm::dispatch(run.len(), width, *eps as f32, step.activation, bindings)
+                })
             }
             Op::Activation(activation) => {
-                self.push(unary::dispatch(elements, Some(*activation), [1.0, 0.0], [operand(0), y]))
+                self.by_rows(elements, [(operand(0), 1), (y, 1)], |run, bindings| {
+                    unary::dispatch(run.len(), Some(*activation), [1.0, 0.0], bindings)
+                })
             }
             Op::Affine { scale, shift } => {
                 let factors = [*scale as f32, *shift as f32];
-                self.push(unary::dispatch(elements, step.activation, factors, [operand(0), y]))
+                self.by_rows(elements, [(operand(0), 1), (y, 1)], |run, bindings| {
+                    unary::dispatch(run.len(), step.activation, factors, bindings)
+                })
             }
             Op::Add | Op::Multiply => {
                 let repetition = Repetition::of(shape, operand_shape(1));
@@ -167,10 +182,20 @@ impl Lowering<'_> {
                     });
                 }
                 let multiply = node.op == Op::Multiply;
-                let bindings = [operand(0), operand(1), y];
-                self.push(binary::dispatch(elements, &repetition, multiply, step.activation, bindings))
+                let (x, z) = (operand(0), operand(1));
+                if repetition.is_none() {
+                    self.by_rows(elements, [(x, 1), (z, 1), (y, 1)], |run, bindings| {
+                        binary::dispatch(run, &repetition, multiply, step.activation, bindings)
+                    })
+                } else {
+                    self.by_rows(elements, [(x, 1), (y, 1)], |run, [x, y]| {
+                        binary::dispatch(run, &repetition, multiply, step.activation, [x, z.clone(), y])
+                    })
+                }
             }
-            Op::Geglu => self.push(geglu::dispatch(rows, width, [operand(0), y])),
+            Op::Geglu => self.by_rows(rows, [(operand(0), 2 * width), (y, width)], |run, bindings| {
+                geglu::dispatch(run.len(), width, bindings)
+            }),
             Op::Attention { heads, scale, causal } => {
                 let (q, k) = (operand_shape(0), operand_shape(1));
                 let attention = AttentionShape {
@@ -198,24 +223,42 @@ impl Lowering<'_> {
             }
             Op::Upsample { .. } => {
                 let extents = |shape: &[usize]| [shape[0], shape[1], shape[2], shape[3]];
-                self.push(upsample::dispatch(extents(operand_shape(0)), extents(shape), [operand(0), y]))
+                let (x, (from, to)) = (operand(0), (extents(operand_shape(0)), extents(shape)));
+                let pixels = |run: &Range<usize>| upsample::pixels(from, to, run);
+                for run in self.runs(rows, width, |run| {
+                    self.fits(&x, pixels(run).len() * width) && self.fits(&y, run.len() * width)
+                })? {
+                    let (from_pixels, bindings) = if run.len() == rows {
+                        (0..rows, [x.clone(), y.clone()])
+                    } else {
+                        (pixels(&run), [elements_of(&x, &pixels(&run), width), elements_of(&y, &run, width)])
+                    };
+                    self.push(upsample::dispatch(from, to, run, from_pixels.start, bindings))?;
+                }
+                Ok(())
             }
             Op::Concat => {
                 let mut to_column = 0;
                 for &part in &node.operands {
                     let len = self.graph.shape(part).last().copied().unwrap_or(1);
-                    let columns =
-                        Columns { rows, len, x_width: len, y_width: width, from_column: 0, to_column };
-                    self.push(copy_columns::dispatch(&columns, [self.read(part), y.clone()]))?;
+                    self.by_rows(rows, [(self.read(part), len), (y.clone(), width)], |run, bindings| {
+                        let rows = run.len();
+                        let columns =
+                            Columns { rows, len, x_width: len, y_width: width, from_column: 0, to_column };
+                        copy_columns::dispatch(&columns, bindings)
+                    })?;
                     to_column += len;
                 }
                 Ok(())
             }
             Op::Slice { start, len } => {
                 let x_width = operand_shape(0).last().copied().unwrap_or(1);
-                let columns =
-                    Columns { rows, len: *len, x_width, y_width: *len, from_column: *start, to_column: 0 };
-                self.push(copy_columns::dispatch(&columns, [operand(0), y]))
+                let (len, from_column) = (*len, *start);
+                self.by_rows(rows, [(operand(0), x_width), (y, len)], |run, bindings| {
+                    let rows = run.len();
+                    let columns = Columns { rows, len, x_width, y_width: len, from_column, to_column: 0 };
+                    copy_columns::dispatch(&columns, bindings)
+                })
             }
         }
     }
@@ -233,10 +276,10 @@ impl Lowering<'_> {
             last: step.last,
         };
         let (x, y) = (self.read(node.operands[0]), Binding::Value(step.result));
-        let dispatches = match node.op {
+        let shape = match node.op {
             Op::Conv2d { stride, padding: [top, left, ..] } => {
                 let (from, to) = (self.graph.shape(node.operands[0]), &node.shape);
-                let shape = Conv2dShape {
+                Conv2dShape {
                     batch: from[0],
                     height: from[1],
                     width: from[2],
@@ -247,20 +290,114 @@ impl Lowering<'_> {
                     top,
                     left,
                     matrix,
-                };
-                conv2d::dispatches(&shape, dtype, &x, &pieces, &epilogue, &y)
+                }
             }
             _ => {
                 let rows = node.shape.iter().product::<usize>() / matrix.outputs;
                 if rows <= linear::FEW_ROWS {
-                    linear::dispatches(rows, matrix, dtype, &x, &pieces, &epilogue, &y)
-                } else {
-                    let shape = Conv2dShape::linear(rows, matrix);
-                    conv2d::dispatches(&shape, dtype, &x, &pieces, &epilogue, &y)
+                    let dispatches = linear::dispatches(rows, matrix, dtype, &x, &pieces, &epilogue, &y);
+                    return dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch));
                 }
+                Conv2dShape::linear(rows, matrix)
             }
         };
-        dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch))
+        let (channels, outputs) = (matrix.channels, matrix.outputs);
+        let runs = self.runs(shape.rows(), channels.max(outputs), |rows| {
+            let pixels = conv2d::Run::of(&shape, rows.clone()).pixels;
+            self.fits(&x, pixels.len() * channels) && self.fits(&y, rows.len() * outputs)
+        })?;
+        for rows in runs {
+            let dispatches = if rows.len() == shape.rows() {
+                conv2d::dispatches(&shape, dtype, &x, &pieces, &epilogue, &y, &conv2d::Run::all(&shape))
+            } else {
+                let run = conv2d::Run::of(&shape, rows);
+                let [x, y] = [elements_of(&x, &run.pixels, channels), elements_of(&y, &run.rows, outputs)];
+                let residual = epilogue.residual.as_ref();
+                let residual = residual.map(|residual| elements_of(residual, &run.rows, outputs));
+                let epilogue = Epilogue { residual, ..epilogue.clone() };
+                conv2d::dispatches(&shape, dtype, &x, &pieces, &epilogue, &y, &run)
+            };
+            dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch))?;
+        }
+        Ok(())
+    }
+
+    /// Runs of the slices of a group norm whose elements fit a binding: all of them, or some of one sample.
+    fn norm_runs(&self, norm: &GroupNormShape, x: &Binding, y: &Binding) -> Result<Vec<group_norm::Run>> {
+        let (slices, slice_pixels) = norm.slices();
+        let elements = norm.batch * norm.pixels * norm.channels;
+        if self.fits(x, elements) && self.fits(y, elements) {
+            return Ok(vec![group_norm::Run { samples: 0..norm.batch, slices: 0..slices, first_element: 0 }]);
+        }
+        let slice = (slice_pixels * norm.channels) as u64;
+        // One slice less than would fit leaves room for the alignment of the first element.
+        let step = (self.device.max_binding_bytes() / (4 * slice)).saturating_sub(1) as usize;
+        if step == 0 {
+            self.device.require_binding("a slice of group_norm", 8 * slice)?;
+        }
+        let run = |sample: usize, first: usize| {
+            let element = (sample * norm.pixels + first * slice_pixels) * norm.channels;
+            group_norm::Run {
+                samples: sample..sample + 1,
+                slices: first..(first + step.max(1)).min(slices),
+                first_element: element / ALIGNED * ALIGNED,
+            }
+        };
+        let samples = 0..norm.batch;
+        Ok(samples
+            .flat_map(|sample| (0..slices).step_by(step.max(1)).map(move |first| run(sample, first)))
+            .collect())
+    }
+
+    /// Whether `elements` of a binding fit one: all of it, or that many of it.
+    fn fits(&self, binding: &Binding, elements: usize) -> bool {
+        4 * elements as u64 <= self.device.max_binding_bytes()
+            || self.bytes(binding) <= self.device.max_binding_bytes()
+    }
+
+    /// Cuts `rows` into runs that fit, each from an aligned row on: one run if it fits as a whole. `width` is the largest row, in elements.
+    fn runs(
+        &self,
+        rows: usize,
+        width: usize,
+        fits: impl Fn(&Range<usize>) -> bool,
+    ) -> Result<Vec<Range<usize>>> {
+        if fits(&(0..rows)) {
+            return Ok(vec![0..rows]);
+        }
+        let limit = self.device.max_binding_bytes() as usize;
+        let mut step = limit / (4 * width) / ALIGNED * ALIGNED;
+        loop {
+            if step < ALIGNED {
+                self.device.require_binding("a run of rows", 4 * (rows * width) as u64)?;
+            }
+            let runs: Vec<Range<usize>> =
+                (0..rows).step_by(step).map(|first| first..(first + step).min(rows)).collect();
+            if runs.iter().all(&fits) {
+                return Ok(runs);
+            }
+            step = step / 2 / ALIGNED * ALIGNED;
+        }
+    }
+
+    /// Dispatches over rows that several bindings hold side by side, `(binding, elements of a row)`, as few at a time as fit.
+    fn by_rows<const N: usize>(
+        &mut self,
+        rows: usize,
+        bindings: [(Binding, usize); N],
+        dispatch: impl Fn(Range<usize>, [Binding; N]) -> Dispatch,
+    ) -> Result<()> {
+        let width = bindings.iter().map(|(_, width)| *width).max().unwrap_or(1);
+        let fits = |run: &Range<usize>| {
+            bindings.iter().all(|(binding, width)| self.fits(binding, run.len() * width))
+        };
+        for run in self.runs(rows, width, fits)? {
+            let shown = bindings.clone().map(|(binding, width)| {
+                if run.len() == rows { binding } else { elements_of(&binding, &run, width) }
+            });
+            self.push(dispatch(run, shown))?;
+        }
+        Ok(())
     }
 
     /// A weight in kernel layout: made at load if it is a parameter, here and now if it is computed.
@@ -346,6 +483,7 @@ impl Lowering<'_> {
             Binding::Scratch(index) => self.done.scratch[*index],
             Binding::Buffer(buffer) => buffer.bytes(),
             Binding::Absent => 0,
+            Binding::Part { bytes, .. } => *bytes,
         }
     }
 
@@ -382,8 +520,13 @@ pub fn value_bytes(graph: &Graph, value: Value) -> u64 {
     bytes.next_multiple_of(ALIGNMENT)
 }
 
+/// Rows `run` of a binding, `width` elements each.
+fn elements_of(binding: &Binding, run: &Range<usize>, width: usize) -> Binding {
+    binding.part(run.start * width..run.end * width)
+}
+
 fn same_memory(a: &Binding, b: &Binding) -> bool {
-    match (a, b) {
+    match (a.whole(), b.whole()) {
         (Binding::Value(a), Binding::Value(b)) => a == b,
         (Binding::Scratch(a), Binding::Scratch(b)) => a == b,
         (Binding::Buffer(a), Binding::Buffer(b)) => Rc::ptr_eq(a, b),

@@ -163,7 +163,9 @@ impl Pipelines {
                 let range = |binding: &Binding| match binding {
                     Binding::Buffer(buffer) => Some(Range::all(buffer)),
                     Binding::Absent => None,
-                    Binding::Value(_) | Binding::Scratch(_) => unreachable!("values belong to a plan"),
+                    Binding::Value(_) | Binding::Scratch(_) | Binding::Part { .. } => {
+                        unreachable!("values belong to a plan")
+                    }
                 };
                 let ranges: Vec<Option<Range>> = dispatch.bindings.iter().map(range).collect();
                 self.bind(device, dispatch, &params.range(index), &ranges)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::arena::{Arena, Needs};
-use super::buffer::Tensor;
+use super::buffer::{ALIGNMENT, Tensor};
 use super::device::Device;
 use super::fusion::fuse;
 use super::kernels::{Binding, Dispatch};
@@ -23,6 +23,22 @@ enum Source {
     /// Part of the shared arena.
     Arena(Place, u64),
     Absent,
+}
+
+impl Source {
+    /// Bytes from an aligned offset on, rounded up as far as the memory goes.
+    fn part(self, start: u64, bytes: u64) -> Self {
+        let up_to = |whole: u64| bytes.next_multiple_of(ALIGNMENT).min(whole - start);
+        match self {
+            Self::Own(Range { buffer, offset, bytes }) => {
+                Self::Own(Range { buffer, offset: offset + start, bytes: up_to(bytes) })
+            }
+            Self::Arena(place, bytes) => {
+                Self::Arena(Place { offset: place.offset + start, ..place }, up_to(bytes))
+            }
+            Self::Absent => Self::Absent,
+        }
+    }
 }
 
 /// A graph made ready for one set of shapes.
@@ -65,7 +81,7 @@ impl Plan {
         pipelines.prepare(device, &variants).await?;
 
         let tensors = inputs.1.into_iter().chain(outputs.1).collect();
-        let (sources, needs) = place_all(device, graph, &lowered, &tensors);
+        let (sources, needs) = place_all(device, graph, &lowered, &tensors)?;
         let params = ParamsBuffer::new(device, &lowered.dispatches)?;
         Ok(Self {
             inputs: inputs.0,
@@ -151,13 +167,13 @@ fn place_all(
     graph: &Graph,
     lowered: &Lowered,
     tensors: &HashMap<Value, Tensor>,
-) -> (Vec<Vec<Source>>, Needs) {
+) -> Result<(Vec<Vec<Source>>, Needs)> {
     #[derive(Clone, Copy, PartialEq, Eq, Hash)]
     enum Memory {
         Value(Value),
         Scratch(usize),
     }
-    let memory = |binding: &Binding| match binding {
+    let memory = |binding: &Binding| match binding.whole() {
         Binding::Value(value) if !tensors.contains_key(value) => {
             Some((Memory::Value(*value), value_bytes(graph, *value)))
         }
@@ -168,6 +184,7 @@ fn place_all(
     let mut intervals: Vec<Interval> = Vec::new();
     for (at, dispatch) in lowered.dispatches.iter().enumerate() {
         for (memory, bytes) in dispatch.bindings.iter().filter_map(memory) {
+            device.require_buffer("a value", bytes)?;
             let index = *index_of.entry(memory).or_insert_with(|| {
                 intervals.push(Interval { first: at, last: at, bytes });
                 intervals.len() - 1
@@ -176,15 +193,19 @@ fn place_all(
         }
     }
     let (places, needs) = place(&intervals, device.max_buffer_bytes());
-    let source = |binding: &Binding| match (binding, memory(binding)) {
+    let whole = |binding: &Binding| match (binding, memory(binding)) {
         (_, Some((memory, bytes))) => {
-            Source::Arena(places[index_of[&memory]], bytes.next_multiple_of(super::buffer::ALIGNMENT))
+            Source::Arena(places[index_of[&memory]], bytes.next_multiple_of(ALIGNMENT))
         }
         (Binding::Value(value), None) => Source::Own(Range::all(tensors[value].buffer())),
         (Binding::Buffer(buffer), None) => Source::Own(Range::all(buffer)),
         _ => Source::Absent,
     };
+    let source = |binding: &Binding| match (binding, whole(binding.whole())) {
+        (Binding::Part { offset, bytes, .. }, whole) => whole.part(*offset, *bytes),
+        (_, whole) => whole,
+    };
     let sources =
         lowered.dispatches.iter().map(|dispatch| dispatch.bindings.iter().map(source).collect()).collect();
-    (sources, needs)
+    Ok((sources, needs))
 }

@@ -82,8 +82,10 @@ pub async fn read(device: &Device, tensor: &Tensor) -> Result<Vec<f32>> {
     let staging = mappable(device, bytes);
     let mapped = copy_and_map(device, tensor, &staging);
     let arrived = device.arrival(&mapped).await?;
+    if arrived.is_err() {
+        return Err(device.refused_mapping().await);
+    }
     device.settled_check().await?;
-    arrived.map_err(|_| unmappable())?;
     let values = floats(&staging, bytes)?;
     staging.raw().unmap();
     Ok(values)

@@ -1,8 +1,7 @@
 //! A value that a callback of the device hands over, once.
 
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 struct State<T> {
     value: Option<T>,
@@ -46,18 +45,15 @@ impl<T> Signal<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).value.take()
     }
 
-    /// The value, when it comes. On a native device nothing comes unless somebody polls the device.
-    pub async fn wait(&self) -> T {
-        poll_fn(|context| {
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            match state.value.take() {
-                Some(value) => Poll::Ready(value),
-                None => {
-                    state.waker = Some(context.waker().clone());
-                    Poll::Pending
-                }
+    /// The value, if it has come; else the task is woken when it does.
+    pub fn poll(&self, context: &Context<'_>) -> Poll<T> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.value.take() {
+            Some(value) => Poll::Ready(value),
+            None => {
+                state.waker = Some(context.waker().clone());
+                Poll::Pending
             }
-        })
-        .await
+        }
     }
 }

@@ -18,7 +18,7 @@ use super::tensor::{from_values, shape, values};
 use crate::graph::Op;
 
 /// Evaluates one operation. `operands` are as [`Op`] lists them, except that the weights of
-/// [`Op::Linear`] and [`Op::Conv2d`] come as [`super::Weights`] lays out columns.
+/// [`Op::Linear`] and [`Op::Conv2d`] come as [`super::columns`].
 pub(super) fn evaluate(op: &Op, operands: Vec<FlexTensor>, out: &[usize]) -> FlexTensor {
     let mut operands = operands.into_iter();
     let x = operands.next().expect("every operation but inputs and parameters has an operand");

@@ -1,5 +1,7 @@
 //! Sums and products of two tensors, with repetition of the second; see binary.wgsl.
 
+use std::ops::Range;
+
 use super::{Binding, Dispatch, Kernel, Variant, activation_code, per_element};
 use crate::graph::Activation;
 
@@ -31,6 +33,11 @@ impl Repetition {
         Self(axes)
     }
 
+    /// Whether nothing repeats.
+    pub fn is_none(&self) -> bool {
+        self.0.iter().all(|(_, stride)| *stride != 0)
+    }
+
     /// Where element `i` of `x` finds its partner in `z`.
     pub fn index(&self, i: usize) -> usize {
         let (mut rest, mut at) = (i, 0);
@@ -42,18 +49,19 @@ impl Repetition {
     }
 }
 
-/// `y = activation(x + z)`, or the product. Bindings: `x, z, y`; at most [`MAX_AXES`] axes.
+/// `y = activation(x + z)`, or the product, for some elements, with which the bindings begin, but for a `z` that repeats. Bindings:
+/// `x, z, y`; at most [`MAX_AXES`] axes.
 pub fn dispatch(
-    elements: usize,
+    elements: Range<usize>,
     repetition: &Repetition,
     multiply: bool,
     activation: Option<Activation>,
     bindings: [Binding; 3],
 ) -> Dispatch {
-    let quads = elements.div_ceil(4);
+    let quads = elements.len().div_ceil(4);
     let axes = &repetition.0;
-    let same = axes.iter().all(|(_, stride)| *stride != 0);
-    let mut params = vec![quads as u32, axes.len() as u32, 0, 0];
+    let same = repetition.is_none();
+    let mut params = vec![quads as u32, axes.len() as u32, elements.start as u32 / 4, 0];
     let mut table = [[1u32; MAX_AXES], [0; MAX_AXES]];
     for (axis, (extent, stride)) in axes.iter().enumerate() {
         table[0][axis] = *extent as u32;

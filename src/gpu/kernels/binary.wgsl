@@ -1,12 +1,13 @@
 // y = activation(x + z), or activation(x · z) with MULTIPLY
 // x, y: any shape, flat    z: the same shape (SAME_SHAPE), or extents of 1 that repeat: runs of equal axes are merged
 // into at most 8, outermost first; the stride of an axis that repeats is 0.
-// One thread four elements. f32.
+// One thread four elements, of those from first_quad on, where the bindings of x and y begin. f32.
 // Twin: binary.rs.
 
 struct Params {
     quads: u32,
     axes: u32,
+    first_quad: u32,
     extents: array<vec4<u32>, 2>,
     strides: array<vec4<u32>, 2>,
 }
@@ -37,7 +38,7 @@ fn one_at(i: u32) -> f32 {
 }
 
 fn z_at(quad: u32) -> vec4<f32> {
-    let i = 4u * quad;
+    let i = 4u * (params.first_quad + quad);
     return vec4(one_at(i), one_at(i + 1u), one_at(i + 2u), one_at(i + 3u));
 }
 #endif

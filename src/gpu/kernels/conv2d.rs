@@ -1,11 +1,13 @@
 //! Convolutions and linear maps of many rows, as a product of matrices; see conv2d.wgsl.
 
+use std::ops::Range;
+
 use super::epilogue::Epilogue;
 use super::repack::MatrixShape;
-use super::{Binding, Dispatch, Kernel, Variant};
+use super::{ALIGNED, Binding, Dispatch, Kernel, Variant};
 use crate::weights::DType;
 
-/// Extents of a convolution. A linear map of `M` rows is one of a picture of `1 x M` with one tap.
+/// Extents of a convolution. A linear map of `M` rows is one of `M` pictures of one pixel.
 #[derive(Debug, Clone, Copy)]
 pub struct Conv2dShape {
     pub batch: usize,
@@ -24,11 +26,11 @@ impl Conv2dShape {
     /// A linear map of `rows` rows.
     pub fn linear(rows: usize, matrix: MatrixShape) -> Self {
         Self {
-            batch: 1,
+            batch: rows,
             height: 1,
-            width: rows,
+            width: 1,
             out_height: 1,
-            out_width: rows,
+            out_width: 1,
             kernel_width: 1,
             stride: 1,
             top: 0,
@@ -56,6 +58,35 @@ pub struct MatrixPiece {
 /// Tiles below which the smaller of the two tile sizes is taken, to keep more of a device busy.
 const FEW_TILES: usize = 64;
 
+/// Some rows of the product, and the pixels of `x` that they look at. The bindings of `x`, `y` and the residual begin with them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub rows: Range<usize>,
+    pub pixels: Range<usize>,
+}
+
+impl Run {
+    /// All rows.
+    pub fn all(shape: &Conv2dShape) -> Self {
+        Self { rows: 0..shape.rows(), pixels: 0..shape.batch * shape.height * shape.width }
+    }
+
+    /// The pixels that `rows` look at: whole lines of `x`, from an aligned pixel on.
+    pub fn of(shape: &Conv2dShape, rows: Range<usize>) -> Self {
+        let kernel_height = shape.matrix.taps / shape.kernel_width;
+        // The line of x under tap line `ky` of a row's window, kept inside its sample.
+        let line = |row: usize, ky: usize| {
+            let (batch, out_line) =
+                (row / shape.out_width / shape.out_height, row / shape.out_width % shape.out_height);
+            let y = (out_line * shape.stride + ky).saturating_sub(shape.top).min(shape.height - 1);
+            batch * shape.height + y
+        };
+        let first = line(rows.start, 0) * shape.width / ALIGNED * ALIGNED;
+        let end = (line(rows.end - 1, kernel_height - 1) + 1) * shape.width;
+        Self { rows, pixels: first..end }
+    }
+}
+
 /// One dispatch for each piece of the weights.
 pub fn dispatches(
     shape: &Conv2dShape,
@@ -64,11 +95,13 @@ pub fn dispatches(
     pieces: &[MatrixPiece],
     epilogue: &Epilogue,
     y: &Binding,
+    run: &Run,
 ) -> Vec<Dispatch> {
     let MatrixShape { outputs, channels, taps } = shape.matrix;
+    let rows = run.rows.len();
     let dispatch = |piece: &MatrixPiece| {
         let units = piece.shape.output_units();
-        let tiles = |side: usize| [units.div_ceil(side), shape.rows().div_ceil(8 * side)];
+        let tiles = |side: usize| [units.div_ceil(side), rows.div_ceil(8 * side)];
         let side = if tiles(16).iter().product::<usize>() < FEW_TILES { 8 } else { 16 };
         let [columns, lines] = tiles(side);
         let variant = Variant::of(Kernel::Conv2d)
@@ -86,12 +119,13 @@ pub fn dispatches(
             shape.stride,
             shape.top,
             shape.left,
-            shape.rows(),
+            run.rows.end,
             piece.first_output,
             units,
         ];
         let mut params: Vec<u32> = params.iter().map(|&value| value as u32).collect();
         params.extend([epilogue.terms(), epilogue.added_rows()]);
+        params.extend([run.rows.start as u32, run.pixels.start as u32]);
         let mut bindings = vec![x.clone(), piece.packed.clone(), piece.scales.clone()];
         bindings.extend(epilogue.bindings());
         bindings.push(y.clone());

@@ -1,7 +1,7 @@
 // y[b, i, j, o] = Σ_{t, c} x[b, i·stride + ky − top, j·stride + kx − left, c] · w[t, c, o], then epilogue.wgsl
 // x [B, H, W, C]    w [taps, C, O] as in weight.wgsl, tap t = ky · kernel_width + kx    y [B, H', W', O] = [M, O]
 // A workgroup of SIDE x SIDE makes a tile of 8·SIDE rows of M by 4·SIDE outputs, SIDE of K at a time; a thread 8 x 4 of it.
-// Sums of f32 in f32; int8 scales are applied to the sum.
+// Rows from first_row to end_row; the binding of x begins at pixel first_pixel. Sums of f32 in f32; int8 scales are applied to the sum.
 // Implicit GEMM: Chetlur et al. 2014, arXiv:1410.0759, section 3. Twin: conv2d.rs.
 
 struct Params {
@@ -16,11 +16,13 @@ struct Params {
     stride: u32,
     top: u32,
     left: u32,
-    rows: u32,
+    end_row: u32,
     first_output: u32,
     units: u32,
     terms: u32,
     added_rows: u32,
+    first_row: u32,
+    first_pixel: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -53,7 +55,7 @@ fn window(row: u32) -> Window {
     let pixel = row % image;
     let y = i32(pixel / params.out_width * params.stride) - i32(params.top);
     let x = i32(pixel % params.out_width * params.stride) - i32(params.left);
-    return Window(row < params.rows, row / image, y, x);
+    return Window(row < params.end_row, row / image, y, x);
 }
 
 fn x_through(window: Window, tap: u32, unit: u32) -> vec4<f32> {
@@ -61,7 +63,7 @@ fn x_through(window: Window, tap: u32, unit: u32) -> vec4<f32> {
     let x = window.x + i32(tap % params.kernel_width);
     let inside = y >= 0 && y < i32(params.height) && x >= 0 && x < i32(params.width);
     if (window.inside && tap < params.taps && inside) {
-        return x_at((window.batch * params.height + u32(y)) * params.width + u32(x), unit);
+        return x_at((window.batch * params.height + u32(y)) * params.width + u32(x) - params.first_pixel, unit);
     }
     return vec4(0.0);
 }
@@ -84,8 +86,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // advances.
     let load_row = thread / SLAB_UNITS;
     let load_unit = thread % SLAB_UNITS;
-    let upper = window(group.y * TILE_ROWS + load_row);
-    let lower = window(group.y * TILE_ROWS + TILE_ROWS / 2u + load_row);
+    let tile = params.first_row + group.y * TILE_ROWS;
+    let upper = window(tile + load_row);
+    let lower = window(tile + TILE_ROWS / 2u + load_row);
     var tap = load_unit / channel_units;
     var channel_unit = load_unit % channel_units;
 
@@ -138,10 +141,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     if (output_unit >= params.units) {
         return;
     }
-    let first = group.y * TILE_ROWS + 8u * local.y;
+    let first = tile + 8u * local.y;
     let sums = array(sum0, sum1, sum2, sum3, sum4, sum5, sum6, sum7);
     for (var r = 0u; r < 8u; r++) {
-        if (first + r < params.rows) {
+        if (first + r < params.end_row) {
             finish(first + r, output_unit, sums[r]);
         }
     }

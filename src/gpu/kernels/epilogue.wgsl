@@ -5,6 +5,7 @@
 // scale [O] (int8 only), bias [O], added [M / added_rows, O], residual and y [M, O]; absent terms are skipped.
 // Four consecutive outputs at a time; their loads may run past the end of a tensor whose O is no multiple of 4,
 // where WGSL promises some value and no fault, and what was computed from it is not stored.
+// The bindings of residual and y begin at row params.first_row.
 
 override ACTIVATION: u32 = 0u;
 override LAST_ACTIVATION: u32 = 0u;
@@ -48,7 +49,7 @@ fn store(i: u32, count: u32, value: vec4<f32>) {
 // `unit` counts from the first output of this dispatch, params.first_output.
 fn finish(row: u32, unit: u32, sum: vec4<f32>) {
     let output = params.first_output + 4u * unit;
-    let at = row * params.outputs + output;
+    let at = (row - params.first_row) * params.outputs + output;
     var value = sum;
 #if INT8
     value *= scales[unit];

@@ -1,6 +1,8 @@
 //! Group normalisation in two dispatches: statistics of slices, then the map; see group_norm_stats.wgsl and
 //! group_norm.wgsl.
 
+use std::ops::Range;
+
 use super::{Binding, Dispatch, Kernel, Variant, activation_code};
 use crate::graph::Activation;
 
@@ -34,16 +36,48 @@ impl GroupNormShape {
     }
 }
 
-/// The two dispatches. `stats` has room for [`GroupNormShape::stats_bytes`].
+/// Some slices of some samples, and the element at which the bindings of `x` and `y` begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub samples: Range<usize>,
+    pub slices: Range<usize>,
+    pub first_element: usize,
+}
+
+impl Run {
+    /// The elements of `x` or `y` that the run is about.
+    pub fn show(&self, shape: &GroupNormShape, whole: &Binding) -> Binding {
+        let (slices, slice_pixels) = shape.slices();
+        if self.samples.len() == shape.batch && self.slices.len() == slices {
+            return whole.clone();
+        }
+        let pixels =
+            (self.samples.end - 1) * shape.pixels + (self.slices.end * slice_pixels).min(shape.pixels);
+        whole.part(self.first_element..pixels * shape.channels)
+    }
+}
+
+/// The two dispatches for `run`; every run's first comes before any run's second. `stats` has room for
+/// [`GroupNormShape::stats_bytes`].
 pub fn dispatches(
     shape: &GroupNormShape,
+    run: &Run,
     activation: Option<Activation>,
     [x, gamma, beta, stats, y]: [Binding; 5],
 ) -> [Dispatch; 2] {
     let (slices, slice_pixels) = shape.slices();
-    let params = [shape.pixels, shape.channels, shape.groups, slices, slice_pixels];
+    let params = [
+        shape.pixels,
+        shape.channels,
+        shape.groups,
+        slices,
+        slice_pixels,
+        run.slices.start,
+        run.samples.start * shape.groups,
+        run.first_element,
+    ];
     let params: Vec<u32> = params.iter().map(|&value| value as u32).collect();
-    let workgroups = [slices as u32, (shape.batch * shape.groups) as u32, 1];
+    let workgroups = [run.slices.len() as u32, (run.samples.len() * shape.groups) as u32, 1];
     let mut with_eps = params.clone();
     with_eps.push(shape.eps.to_bits());
     [

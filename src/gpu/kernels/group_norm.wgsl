@@ -1,6 +1,7 @@
 // y = activation((x − mean) / √(variance + eps) · gamma + beta)
 // x, y [B, P, C]    gamma, beta [C]    stats [B · G, slices, 2] from group_norm_stats.wgsl    G divides C
-// Workgroup (s, b · G + g) takes slice s of group g of sample b; lane i its elements i, i + LANES, …
+// Workgroup (s, b · G + g), counted from first_slice and first_group, takes slice s of group g of sample b; lane i its elements
+// i, i + LANES, … The bindings of x and y begin at first_element.
 // f32; slices' means and squares are merged by Chan, Golub & LeVeque 1979, Eq. (2.1).
 // Wu & He 2018, arXiv:1803.08494, Eq. (1). Twin: group_norm.rs.
 
@@ -10,6 +11,9 @@ struct Params {
     groups: u32,
     slices: u32,
     slice_pixels: u32,
+    first_slice: u32,
+    first_group: u32,
+    first_element: u32,
     eps: f32,
 }
 
@@ -26,6 +30,7 @@ const LANES = 64u;
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let width = params.channels / params.groups;
+    let index = params.first_group + workgroup.y;
 
     var mean = 0.0;
     var squares = 0.0;
@@ -33,7 +38,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var slice = 0u; slice < params.slices; slice++) {
         let first = slice * params.slice_pixels;
         let count = f32((min(first + params.slice_pixels, params.pixels) - first) * width);
-        let part = stats[workgroup.y * params.slices + slice];
+        let part = stats[index * params.slices + slice];
         let difference = part.x - mean;
         let total = merged + count;
         mean += difference * (count / total);
@@ -42,10 +47,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     let scale = inverseSqrt(squares / merged + params.eps);
 
-    let first = workgroup.x * params.slice_pixels;
+    let first = (params.first_slice + workgroup.x) * params.slice_pixels;
     let pixels = min(first + params.slice_pixels, params.pixels) - first;
-    let group = workgroup.y % params.groups * width;
-    let base = (workgroup.y / params.groups * params.pixels + first) * params.channels + group;
+    let group = index % params.groups * width;
+    let base = (index / params.groups * params.pixels + first) * params.channels + group - params.first_element;
     // Element i is channel i % width of pixel i / width; both advance without a division.
     var channel = lane % width;
     for (var pixel = lane / width; pixel < pixels; pixel += LANES / width) {

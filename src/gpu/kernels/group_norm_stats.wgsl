@@ -1,6 +1,7 @@
 // mean[s] = Σ x / n    squares[s] = Σ (x − mean[s])²    over slice s of the pixels of one sample and group
 // x [B, P, C]    stats [B · G, slices, 2]    G divides C; n = (pixels of the slice) · C / G
-// Workgroup (s, b · G + g) takes slice s of group g of sample b; lane i its elements i, i + LANES, …
+// Workgroup (s, b · G + g), counted from first_slice and first_group, takes slice s of group g of sample b; lane i its elements
+// i, i + LANES, … The binding of x begins at first_element.
 // f32, in two passes over the data: Σ x² − n mean² would cancel.
 // Wu & He 2018, arXiv:1803.08494, Eq. (1). Twin: group_norm.rs.
 
@@ -10,6 +11,9 @@ struct Params {
     groups: u32,
     slices: u32,
     slice_pixels: u32,
+    first_slice: u32,
+    first_group: u32,
+    first_element: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -19,11 +23,13 @@ struct Params {
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let width = params.channels / params.groups;
-    let first = workgroup.x * params.slice_pixels;
+    let slice = params.first_slice + workgroup.x;
+    let group = params.first_group + workgroup.y;
+    let first = slice * params.slice_pixels;
     let pixels = min(first + params.slice_pixels, params.pixels) - first;
     let count = f32(pixels * width);
-    let base = (workgroup.y / params.groups * params.pixels + first) * params.channels
-        + workgroup.y % params.groups * width;
+    let base = (group / params.groups * params.pixels + first) * params.channels
+        + group % params.groups * width - params.first_element;
 
     // Element i is channel i % width of pixel i / width; both advance without a division.
     var sum = 0.0;
@@ -50,6 +56,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     squares = sum_over_workgroup(lane, squares);
     if (lane == 0u) {
-        stats[workgroup.y * params.slices + workgroup.x] = vec2(mean, squares);
+        stats[group * params.slices + slice] = vec2(mean, squares);
     }
 }

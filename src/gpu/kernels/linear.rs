@@ -39,6 +39,7 @@ pub fn dispatches(
                 units as u32,
                 epilogue.terms(),
                 epilogue.added_rows(),
+                0,
             ],
             workgroups: [units.div_ceil(COLUMNS) as u32, rows.div_ceil(ROWS) as u32, 1],
         }

@@ -12,6 +12,7 @@ struct Params {
     units: u32,
     terms: u32,
     added_rows: u32,
+    first_row: u32,
 }
 
 const ROWS = 4u;

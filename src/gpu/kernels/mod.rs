@@ -21,6 +21,7 @@ pub mod unary;
 pub mod unpack;
 pub mod upsample;
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use super::buffer::GpuBuffer;
@@ -171,6 +172,25 @@ pub enum Binding {
     Buffer(Rc<GpuBuffer>),
     /// Nothing: the shader does not look at it.
     Absent,
+    /// Bytes of one of the others, from a multiple of 256 on: a tensor larger than a binding is shown a run of rows at a time.
+    Part { whole: Box<Binding>, offset: u64, bytes: u64 },
+}
+
+impl Binding {
+    /// Elements `range` of this memory; it must begin at a multiple of [`ALIGNED`].
+    pub fn part(&self, range: Range<usize>) -> Self {
+        assert!(range.start.is_multiple_of(ALIGNED), "a part begins at an aligned element");
+        let (offset, bytes) = (4 * range.start as u64, 4 * range.len() as u64);
+        Self::Part { whole: Box::new(self.clone()), offset, bytes }
+    }
+
+    /// What this is, or is a part of.
+    pub fn whole(&self) -> &Self {
+        match self {
+            Self::Part { whole, .. } => whole,
+            other => other,
+        }
+    }
 }
 
 /// One use of a shader.
@@ -183,6 +203,9 @@ pub struct Dispatch {
     pub params: Vec<u32>,
     pub workgroups: [u32; 3],
 }
+
+/// Rows of f32 that take a multiple of 256 bytes, whatever their width.
+pub const ALIGNED: usize = 64;
 
 /// Threads of a workgroup of the kernels that map a thread to an element.
 pub const THREADS: usize = 64;

@@ -1,6 +1,7 @@
 // y[b, i, j] = x[b, ⌊i · H / H'⌋, ⌊j · W / W'⌋]
 // x [B, H, W, C]    y [B, H', W', C]
 // One thread one Element: four channels if C is a multiple of 4, else one. `channels` counts Elements.
+// The binding of y begins at its pixel first_out, that of x at first_pixel.
 // Exact.
 // Nearest neighbour as PyTorch's `interpolate` defines it. Twin: upsample.rs.
 
@@ -11,6 +12,8 @@ struct Params {
     width: u32,
     out_height: u32,
     out_width: u32,
+    first_out: u32,
+    first_pixel: u32,
 }
 
 #if VECTORS
@@ -27,11 +30,11 @@ alias Element = f32;
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>) {
     let i = id.y * workgroups.x * 64u + id.x;
     if (i < params.count) {
-        let pixel = i / params.channels;
+        let pixel = params.first_out + i / params.channels;
         let column = pixel % params.out_width * params.width / params.out_width;
         let row = pixel / params.out_width % params.out_height * params.height / params.out_height;
         let batch = pixel / (params.out_width * params.out_height);
-        let from_pixel = (batch * params.height + row) * params.width + column;
+        let from_pixel = (batch * params.height + row) * params.width + column - params.first_pixel;
         y[i] = x[from_pixel * params.channels + i % params.channels];
     }
 }

@@ -25,12 +25,7 @@ export async function launchChromium({ webgpu }) {
   return {
     name: "Chromium",
     browser,
-    open: async (url) => {
-      const page = await browser.newPage();
-      await page.goto(url);
-      await page.waitForFunction(() => window.isReady);
-      return page;
-    },
+    open: async (url) => opened(await browser.newPage(), url),
     close: () => browser.close(),
   };
 }
@@ -50,14 +45,17 @@ export async function launchFirefox({ webgpu }) {
   return {
     name: "Firefox",
     browser,
-    open: async (url) => {
-      const page = await browser.newPage();
-      await page.goto(url);
-      await page.waitForFunction(() => window.isReady);
-      return page;
-    },
+    open: async (url) => opened(await browser.newPage(), url),
     close: () => browser.close(),
   };
+}
+
+async function opened(page, url) {
+  // Each test has its own limit; a second one would hide what it was waiting for.
+  page.setDefaultTimeout(0);
+  await page.goto(url);
+  await page.waitForFunction(() => window.isReady);
+  return page;
 }
 
 function required(name) {
