@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tenstep::Error;
-use tenstep::solver::{self, Guidance, Schedule, SchedulerConfig, Spacing};
+use tenstep::solver::{self, FinalSigmas, Guidance, Schedule, SchedulerConfig, SolverType, Source, Spacing};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -23,7 +23,7 @@ struct Table {
 #[test]
 fn tables_equal_the_reference() {
     let golden: Golden = serde_json::from_str(include_str!("goldens/solver/schedule.json")).expect("JSON");
-    assert_eq!(golden.tables.len(), 8);
+    assert_eq!(golden.tables.len(), 10);
     for table in golden.tables {
         let config = SchedulerConfig::from_json(&golden.configs[&table.config]).expect("a known config");
         let ours = Schedule::new(&config).expect("a schedule").alphas_cumprod;
@@ -148,6 +148,25 @@ fn steps_that_the_schedule_has_no_levels_for_are_refused() {
     let ddim = solver::find("ddim").expect("a listed solver");
     let error = solver::plan(ddim, &config, Spacing::Leading, 1000).expect_err("past the end");
     assert_eq!(error.code(), "invalid-option");
+}
+
+/// With `sigma_min` the karras spacing ends with an evaluation at the level where it stops.
+#[test]
+fn a_step_of_no_length_changes_nothing() {
+    for solver_type in [SolverType::Midpoint, SolverType::Heun] {
+        let final_sigmas_type = FinalSigmas::SigmaMin;
+        let config = SchedulerConfig { solver_type, final_sigmas_type, ..SchedulerConfig::default() };
+        for name in solver::names() {
+            let solver = solver::find(name).expect("a listed solver");
+            for steps in 2..=100 {
+                let plan = solver::plan(solver, &config, Spacing::Karras, steps).expect("a plan");
+                for (source, coefficient) in &plan.steps[steps - 1].update {
+                    let expected = if *source == Source::Sample { 1.0 } else { 0.0 };
+                    assert_eq!(*coefficient, expected, "{name}, {steps} steps, {source:?}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub use guidance::Guidance;
 pub use level::NoiseLevel;
 pub use plan::{LinearMap, SamplingPlan, Source, StepPlan};
 pub use prediction::PredictionType;
-pub use schedule::{Schedule, rescale_zero_terminal_snr};
+pub use schedule::Schedule;
 pub use timesteps::{Grid, Spacing};
 
 use crate::error::{Error, Result};

@@ -54,13 +54,8 @@ impl Schedule {
     }
 
     /// Number of training timesteps.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.alphas_cumprod.len()
-    }
-
-    /// Whether there are no timesteps; there always are some.
-    pub fn is_empty(&self) -> bool {
-        self.alphas_cumprod.is_empty()
     }
 
     /// Number of timesteps from 0 that multistep solvers use.
@@ -68,7 +63,7 @@ impl Schedule {
         self.clipped
     }
 
-    /// The level of a training timestep below [`Schedule::len`].
+    /// The level of a training timestep.
     pub fn level(&self, timestep: usize) -> NoiseLevel {
         NoiseLevel::from_alpha_cumprod(self.alphas_cumprod[timestep])
     }
@@ -121,7 +116,7 @@ fn betas(config: &SchedulerConfig) -> Vec<f64> {
 
 /// Shifts and scales `sqrt(alphas_cumprod)` so that the last entry is 0 and the first stays. Lin et al. 2023,
 /// <https://arxiv.org/abs/2305.08891>, Algorithm 1.
-pub fn rescale_zero_terminal_snr(alphas_cumprod: &mut [f64]) {
+fn rescale_zero_terminal_snr(alphas_cumprod: &mut [f64]) {
     let (Some(first), Some(last)) = (alphas_cumprod.first(), alphas_cumprod.last()) else { return };
     let (first, last) = (first.sqrt(), last.sqrt());
     for alpha_cumprod in alphas_cumprod {

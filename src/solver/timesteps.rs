@@ -68,13 +68,9 @@ impl Grid {
     /// schedule can tell apart.
     pub fn new(timesteps: Vec<f64>, levels: Vec<NoiseLevel>) -> Result<Self> {
         assert_eq!(timesteps.len() + 1, levels.len(), "a grid has one level more than evaluations");
-        let evaluated = &levels[..timesteps.len()];
-        let falls = evaluated.is_sorted_by(|level, next| level.sigma_over_alpha() > next.sigma_over_alpha());
-        let ends = evaluated.last().is_none_or(|last| {
-            *last == levels[timesteps.len()]
-                || last.sigma_over_alpha() > levels[timesteps.len()].sigma_over_alpha()
-        });
-        if !falls || !ends {
+        let falls = |next: usize| levels[next].sigma_over_alpha() < levels[next - 1].sigma_over_alpha();
+        let stays_at_the_end = |next: usize| next == timesteps.len() && levels[next] == levels[next - 1];
+        if !(1..levels.len()).all(|next| falls(next) || stays_at_the_end(next)) {
             return Err(Error::InvalidOption {
                 option: "steps",
                 accepted: "fewer: the schedule has not so many different noise levels".to_owned(),
@@ -85,13 +81,8 @@ impl Grid {
     }
 
     /// Number of evaluations.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.timesteps.len()
-    }
-
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.timesteps.is_empty()
     }
 
     /// Each evaluation's timestep, its level, and the level it steps to.
@@ -102,15 +93,16 @@ impl Grid {
 }
 
 /// The grid of diffusers' multistep solvers (DPMSolverMultistepScheduler and its relatives).
-pub fn multistep_grid(schedule: &Schedule, spacing: Spacing, num_inference_steps: usize) -> Result<Grid> {
+pub(super) fn multistep_grid(
+    schedule: &Schedule,
+    spacing: Spacing,
+    num_inference_steps: usize,
+) -> Result<Grid> {
     let n = accepted_steps(schedule, num_inference_steps)?;
     let last = match schedule.final_sigmas {
         FinalSigmas::Zero => NoiseLevel::CLEAN,
         FinalSigmas::SigmaMin => schedule.level(0),
     };
-    if spacing == Spacing::Karras {
-        return karras_grid(schedule, n, last);
-    }
     let clipped = schedule.clipped_timesteps();
     let timesteps: Vec<usize> = match spacing {
         Spacing::Leading => {
@@ -121,13 +113,18 @@ pub fn multistep_grid(schedule: &Schedule, spacing: Spacing, num_inference_steps
             let ratio = (clipped - 1) as f64 / n as f64;
             (1..=n).rev().map(|index| (index as f64 * ratio).round_ties_even() as usize).collect()
         }
-        _ => trailing(clipped, schedule.len(), n),
+        Spacing::Trailing => trailing(clipped, schedule.len(), n),
+        Spacing::Karras => return karras_grid(schedule, n, last),
     };
     grid_at(schedule, &timesteps, last, Schedule::nonzero_level)
 }
 
 /// The grid of diffusers' DDIMScheduler, where it is consistent; see [`super::Ddim`].
-pub fn single_step_grid(schedule: &Schedule, spacing: Spacing, num_inference_steps: usize) -> Result<Grid> {
+pub(super) fn single_step_grid(
+    schedule: &Schedule,
+    spacing: Spacing,
+    num_inference_steps: usize,
+) -> Result<Grid> {
     let n = accepted_steps(schedule, num_inference_steps)?;
     let timesteps: Vec<usize> = match spacing {
         Spacing::Leading => {

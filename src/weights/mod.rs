@@ -8,5 +8,5 @@ pub use manifest::{
     Alpha, Channels, Component, Defaults, ImageFormat, MAX_SHARD_BYTES, MAX_TOTAL_BYTES, Manifest, Preview,
     SCHEMA_VERSION, Shard,
 };
-pub use shards::{Piece, ShardSet, sha256_hex, verify};
+pub use shards::{Piece, ShardSet, sha256_hex};
 pub use storage::{DType, TensorInfo, dequantise};

@@ -57,12 +57,6 @@ impl ShardSet {
         })
     }
 
-    /// The number of the shard stored in `file`.
-    pub fn find(&self, manifest: &Manifest, file: &str) -> Result<usize> {
-        let found = self.iter(manifest).find(|(_, _, shard)| shard.file == file);
-        found.map(|(number, _, _)| number).ok_or_else(|| Error::UnknownShard { shard: file.to_owned() })
-    }
-
     /// Checks shard `number` and says where its bytes go. `manifest` is the one the set was made from.
     ///
     /// Errors, after which the set is as before: [`Error::UnknownShard`], [`Error::RepeatedShard`],
@@ -100,7 +94,7 @@ impl ShardSet {
 }
 
 /// Checks the length, then the hash.
-pub fn verify(shard: &Shard, bytes: &[u8]) -> Result<()> {
+fn verify(shard: &Shard, bytes: &[u8]) -> Result<()> {
     if bytes.len() as u64 != shard.bytes {
         return Err(Error::ShardSize {
             shard: shard.file.clone(),

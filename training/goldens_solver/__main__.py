@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import diffusers
 import numpy as np
 
 from . import philox, reference, shipped
@@ -20,6 +21,8 @@ CONFIGS = {
     "linear-v": LINEAR | PLAIN | {"prediction_type": "v_prediction"},
     "linear-sample-heun": LINEAR | PLAIN | {"prediction_type": "sample", "solver_type": "heun"},
     "sd-sigma-min": SD | PLAIN | {"final_sigmas_type": "sigma_min"},
+    "sd-euler-at-final": SD | PLAIN | {"final_sigmas_type": "sigma_min", "euler_at_final": True},
+    "sd-full-order": SD | PLAIN | {"final_sigmas_type": "sigma_min", "lower_order_final": False},
     "cosine-clipped": COSINE | PLAIN | {"lambda_min_clipped": -5.1},
     "cosine-v": COSINE | PLAIN | {"prediction_type": "v_prediction"},
     "zero-snr-v": SD | PLAIN | {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True},
@@ -47,11 +50,15 @@ def case(name: str, solver: str, spacing: str, n: int, eta: float = 0.0) -> dict
 
 def cases(solver: str):
     for name in CONFIGS:
+        # How a multistep run ends depends on its length: short means fewer than 15.
+        ends = "final_sigmas_type" in CONFIGS[name]
+        if ends and solver == "ddim":
+            continue
         for spacing in SPACINGS:
             # diffusers' DDIMScheduler divides by zero where an epsilon network is asked about pure noise.
             if solver == "ddim" and name == "zero-snr-epsilon" and spacing == "trailing":
                 continue
-            for n in STEPS:
+            for n in (10, 14, 15, 20) if ends else STEPS:
                 yield case(name, solver, spacing, n)
     if solver == "ddim":
         for eta in (0.5, 1.0):
@@ -61,6 +68,8 @@ def cases(solver: str):
 
 
 def write(name: str, content: dict) -> None:
+    made_by = {"command": "python -m training.goldens_solver", "diffusers": diffusers.__version__, "numpy": np.__version__}
+    content = {"recipe": made_by} | content
     path = GOLDENS / name
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = ",\n".join(
