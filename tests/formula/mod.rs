@@ -4,6 +4,8 @@
 //! `splitmix64(fnv1a(name) + i · γ)`; then `scale · u + shift` in f64, rounded to f32. The rules of scale and shift are
 //! those of training/goldens/formula.py, where they are argued.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use tenstep::graph::Graph;
 
 const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;

@@ -54,6 +54,15 @@ def parameter(name: str, shape: tuple[int, ...]) -> np.ndarray:
     return (scale * uniform(name, int(np.prod(shape))) + shift).astype(np.float32).reshape(shape)
 
 
+def rounded_to_int8(values: np.ndarray) -> np.ndarray:
+    """What a matrix or kernel is after storage as int8 with a scale for each row: src/weights/storage.rs."""
+    rows = values.reshape(values.shape[0], -1)
+    scales = np.abs(rows).max(axis=1, keepdims=True) / np.float32(127)
+    quotients = rows / scales
+    quantised = np.sign(quotients) * np.floor(np.abs(quotients) + np.float32(0.5))
+    return (scales * quantised).reshape(values.shape)
+
+
 def normal_input(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """float32 of `shape`, mean 0 and deviation 1 (and uniform): a network's input, channels last."""
     return (3.0**0.5 * uniform(f"input.{name}", int(np.prod(shape)))).astype(np.float32).reshape(shape)
@@ -65,10 +74,13 @@ def id_input(name: str, shape: tuple[int, ...], below: int) -> np.ndarray:
     return np.floor((u + 1.0) / 2.0 * below).astype(np.int64).reshape(shape)
 
 
-def fill(module) -> None:
-    """Gives every parameter of a torch module its formula's values."""
+def fill(module, int8: bool = False) -> None:
+    """Gives every parameter of a torch module its formula's values; with `int8`, as they come back from storage."""
     import torch
 
     with torch.no_grad():
         for name, tensor in module.named_parameters():
-            tensor.copy_(torch.from_numpy(parameter(name, tuple(tensor.shape))))
+            values = parameter(name, tuple(tensor.shape))
+            if int8 and values.ndim > 1:
+                values = rounded_to_int8(values)
+            tensor.copy_(torch.from_numpy(values))
