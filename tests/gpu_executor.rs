@@ -1,7 +1,7 @@
 //! The GPU executor around its kernels: plans of several models and sizes, the arena, combinations, read-backs, large
 //! tables, and bad input.
 
-#![cfg(feature = "gpu")]
+#![cfg(feature = "native")]
 
 mod gpu_support;
 

@@ -1,6 +1,6 @@
 //! Every operation on the GPU against the f64 interpreter: random shapes with odd tails, and shapes of real networks.
 
-#![cfg(feature = "gpu")]
+#![cfg(feature = "native")]
 
 mod gpu_support;
 

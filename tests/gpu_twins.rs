@@ -1,6 +1,6 @@
 //! Each kernel's plain twin against the f64 interpreter: the loops that the shaders copy are right.
 
-#![cfg(feature = "gpu")]
+#![cfg(feature = "native")]
 
 mod gpu_support;
 

@@ -22,10 +22,14 @@ mod fusion;
 pub mod kernels;
 mod liveness;
 mod lower;
+mod lowering;
 mod pipelines;
 mod plan;
+mod products;
 mod readback;
 mod signal;
+mod storage;
+mod stored;
 mod weights;
 
 pub use buffer::Tensor;

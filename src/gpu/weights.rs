@@ -2,15 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ops::Range;
 use std::rc::Rc;
 
 use super::buffer::GpuBuffer;
 use super::device::Device;
-use super::kernels::conv2d::MatrixPiece;
 use super::kernels::repack::{self, MatrixShape};
 use super::kernels::{Binding, Dispatch, Variant, unpack};
 use super::pipelines::Pipelines;
+use super::stored::{Matrix, Stored, rows_per_piece};
 use crate::error::{Error, Result};
 use crate::weights::{DType, TensorInfo};
 
@@ -23,31 +22,6 @@ pub enum Form {
     Table,
     /// Anything else: f32 in diffusers' order.
     Plain,
-}
-
-/// Some rows of a parameter, as stored.
-#[derive(Debug)]
-pub struct Piece {
-    pub first_row: usize,
-    pub rows: usize,
-    pub buffer: Rc<GpuBuffer>,
-}
-
-/// A parameter as stored, in buffers of whole rows.
-#[derive(Debug)]
-pub struct Stored {
-    pub dtype: DType,
-    pub pieces: Vec<Piece>,
-    /// One f32 a row, for int8.
-    pub scales: Option<Rc<GpuBuffer>>,
-    row_elements: usize,
-}
-
-/// A parameter in kernel layout.
-#[derive(Debug)]
-pub struct Matrix {
-    pub dtype: DType,
-    pub pieces: Vec<MatrixPiece>,
 }
 
 struct Parameter {
@@ -145,11 +119,6 @@ impl Weights {
             return Err(missing());
         }
         Ok(())
-    }
-
-    /// Storage type of a parameter that [`Weights::require`] has found.
-    pub fn dtype(&self, name: &str) -> DType {
-        self.parameters.borrow()[self.by_name[name]].info.dtype
     }
 
     /// The pipelines that [`Weights::convert`] may need for parameters of these storage types.
@@ -253,128 +222,13 @@ impl Parameter {
             Form::Plain if stored.dtype == DType::F32 && stored.pieces.len() == 1 => {
                 self.plain = Some(stored.pieces[0].buffer.clone());
             }
-            Form::Plain => {
-                let bytes = 4 * self.info.elements().unwrap_or(0) as u64;
-                let y = Rc::new(GpuBuffer::new(device, name, bytes)?);
-                batch.dispatches.extend(stored.pieces.iter().map(|piece| {
-                    let extents = [piece.first_row, piece.rows, stored.row_elements];
-                    let bindings = [
-                        Binding::Buffer(piece.buffer.clone()),
-                        Binding::Buffer(y.clone()),
-                        stored.scales.clone().map_or(Binding::Absent, Binding::Buffer),
-                    ];
-                    unpack::dispatch(extents, stored.dtype, bindings)
-                }));
-                self.plain = Some(y);
-            }
+            Form::Plain => self.plain = Some(stored.unpacked(device, &self.info, &mut batch.dispatches)?),
             Form::Matrix(shape) => {
                 let matrix = stored.repacked(device, name, shape, &mut batch.dispatches)?;
                 self.matrices.insert(shape, Rc::new(matrix));
             }
         }
         Ok(())
-    }
-}
-
-impl Stored {
-    fn new(device: &Device, info: &TensorInfo) -> Result<Self> {
-        let (rows, step) = (info.rows(), rows_per_piece(device, info)?);
-        let row_elements = row_elements(info);
-        let row_bytes = row_elements as u64 * element_bytes(info.dtype);
-        let make = |first_row: usize| {
-            let rows = step.min(rows - first_row);
-            let buffer = GpuBuffer::new(device, &info.name, (rows as u64 * row_bytes).max(4))?;
-            Ok(Piece { first_row, rows, buffer: Rc::new(buffer) })
-        };
-        let pieces = (0..rows).step_by(step).map(make).collect::<Result<Vec<_>>>()?;
-        let scales = match info.dtype {
-            DType::Int8 => Some(Rc::new(GpuBuffer::new(device, &info.name, 4 * rows as u64)?)),
-            _ => None,
-        };
-        Ok(Self { dtype: info.dtype, pieces, scales, row_elements })
-    }
-
-    /// Which bytes of the stored form each buffer holds.
-    fn regions(&self) -> Vec<(Range<u64>, &GpuBuffer)> {
-        let row_bytes = self.row_elements as u64 * element_bytes(self.dtype);
-        let rows: usize = self.pieces.iter().map(|piece| piece.rows).sum();
-        let mut regions = Vec::new();
-        let mut elements = 0;
-        if let Some(scales) = &self.scales {
-            elements = 4 * rows as u64;
-            regions.push((0..elements, scales.as_ref()));
-        }
-        for piece in &self.pieces {
-            let start = elements + piece.first_row as u64 * row_bytes;
-            let end = start + (piece.rows as u64 * row_bytes).next_multiple_of(4);
-            regions.push((start..end, piece.buffer.as_ref()));
-        }
-        regions
-    }
-
-    fn repacked(
-        &self,
-        device: &Device,
-        name: &str,
-        shape: MatrixShape,
-        dispatches: &mut Vec<Dispatch>,
-    ) -> Result<Matrix> {
-        let make = |piece: &Piece| {
-            let shape = MatrixShape { outputs: piece.rows, ..shape };
-            let packed = Rc::new(GpuBuffer::new(device, name, shape.packed_bytes(self.dtype))?);
-            let packed = Binding::Buffer(packed);
-            let stored = Binding::Buffer(piece.buffer.clone());
-            dispatches.push(repack::dispatch(shape, self.dtype, stored, packed.clone()));
-            let scales = match &self.scales {
-                None => Binding::Absent,
-                Some(scales) if self.pieces.len() == 1 => Binding::Buffer(scales.clone()),
-                Some(scales) => {
-                    let part = GpuBuffer::new(device, name, 4 * piece.rows as u64)?;
-                    let mut encoder = device.encoder();
-                    let from = 4 * piece.first_row as u64;
-                    let bytes = 4 * piece.rows as u64;
-                    encoder.copy_buffer_to_buffer(scales.raw(), from, part.raw(), 0, bytes);
-                    device.submit(encoder);
-                    Binding::Buffer(Rc::new(part))
-                }
-            };
-            Ok(MatrixPiece { first_output: piece.first_row, shape, packed, scales })
-        };
-        let pieces = self.pieces.iter().map(make).collect::<Result<Vec<_>>>()?;
-        Ok(Matrix { dtype: self.dtype, pieces })
-    }
-}
-
-fn element_bytes(dtype: DType) -> u64 {
-    match dtype {
-        DType::F32 => 4,
-        DType::F16 => 2,
-        DType::Int8 => 1,
-    }
-}
-
-fn row_elements(info: &TensorInfo) -> usize {
-    info.elements().unwrap_or(0) / info.rows().max(1)
-}
-
-/// Rows of a tensor that fit one binding, both as stored and padded for a kernel; a multiple of 4 if not all, so
-/// that pieces begin at whole words and whole units of outputs.
-fn rows_per_piece(device: &Device, info: &TensorInfo) -> Result<usize> {
-    let taps: usize = info.shape.get(2..).unwrap_or_default().iter().product();
-    let channels = row_elements(info) / taps.max(1);
-    let padded = (channels.next_multiple_of(4) * taps.max(1)) as u64;
-    let row_bytes = padded * element_bytes(info.dtype);
-    let rows = info.rows();
-    let fitting = device.max_binding_bytes() / row_bytes.max(1);
-    if rows.next_multiple_of(4) as u64 <= fitting {
-        return Ok(rows);
-    }
-    match fitting / 4 * 4 {
-        0 => {
-            device.require_binding(&info.name, 4 * row_bytes)?;
-            Ok(rows)
-        }
-        fitting => Ok(fitting as usize),
     }
 }
 

@@ -56,7 +56,7 @@ pub struct MatrixPiece {
 }
 
 /// Tiles below which the smaller of the two tile sizes is taken, to keep more of a device busy.
-const FEW_TILES: usize = 64;
+const FEW_TILES: usize = 128;
 
 /// Some rows of the product, and the pixels of `x` that they look at. The bindings of `x`, `y` and the residual begin with them.
 #[derive(Debug, Clone, PartialEq, Eq)]

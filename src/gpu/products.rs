@@ -1,0 +1,122 @@
+//! Products with weights, and rows looked up in them.
+
+use super::fusion::Step;
+use super::kernels::conv2d::{self, Conv2dShape, MatrixPiece};
+use super::kernels::embedding::{self, EmbeddingShape};
+use super::kernels::epilogue::Epilogue;
+use super::kernels::repack::{self, MatrixShape};
+use super::kernels::{Binding, linear};
+use super::lowering::{Lowering, elements_of};
+use super::storage::weight_form;
+use super::weights::Form;
+use crate::error::Result;
+use crate::graph::{Op, Value};
+use crate::weights::DType;
+
+impl Lowering<'_> {
+    pub fn product(&mut self, step: &Step) -> Result<()> {
+        let node = self.graph.node(step.node);
+        let weight = node.operands[1];
+        let matrix = MatrixShape::of(self.graph.shape(weight));
+        let (dtype, pieces) = self.matrix(step.node, weight, matrix)?;
+        let epilogue = Epilogue {
+            bias: node.operands.get(2).map(|&bias| self.read(bias)),
+            added: step.added.map(|(value, rows)| (self.read(value), rows)),
+            activation: step.activation,
+            residual: step.residual.map(|value| self.read(value)),
+            last: step.last,
+        };
+        let (x, y) = (self.read(node.operands[0]), Binding::Value(step.result));
+        let shape = match node.op {
+            Op::Conv2d { stride, padding: [top, left, ..] } => {
+                let (from, to) = (self.graph.shape(node.operands[0]), &node.shape);
+                Conv2dShape {
+                    batch: from[0],
+                    height: from[1],
+                    width: from[2],
+                    out_height: to[1],
+                    out_width: to[2],
+                    kernel_width: self.graph.shape(weight)[3],
+                    stride,
+                    top,
+                    left,
+                    matrix,
+                }
+            }
+            _ => {
+                let rows = node.shape.iter().product::<usize>() / matrix.outputs;
+                if rows <= linear::FEW_ROWS {
+                    let dispatches = linear::dispatches(rows, matrix, dtype, &x, &pieces, &epilogue, &y);
+                    return dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch));
+                }
+                Conv2dShape::linear(rows, matrix)
+            }
+        };
+        let (channels, outputs) = (matrix.channels, matrix.outputs);
+        let runs = self.runs(shape.rows(), channels.max(outputs), |rows| {
+            let pixels = conv2d::Run::of(&shape, rows.clone()).pixels;
+            self.fits(&x, pixels.len() * channels) && self.fits(&y, rows.len() * outputs)
+        })?;
+        for rows in runs {
+            let dispatches = if rows.len() == shape.rows() {
+                conv2d::dispatches(&shape, dtype, &x, &pieces, &epilogue, &y, &conv2d::Run::all(&shape))
+            } else {
+                let run = conv2d::Run::of(&shape, rows);
+                let [x, y] = [elements_of(&x, &run.pixels, channels), elements_of(&y, &run.rows, outputs)];
+                let residual = epilogue.residual.as_ref();
+                let residual = residual.map(|residual| elements_of(residual, &run.rows, outputs));
+                let epilogue = Epilogue { residual, ..epilogue.clone() };
+                conv2d::dispatches(&shape, dtype, &x, &pieces, &epilogue, &y, &run)
+            };
+            dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch))?;
+        }
+        Ok(())
+    }
+
+    pub fn embedding(&mut self, step: &Step) -> Result<()> {
+        let node = self.graph.node(step.node);
+        let (ids, table) = (node.operands[0], node.operands[1]);
+        let (table_rows, width) = (self.graph.shape(table)[0], self.graph.shape(table)[1]);
+        let count = self.graph.shape(ids).iter().product();
+        let (ids, y) = (self.read(ids), Binding::Value(step.result));
+        let owner = &self.graph.node(self.storage.owner(table)).op;
+        let stored = match (owner, weight_form(self.graph, self.storage, step.node)) {
+            (Op::Parameter { name }, Form::Table) => self.weights.table(name),
+            _ => None,
+        };
+        let Some(stored) = stored else {
+            let shape = EmbeddingShape { count, width, table_rows, first_row: 0, rows: table_rows };
+            let bindings = [self.read(table), ids, y, Binding::Absent];
+            return self.push(embedding::dispatch(&shape, DType::F32, bindings));
+        };
+        for piece in &stored.pieces {
+            let shape =
+                EmbeddingShape { count, width, table_rows, first_row: piece.first_row, rows: piece.rows };
+            let scales = stored.scales.clone().map_or(Binding::Absent, Binding::Buffer);
+            let rows = Binding::Buffer(piece.buffer.clone());
+            let bindings = [rows, ids.clone(), y.clone(), scales];
+            self.push(embedding::dispatch(&shape, stored.dtype, bindings))?;
+        }
+        Ok(())
+    }
+
+    /// A weight in kernel layout: made at load if it is a parameter, here and now if it is computed.
+    fn matrix(
+        &mut self,
+        node: Value,
+        weight: Value,
+        shape: MatrixShape,
+    ) -> Result<(DType, Vec<MatrixPiece>)> {
+        if let (Op::Parameter { name }, Form::Matrix(_)) =
+            (&self.graph.node(self.storage.owner(weight)).op, weight_form(self.graph, self.storage, node))
+        {
+            let matrix = self.weights.matrix(name, shape);
+            return Ok((matrix.dtype, matrix.pieces.clone()));
+        }
+        let packed = self.scratch(shape.packed_bytes(DType::F32));
+        let stored = self.read(weight);
+        self.push(repack::dispatch(shape, DType::F32, stored, packed.clone()))?;
+        let piece = MatrixPiece { first_output: 0, shape, packed, scales: Binding::Absent };
+        Ok((DType::F32, vec![piece]))
+    }
+}

@@ -1,0 +1,79 @@
+//! Which memory holds a value, and in which form a parameter is wanted.
+
+use super::buffer::ALIGNMENT;
+use super::fusion::Step;
+use super::kernels::repack::MatrixShape;
+use super::weights::Form;
+use crate::graph::{Graph, Op, Value};
+
+/// Which node's memory holds each value: a reshape's is its operand's, a fused step's is its result's.
+pub struct Storage(Vec<Value>);
+
+impl Storage {
+    /// For a graph whose work is done by `steps`.
+    pub fn of(graph: &Graph, steps: &[Step]) -> Self {
+        let mut owners: Vec<Value> = graph.values().map(|(value, _)| value).collect();
+        for (value, node) in graph.values() {
+            let is_result = steps.binary_search_by_key(&value, |step| step.result).is_ok();
+            if matches!(node.op, Op::Reshape) && !is_result {
+                owners[value.index()] = owners[node.operands[0].index()];
+            }
+        }
+        Self(owners)
+    }
+
+    /// The node whose memory an output is written to: its owner, or itself where that is an input or a parameter.
+    pub fn written(&self, graph: &Graph, output: Value) -> Value {
+        let owner = self.owner(output);
+        match graph.node(owner).op {
+            Op::Input { .. } | Op::Parameter { .. } => output,
+            _ => owner,
+        }
+    }
+
+    /// The node that owns the memory of `value`.
+    pub fn owner(&self, value: Value) -> Value {
+        self.0[value.index()]
+    }
+}
+
+/// The parameters that `steps` use, and in which form. A parameter may come more than once.
+pub fn parameter_forms(graph: &Graph, steps: &[Step], storage: &Storage) -> Vec<(String, Form)> {
+    let mut forms = Vec::new();
+    let mut note = |value: Value, form: Form| {
+        if let Op::Parameter { name } = &graph.node(storage.owner(value)).op {
+            forms.push((name.clone(), form));
+        }
+    };
+    for step in steps {
+        let node = graph.node(step.node);
+        for (position, &operand) in node.operands.iter().enumerate() {
+            note(operand, if position == 1 { weight_form(graph, storage, step.node) } else { Form::Plain });
+        }
+        for value in step.added.iter().map(|(value, _)| value).chain(&step.residual) {
+            note(*value, Form::Plain);
+        }
+    }
+    for (_, value) in graph.outputs() {
+        note(value, Form::Plain);
+    }
+    forms
+}
+
+/// In which form a node reads its second operand, if that is a parameter.
+pub fn weight_form(graph: &Graph, storage: &Storage, node: Value) -> Form {
+    let operand = graph.node(node).operands[1];
+    let (seen, stored) = (graph.shape(operand), graph.shape(storage.owner(operand)));
+    match graph.node(node).op {
+        // Seen through a reshape that cuts its rows otherwise, it has other scales: then it goes by way of f32.
+        Op::Linear | Op::Conv2d { .. } if seen[0] == stored[0] => Form::Matrix(MatrixShape::of(seen)),
+        Op::Embedding if seen == stored => Form::Table,
+        _ => Form::Plain,
+    }
+}
+
+/// Bytes of a value's memory.
+pub fn value_bytes(graph: &Graph, value: Value) -> u64 {
+    let bytes = 4 * graph.shape(value).iter().map(|&extent| extent as u64).product::<u64>();
+    bytes.next_multiple_of(ALIGNMENT)
+}
