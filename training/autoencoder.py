@@ -7,12 +7,12 @@ diffusion model meets mean 0 and deviation 1 in each channel. Afterwards the sta
 into the encoder's last convolution: what is exported is a plain AutoencoderTiny with scaling_factor 1, shift_factor 0.
 """
 
+import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 from torch import nn
-from torch.nn import functional as F
 
-from training import checkpoint, schedule, settings
+from training import loop, parallel, settings
 from training.images import read_images, read_records, to_sample
 
 
@@ -87,77 +87,64 @@ def psnr(vae: AutoencoderTiny, images) -> float:
     return torch.cat(values).mean().item()
 
 
-def main() -> None:
-    options = settings.parser(__doc__)
-    options.add_argument("--minutes", type=float, help="training time (default: the preset's)")
-    options = options.parse_args()
-    config = settings.read(options)["autoencoder"]
-    settings.seed_everything(config["seed"], options.threads)
+def work(rank: int, job: loop.Job, preset: dict, decoder_only: bool) -> None:
+    """One training process."""
+    config = job.config
+    torch.set_num_threads(1)
+    images, records = read_images(job.root), read_records(job.root)
+    kept = np.array([index for index, record in enumerate(records) if not record["held_out"]])
+    vae = build(preset["autoencoder"])
+    standardise = nn.BatchNorm2d(config["latent_channels"], affine=False)
+    fixed_latents = torch.load(job.root / "latents.pt") if decoder_only else None
 
-    images, records = read_images(options.root), read_records(options.root)
-    held_out = torch.tensor([record["held_out"] for record in records]).numpy()
-    train_images, test_images = images[~held_out], images[held_out]
-
-    vae = build(config).to(memory_format=torch.channels_last)
-    initialise(vae)
-    standardise = nn.BatchNorm2d(config["latent_channels"], affine=False, momentum=0.02)
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=config["learning_rate"], betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
-    path = options.root / "autoencoder.ckpt"
-    step, spent = 0, 0.0
-    if (state := checkpoint.load(path)) is not None:
-        vae.load_state_dict(state["vae"])
-        standardise.load_state_dict(state["standardise"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, spent = state["step"], state["spent"]
-
-    clock = schedule.Clock(60 * (options.minutes or config["minutes"]), spent)
-    next_line, next_save, batch_size = clock.spent + 15, clock.spent + 120, config["batch_size"]
-    while clock.fraction < 1:
-        rate = schedule.warm_up(step, config["warmup_steps"]) * schedule.cosine(clock.fraction)
-        for group in optimizer.param_groups:
-            group["lr"] = config["learning_rate"] * rate
-
-        sample = to_sample(train_images[torch.randint(len(train_images), (batch_size,)).numpy()])
-        if torch.rand(()) < 0.5:
-            sample = sample.flip(-1)
+    def batch_loss(random: np.random.Generator, size: int) -> torch.Tensor:
+        chosen = kept[random.integers(len(kept), size=size)]
+        sample = to_sample(images[chosen])
         with torch.autocast("cpu", torch.bfloat16, enabled=config["autocast"]):
-            latents = standardise(vae.encoder(sample).float())
-            noisy = latents + config["latent_noise"] * torch.randn_like(latents)
-            output = vae.decoder(noisy)
+            if decoder_only:
+                latents = fixed_latents[chosen].contiguous(memory_format=torch.channels_last)
+            else:
+                if random.random() < 0.5:
+                    sample = sample.flip(-1)
+                latents = standardise(vae.encoder(sample).float())
+            output = vae.decoder(latents + config["latent_noise"] * torch.randn_like(latents))
         # AutoencoderTiny's decoder squashes its input by 3 tanh(x / 3): values far outside would be lost.
         outside = (latents.abs() - 2.5).clamp_min(0).square().mean()
-        loss = reconstruction_loss(output.float(), sample, config["gradient_loss"]) + 0.1 * outside
-        loss.backward()
-        nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        step += 1
+        return reconstruction_loss(output.float(), sample, config["gradient_loss"]) + 0.1 * outside
 
-        if clock.spent > next_line:
-            next_line = clock.spent + 30
-            speed = batch_size * step / clock.spent
-            settings.report(options.root, "autoencoder", f"step {step} loss {loss.item():.4f} {speed:.1f} img/s")
-        if clock.spent > next_save:
-            next_save = clock.spent + 120
-            checkpoint.save(
-                path,
-                vae=vae.state_dict(),
-                standardise=standardise.state_dict(),
-                optimizer=optimizer.state_dict(),
-                step=step,
-                spent=clock.spent,
-            )
+    loop.run(rank, job, [vae.decoder if decoder_only else vae], batch_loss)
 
-    vae.eval()
-    fold_statistics(vae, encode_all(vae, train_images, autocast=False))
-    vae.save_pretrained(options.root / "vae")
-    path.unlink(missing_ok=True)
-    settings.report(
-        options.root,
-        "autoencoder",
-        f"done: {step * batch_size} images in {clock.spent / 60:.1f} min, "
-        f"PSNR train {psnr(vae, train_images[:512]):.2f} dB, held out {psnr(vae, test_images):.2f} dB",
+
+def main() -> None:
+    options = settings.training_parser(__doc__)
+    options.add_argument(
+        "--decoder-only",
+        action="store_true",
+        help="go on with the decoder of a finished autoencoder; its latents, and so a UNet trained on them, stay valid",
     )
+    options = options.parse_args()
+    preset = settings.read(options)
+    config = preset["decoder" if options.decoder_only else "autoencoder"]
+    settings.seed_everything(config["seed"], options.threads)
+    images, records = read_images(options.root), read_records(options.root)
+    held_out = np.array([record["held_out"] for record in records])
+
+    if options.decoder_only:
+        vae = AutoencoderTiny.from_pretrained(options.root / "vae")
+        trained, stage = [vae.decoder], "decoder"
+    else:
+        vae = build(config)
+        initialise(vae)
+        trained, stage = [vae], "autoencoder"
+    job = loop.launch(stage, options, config, trained, work, (preset, options.decoder_only))
+    parallel.scatter(job.shared.average, trained)
+    vae.eval()
+    if not options.decoder_only:
+        fold_statistics(vae, encode_all(vae, images[~held_out], autocast=False))
+    vae.save_pretrained(options.root / "vae")
+    job.checkpoint.unlink()
+    train, test = psnr(vae, images[~held_out][:512]), psnr(vae, images[held_out])
+    settings.report(options.root, stage, f"PSNR train {train:.2f} dB, held out {test:.2f} dB")
 
 
 if __name__ == "__main__":

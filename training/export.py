@@ -17,7 +17,7 @@ import torch
 from diffusers import AutoencoderTiny, DPMSolverMultistepScheduler
 from safetensors.torch import save_file
 
-from training import autoencoder, settings, text, unet
+from training import autoencoder, checkpoint, parallel, settings, unet
 from training.dataset.packages import PACKAGES
 from training.images import read_images, read_records, to_sample
 from training.tokenizer import WordTokenizer
@@ -68,14 +68,11 @@ def export(options: argparse.Namespace, folder: Path) -> None:
     preset = settings.read(options)
     root = options.root
     tokenizer = WordTokenizer.from_folder(root / "tokenizer")
-    text_encoder = text.build(preset["text"], tokenizer.vocab_size)
-    network = unet.build(preset["unet"], preset["text"]["hidden_size"])
+    network, text_encoder = unet.modules(preset, tokenizer.vocab_size)
     spent, seen, step = 0.0, 0, 0
     if (root / "unet.ckpt").exists():
-        state = torch.load(root / "unet.ckpt", weights_only=False)
-        average = unet.Average([*network.parameters(), *text_encoder.parameters()], 0.0)
-        average.values = state["average"]
-        average.copy_to(average.parameters)
+        state = checkpoint.load(root / "unet.ckpt")
+        parallel.scatter(state["average"], [network, text_encoder])
         spent, seen, step = state["spent"], state["images_seen"], state["step"]
     if (root / "vae").exists():
         vae = AutoencoderTiny.from_pretrained(root / "vae")

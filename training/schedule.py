@@ -4,7 +4,7 @@ A stage ends at a wall-clock time, not after a number of steps: on a shared mach
 holds. So the decay runs over the fraction of the time that has passed and always reaches its end.
 """
 
-import math
+import datetime
 import time
 
 
@@ -27,12 +27,15 @@ def warm_up(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / steps)
 
 
-def cosine(fraction: float, floor: float = 0.01) -> float:
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * fraction))
-
-
 def constant_then_linear(fraction: float, decay_from: float, floor: float = 0.01) -> float:
     """Full rate first: large steps for as long as possible, then straight down."""
     if fraction < decay_from:
         return 1.0
     return max(floor, (1 - fraction) / (1 - decay_from))
+
+
+def seconds_until(clock_time: str) -> float:
+    """From now to the next time the wall clock shows HH:MM."""
+    now = datetime.datetime.now()
+    end = now.replace(hour=int(clock_time[:2]), minute=int(clock_time[3:]), second=0, microsecond=0)
+    return ((end - now) % datetime.timedelta(days=1)).total_seconds()

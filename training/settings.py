@@ -26,7 +26,15 @@ def parser(description: str) -> argparse.ArgumentParser:
         default=os.environ.get("TENSTEP_TRAINING_ROOT"),
         help="folder for packages, images and checkpoints (default: $TENSTEP_TRAINING_ROOT)",
     )
-    options.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
+    options.add_argument("--threads", type=int, default=os.cpu_count(), help="cores to use (default: all)")
+    return options
+
+
+def training_parser(description: str) -> argparse.ArgumentParser:
+    """The options of a stage that trains: when it ends."""
+    options = parser(description)
+    options.add_argument("--minutes", type=float, help="training time, together with what a checkpoint has used")
+    options.add_argument("--until", metavar="HH:MM", help="end at this wall-clock time instead")
     return options
 
 
