@@ -1,15 +1,15 @@
-// Prompts to start from.
+// Prompts to start from: things that the default model draws so that a person knows them.
 
 import { elements } from "./elements.js";
 
 const prompts = [
   "a red apple",
-  "a smiling cat",
-  "a green tree",
-  "a blue fish",
-  "a yellow flower",
-  "a slice of pizza",
-  "a rocket",
+  "a green apple",
+  "a red heart",
+  "a blue heart",
+  "a grinning face",
+  "a purple heart",
+  "a smiling face",
 ] as const;
 
 /** Puts the examples under the prompt; one that is pressed becomes the prompt, and `start` is called. */
