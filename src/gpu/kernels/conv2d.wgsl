@@ -93,14 +93,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var channel_unit = load_unit % channel_units;
 
     let output_unit = group.x * SIDE + local.x;
-    var sum0 = vec4(0.0);
-    var sum1 = vec4(0.0);
-    var sum2 = vec4(0.0);
-    var sum3 = vec4(0.0);
-    var sum4 = vec4(0.0);
-    var sum5 = vec4(0.0);
-    var sum6 = vec4(0.0);
-    var sum7 = vec4(0.0);
+    var sums: array<vec4<f32>, 8>;
 
     for (var slab = 0u; slab < depth; slab += SIDE) {
         x_tile[load_unit * TILE_ROWS + load_row] = x_through(upper, tap, channel_unit);
@@ -126,14 +119,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             let w2 = w_tile[w_at + 2u * SIDE];
             let w3 = w_tile[w_at + 3u * SIDE];
             let at = unit * TILE_ROWS + 8u * local.y;
-            sum0 += product(x_tile[at], w0, w1, w2, w3);
-            sum1 += product(x_tile[at + 1u], w0, w1, w2, w3);
-            sum2 += product(x_tile[at + 2u], w0, w1, w2, w3);
-            sum3 += product(x_tile[at + 3u], w0, w1, w2, w3);
-            sum4 += product(x_tile[at + 4u], w0, w1, w2, w3);
-            sum5 += product(x_tile[at + 5u], w0, w1, w2, w3);
-            sum6 += product(x_tile[at + 6u], w0, w1, w2, w3);
-            sum7 += product(x_tile[at + 7u], w0, w1, w2, w3);
+            for (var r = 0u; r < 8u; r++) {
+                sums[r] += product(x_tile[at + r], w0, w1, w2, w3);
+            }
         }
         workgroupBarrier();
     }
@@ -142,7 +130,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         return;
     }
     let first = tile + 8u * local.y;
-    let sums = array(sum0, sum1, sum2, sum3, sum4, sum5, sum6, sum7);
     for (var r = 0u; r < 8u; r++) {
         if (first + r < params.end_row) {
             finish(first + r, output_unit, sums[r]);

@@ -1,7 +1,6 @@
 // y = activation((x − mean) / √(variance + eps) · gamma + beta)
 // x, y [B, P, C]    gamma, beta [C]    stats [B · G, slices, 2] from group_norm_stats.wgsl    G divides C
-// Workgroup (s, b · G + g), counted from first_slice and first_group, takes slice s of group g of sample b; lane i its elements
-// i, i + LANES, … The bindings of x and y begin at first_element.
+// Workgroup (s, b · G + g), counted from first_slice and first_group, takes that slice; lane i its elements i, i + LANES, …
 // f32; slices' means and squares are merged by Chan, Golub & LeVeque 1979, Eq. (2.1).
 // Wu & He 2018, arXiv:1803.08494, Eq. (1). Twin: group_norm.rs.
 
@@ -13,6 +12,7 @@ struct Params {
     slice_pixels: u32,
     first_slice: u32,
     first_group: u32,
+    // The bindings of x and y begin here.
     first_element: u32,
     eps: f32,
 }

@@ -1,7 +1,6 @@
 // mean[s] = Σ x / n    squares[s] = Σ (x − mean[s])²    over slice s of the pixels of one sample and group
 // x [B, P, C]    stats [B · G, slices, 2]    G divides C; n = (pixels of the slice) · C / G
-// Workgroup (s, b · G + g), counted from first_slice and first_group, takes slice s of group g of sample b; lane i its elements
-// i, i + LANES, … The binding of x begins at first_element.
+// Workgroup (s, b · G + g), counted from first_slice and first_group, takes that slice; lane i its elements i, i + LANES, …
 // f32, in two passes over the data: Σ x² − n mean² would cancel.
 // Wu & He 2018, arXiv:1803.08494, Eq. (1). Twin: group_norm.rs.
 
@@ -13,6 +12,7 @@ struct Params {
     slice_pixels: u32,
     first_slice: u32,
     first_group: u32,
+    // The binding of x begins here.
     first_element: u32,
 }
 

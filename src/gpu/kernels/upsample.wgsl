@@ -1,7 +1,6 @@
 // y[b, i, j] = x[b, ⌊i · H / H'⌋, ⌊j · W / W'⌋]
 // x [B, H, W, C]    y [B, H', W', C]
 // One thread one Element: four channels if C is a multiple of 4, else one. `channels` counts Elements.
-// The binding of y begins at its pixel first_out, that of x at first_pixel.
 // Exact.
 // Nearest neighbour as PyTorch's `interpolate` defines it. Twin: upsample.rs.
 
@@ -12,6 +11,7 @@ struct Params {
     width: u32,
     out_height: u32,
     out_width: u32,
+    // The bindings of y and x begin at these pixels.
     first_out: u32,
     first_pixel: u32,
 }
