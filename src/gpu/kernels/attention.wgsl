@@ -76,14 +76,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let q3 = q_base + min(line + 3u, last) * params.width;
     let k_base = batch * params.keys * params.width + head;
 
-    var sums: array<vec4<f32>, 4u * UNITS_EACH>;
+    var sums = array<vec4<f32>, 4u * UNITS_EACH>();
     // Of query first_query + thread, for the first QUERIES threads.
     var largest = LOWEST;
     var total = 0.0;
 
     let keys = select(params.keys, min(params.keys, first_query + QUERIES), params.causal != 0u);
     for (var first_key = 0u; first_key < keys; first_key += KEYS) {
-        var products: array<vec4<f32>, KEYS_EACH>;
+        var products = array<vec4<f32>, KEYS_EACH>();
         for (var unit = 0u; unit < units; unit++) {
             let offset = 4u * unit;
             let left = size - offset;

@@ -93,7 +93,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var channel_unit = load_unit % channel_units;
 
     let output_unit = group.x * SIDE + local.x;
-    var sums: array<vec4<f32>, 8>;
+    var sums = array<vec4<f32>, 8>();
 
     for (var slab = 0u; slab < depth; slab += SIDE) {
         x_tile[load_unit * TILE_ROWS + load_row] = x_through(upper, tap, channel_unit);

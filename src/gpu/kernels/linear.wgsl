@@ -28,7 +28,7 @@ var<workgroup> partial: array<vec4<f32>, 512>;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let unit = group.x * COLUMNS + local.x;
     let first = group.y * ROWS;
-    var sums: array<vec4<f32>, ROWS>;
+    var sums = array<vec4<f32>, ROWS>();
     if (unit < params.units) {
         let last = params.rows - 1u;
         for (var c = local.y; c < params.channels; c += LINES) {

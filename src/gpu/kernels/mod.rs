@@ -237,3 +237,27 @@ pub fn activation_code(activation: Option<Activation>) -> u32 {
         Some(Activation::Tanh) => 6,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// WGSL zeroes a variable without one wherever it is declared, but Firefox 153 (gfx-rs/wgpu#9489) and Chromium 156 zero
+    /// it once a function: in a loop the values of the last round stay.
+    #[test]
+    fn every_variable_of_a_function_has_an_initial_value() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/gpu/kernels");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(folder).expect("the folder of the kernels") {
+            let path = entry.expect("a file").path();
+            if path.extension().is_some_and(|extension| extension == "wgsl") {
+                let text = std::fs::read_to_string(&path).expect("a shader");
+                for line in text.lines().map(str::trim).filter(|line| line.starts_with("var ")) {
+                    assert!(line.contains('='), "{}: {line}", path.display());
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 0);
+    }
+}
