@@ -12,8 +12,9 @@ import { setUp } from "./setup.mjs";
 
 const TRIPLE = "wasm32-unknown-unknown";
 export const MODULES = {
-  gpu: { features: "web,gpu", rustflags: "", optimise: ["-O3"] },
-  cpu: { features: "web,cpu", rustflags: "-C target-feature=+simd128", optimise: ["-O3", "--enable-simd"] },
+  // The shaders do the work: the module only has to be small.
+  gpu: { features: "web,gpu", rustflags: "", optLevel: "s", optimise: ["-Oz"] },
+  cpu: { features: "web,cpu", rustflags: "-C target-feature=+simd128", optLevel: "3", optimise: ["-O3", "--enable-simd"] },
 };
 const INPUTS = ["Cargo.toml", "Cargo.lock", "src", "tools/wasm-bindgen", "scripts/build-wasm.mjs"];
 
@@ -30,11 +31,11 @@ async function buildModule(name, wasm) {
     say(`wasm ${name}: unchanged.`);
     return;
   }
-  const { features, rustflags, optimise } = MODULES[name];
+  const { features, ...how } = MODULES[name];
   say(`wasm ${name}: compiling (minutes the first time).`);
   const file = await compileModule(wasm, {
     cargoArguments: ["--no-default-features", "--features", features],
-    library: "tenstep", rustflags, optimise, targetDir: join(target, `web-${name}`), out, name: `tenstep_${name}`,
+    library: "tenstep", ...how, targetDir: join(target, `web-${name}`), out, name: `tenstep_${name}`,
   });
   writeFileSync(stamp, hash);
   const bytes = readFileSync(file);
@@ -45,11 +46,11 @@ async function buildModule(name, wasm) {
  * Compiles a library of the workspace to wasm in `targetDir`, with its glue in `out` under `name`, and optimises it.
  * Gives the path of the finished module.
  */
-export async function compileModule(wasm, { cargoArguments, library, rustflags, optimise, targetDir, out, name }) {
+export async function compileModule(wasm, { cargoArguments, library, rustflags, optLevel, optimise, targetDir, out, name }) {
   await run(
     wasm.cargo,
     ["build", "--locked", "--lib", "--profile", "wasm", "--target", TRIPLE, ...cargoArguments, ...wasm.args],
-    { env: { ...wasm.env, RUSTFLAGS: rustflags, CARGO_TARGET_DIR: targetDir } },
+    { env: { ...wasm.env, RUSTFLAGS: rustflags, CARGO_PROFILE_WASM_OPT_LEVEL: optLevel, CARGO_TARGET_DIR: targetDir } },
   );
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });

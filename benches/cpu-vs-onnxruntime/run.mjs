@@ -64,10 +64,10 @@ try {
 
 /** Compiles the module as the shipped one is compiled: same profile, same flags, same optimiser. */
 async function build() {
-  const { rustflags, optimise } = MODULES.cpu;
+  const { features: _, ...how } = MODULES.cpu;
   await compileModule(await setUpWasmTarget(), {
     cargoArguments: ["--package", "tenstep-bench-unet"],
-    library: "tenstep_bench_unet", rustflags, optimise, targetDir: join(target, "web-cpu"), out: glue, name: "tenstep_bench_unet",
+    library: "tenstep_bench_unet", ...how, targetDir: join(target, "web-cpu"), out: glue, name: "tenstep_bench_unet",
   });
 }
 
