@@ -181,6 +181,7 @@ fn a_text_encoder_refuses_what_it_does_not_do() {
         json!({"num_hidden_layers": 4096}),
         json!({"layer_norm_eps": -1.0}),
         json!({"rope_theta": 10000}),
+        json!({"word_embed_proj_dim": 50}),
     ] {
         let error = TextEncoderConfig::from_json(&config("sd15", "text_encoder.json", &changes))
             .expect_err("unsupported");
@@ -188,6 +189,26 @@ fn a_text_encoder_refuses_what_it_does_not_do() {
     }
     let odd = config("sd15", "text_encoder.json", &json!({"num_attention_heads": 5}));
     assert_eq!(TextEncoderConfig::from_json(&odd).expect_err("48 by 5").code(), "invalid-config");
+}
+
+#[test]
+fn a_word_table_is_two_factors_of_the_token_embedding() {
+    let parameters = |changes: serde_json::Value| {
+        let config =
+            TextEncoderConfig::from_json(&config("sd15", "text_encoder.json", &changes)).expect("a config");
+        let request = TextEncoderRequest { batch: 1, length: 4, ..TextEncoderRequest::default() };
+        let graph = text_encoder(&config, &request).expect("a graph");
+        let shapes: std::collections::BTreeMap<String, Vec<usize>> =
+            graph.parameters().map(|(name, value)| (name.to_owned(), graph.shape(value).to_vec())).collect();
+        (config, shapes)
+    };
+    let (plain, whole) = parameters(json!({}));
+    let words = json!({"architectures": ["WordTableTextModel"], "word_embed_proj_dim": 7});
+    let (config, factors) = parameters(words);
+    assert_eq!((plain.word_embed_proj_dim, config.word_embed_proj_dim), (None, Some(7)));
+    assert_eq!(factors["embeddings.token_embedding.weight"], [config.vocab_size, 7]);
+    assert_eq!(factors["embeddings.project_in.weight"], [config.hidden_size, 7]);
+    assert_eq!(factors.len(), whole.len() + 1);
 }
 
 #[test]

@@ -8,6 +8,10 @@
 //!                                                          [B, L, D]        hidden_states.N
 //! last_hidden_state = final_layer_norm(h)                  [B, L, D]
 //! ```
+//!
+//! WordTableTextModel is the same network with its token embedding in two factors (Lan et al. 2019, arXiv:1909.11942,
+//! section 3.1): `project_in(token_embedding(input_ids))`, rows of `word_embed_proj_dim` numbers, which may be word vectors
+//! that know more words than any caption. docs/word-table.md describes its files.
 
 use serde_json::Value as Json;
 
@@ -21,6 +25,8 @@ pub struct TextEncoderConfig {
     pub vocab_size: usize,
     /// Width `D` of a token.
     pub hidden_size: usize,
+    /// Width of the token table's rows where a linear map takes them to `D`; `None` where they are `D` wide.
+    pub word_embed_proj_dim: Option<usize>,
     pub intermediate_size: usize,
     pub num_hidden_layers: usize,
     pub num_attention_heads: usize,
@@ -43,6 +49,9 @@ pub struct TextEncoderRequest {
     pub hidden_states: Vec<usize>,
 }
 
+/// The class of a text encoder whose token embedding is a table of word vectors and a projection.
+const WORD_TABLE: &str = "WordTableTextModel";
+
 /// transformers' names of activations.
 const HIDDEN_ACTS: &[(&str, Activation)] = &[
     ("quick_gelu", Activation::QuickGelu),
@@ -54,14 +63,19 @@ const HIDDEN_ACTS: &[(&str, Activation)] = &[
 ];
 
 impl TextEncoderConfig {
-    /// Reads transformers' JSON of a CLIPTextModel. Errors: [`Error::UnsupportedConfig`] names the first field
+    /// Reads transformers' JSON of a CLIPTextModel, or ours of a WordTableTextModel. Errors: [`Error::UnsupportedConfig`] names the first field
     /// that this version does not do.
     pub fn from_json(config: &Json) -> Result<Self> {
         let mut fields = Fields::new("text_encoder", config, &["CLIPTextModel"])?;
+        let word_table = config.get("architectures") == Some(&Json::from(vec![WORD_TABLE]));
         let f = &mut fields;
         let config = Self {
             vocab_size: f.size("vocab_size", 49408, 1..=1 << 20)?,
             hidden_size: f.size("hidden_size", 512, WIDTHS)?,
+            word_embed_proj_dim: match word_table {
+                true => Some(f.size("word_embed_proj_dim", 50, WIDTHS)?),
+                false => None,
+            },
             intermediate_size: f.size("intermediate_size", 2048, WIDTHS)?,
             num_hidden_layers: f.size("num_hidden_layers", 12, 1..=96)?,
             num_attention_heads: f.size("num_attention_heads", 8, WIDTHS)?,
@@ -71,7 +85,7 @@ impl TextEncoderConfig {
         };
         f.require("model_type", &[Json::from("clip_text_model")])?;
         // CLIPTextModelWithProjection is the same network with one more output, which Stable Diffusion leaves.
-        let classes = ["CLIPTextModel", "CLIPTextModelWithProjection"];
+        let classes = ["CLIPTextModel", "CLIPTextModelWithProjection", WORD_TABLE];
         f.require("architectures", &classes.map(|name| Json::from(vec![name])))?;
         // What pads and what ends a prompt is the tokenizer's business; the rest concerns training and files.
         f.ignore(&["bos_token_id", "eos_token_id", "pad_token_id", "projection_dim", "use_cache"]);
@@ -127,7 +141,14 @@ fn embeddings(
 ) -> Result<Value> {
     let (width, rows) = (config.hidden_size, config.max_position_embeddings);
     let ids = graph.input("input_ids", &[batch, length])?;
-    let tokens = graph.embedding_layer("embeddings.token_embedding", ids, config.vocab_size, width)?;
+    let tokens = match config.word_embed_proj_dim {
+        None => graph.embedding_layer("embeddings.token_embedding", ids, config.vocab_size, width)?,
+        Some(narrow) => {
+            let rows = graph.embedding_layer("embeddings.token_embedding", ids, config.vocab_size, narrow)?;
+            let projection = graph.parameter("embeddings.project_in.weight", &[width, narrow])?;
+            graph.linear(rows, projection, None)?
+        }
+    };
     let table = graph.parameter("embeddings.position_embedding.weight", &[rows, width])?;
     // The first `length` rows of the table are the start of its elements in a row.
     let flat = graph.reshape(table, &[1, rows * width])?;

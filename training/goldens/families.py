@@ -7,14 +7,16 @@
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from training.text import WordTableTextModel
+
 DOWN, UP = "DownBlock2D", "UpBlock2D"
 ATTN_DOWN, ATTN_UP = "AttnDownBlock2D", "AttnUpBlock2D"
 CROSS_DOWN, CROSS_UP = "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"
 
 
-def text_encoder(**config) -> CLIPTextModel:
+def text_encoder(model=CLIPTextModel, **config) -> CLIPTextModel:
     ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-    return CLIPTextModel(CLIPTextConfig(**ids, **config))
+    return model(CLIPTextConfig(**ids, **config))
 
 
 def autoencoder_kl(**config) -> AutoencoderKL:
@@ -37,7 +39,9 @@ def autoencoder_tiny(width: int, encoder_blocks: tuple, decoder_blocks: tuple, *
 def default() -> dict:
     return {
         "text_encoder": text_encoder(
+            WordTableTextModel,
             vocab_size=3380,
+            word_embed_proj_dim=50,
             hidden_size=192,
             intermediate_size=512,
             projection_dim=192,
