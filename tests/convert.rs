@@ -337,14 +337,43 @@ fn folders_that_are_something_else_are_refused() {
 }
 
 #[test]
+fn tensors_chosen_by_name_get_their_own_storage_type() {
+    let (source, out) = (source("chosen"), Folder::new("chosen-out"));
+    let chosen = |json: &str| Storage::new(DType::Int8).with_chosen(json);
+    let with = |json: &str| Options { storage: chosen(json).expect("a choice"), ..Options::default() };
+    let dtypes = |manifest: &Manifest| -> BTreeMap<String, DType> {
+        let unet = manifest.component("unet").expect("a UNet");
+        unet.tensors.iter().map(|tensor| (tensor.name.clone(), tensor.dtype)).collect()
+    };
+    let plain = dtypes(&convert(&source.0, &out.0, &options(DType::Int8)).expect("a conversion").manifest);
+    let large = plain.iter().find(|(_, dtype)| **dtype == DType::Int8).expect("a large tensor").0.clone();
+    let choice = format!(r#"{{"unet/{large}": "f16", "unet/conv_in.bias": "f16"}}"#);
+    let conversion = convert(&source.0, &out.0, &with(&choice)).expect("a conversion");
+    let mut expected = plain;
+    expected.insert(large, DType::F16);
+    expected.insert("conv_in.bias".to_owned(), DType::F16);
+    assert_eq!(dtypes(&conversion.manifest), expected);
+
+    for (json, named) in [("[]", "object"), (r#"{"unet/conv_in.weight": "bf16"}"#, "bf16")] {
+        let error = chosen(json).expect_err(named);
+        assert!(error.code() == "invalid-config" && error.to_string().contains(named), "{error}");
+    }
+    for unknown in ["unet/conv_in", "conv_in.weight", "vae/conv_in.weight"] {
+        let error =
+            convert(&source.0, &out.0, &with(&format!(r#"{{"{unknown}": "f16"}}"#))).expect_err(unknown);
+        assert!(error.code() == "invalid-config" && error.to_string().contains(unknown), "{error}");
+    }
+}
+
+#[test]
 fn rows_of_zeros_and_values_beyond_f16_keep_their_values() {
     let (info, stored) = quantise("w", &[2, 2], &[0.0, 0.0, -127.0, 1.0], DType::Int8);
     assert_eq!(dequantise(&info, &stored), [0.0, 0.0, -127.0, 1.0]);
     let mut values = vec![1.0; 4096];
-    assert_eq!(Storage::new(DType::F16).dtype(&[64, 64], &values), DType::F16);
+    assert_eq!(Storage::new(DType::F16).dtype("unet/w", &[64, 64], &values), DType::F16);
     values[5] = 1e5;
-    assert_eq!(Storage::new(DType::F16).dtype(&[64, 64], &values), DType::F32);
-    assert_eq!(Storage::new(DType::Int8).dtype(&[64, 64], &values), DType::Int8);
-    assert_eq!(Storage::new(DType::Int8).dtype(&[4096], &values), DType::F32);
-    assert_eq!(Storage::new(DType::Int8).dtype(&[63, 65], &values[..4095]), DType::F32);
+    assert_eq!(Storage::new(DType::F16).dtype("unet/w", &[64, 64], &values), DType::F32);
+    assert_eq!(Storage::new(DType::Int8).dtype("unet/w", &[64, 64], &values), DType::Int8);
+    assert_eq!(Storage::new(DType::Int8).dtype("unet/w", &[4096], &values), DType::F32);
+    assert_eq!(Storage::new(DType::Int8).dtype("unet/w", &[63, 65], &values[..4095]), DType::F32);
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::megabytes;
+use super::{megabytes, read_text};
 use crate::convert::{Options, Storage, convert};
 use crate::error::Result;
 use crate::weights::DType;
@@ -21,6 +21,9 @@ pub struct Arguments {
     /// How matrices and convolutions of at least 4096 elements are stored; the rest is f32
     #[arg(long, value_enum, default_value_t = StorageType::F16)]
     dtype: StorageType,
+    /// JSON object from component/tensor to f32, f16 or int8, for tensors that --dtype would hurt
+    #[arg(long, value_name = "FILE")]
+    storage: Option<PathBuf>,
     /// The model's name [default: the folder's name]
     #[arg(long)]
     name: Option<String>,
@@ -55,11 +58,14 @@ enum StorageType {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let storage = Storage::new(match arguments.dtype {
+    let mut storage = Storage::new(match arguments.dtype {
         StorageType::F32 => DType::F32,
         StorageType::F16 => DType::F16,
         StorageType::Int8 => DType::Int8,
     });
+    if let Some(path) = &arguments.storage {
+        storage = storage.with_chosen(&read_text(path)?)?;
+    }
     let options = Options {
         storage,
         name: arguments.name.clone(),

@@ -95,11 +95,12 @@ pub fn convert(source: &Path, out: &Path, options: &Options) -> Result<Conversio
                 shards: Vec::new(),
             });
             let component = components.last_mut().expect("just pushed");
-            write_tensors(component, &network.parameters, &mut checkpoint, options.storage, &mut writer)?;
+            write_tensors(component, &network.parameters, &mut checkpoint, &options.storage, &mut writer)?;
         }
         unused.extend(checkpoint.unread().map(|name| format!("{part}/{name}")));
     }
     components.sort_by_key(|component| component.lazy);
+    refuse_unknown_choices(&options.storage, &components)?;
 
     let mut manifest = Manifest {
         schema_version: SCHEMA_VERSION,
@@ -140,7 +141,7 @@ fn write_tensors(
     component: &mut Component,
     parameters: &[(String, Vec<usize>)],
     checkpoint: &mut Checkpoint,
-    storage: Storage,
+    storage: &Storage,
     writer: &mut ShardWriter,
 ) -> Result<()> {
     writer.begin(&component.name);
@@ -150,10 +151,28 @@ fn write_tensors(
             let message = format!("tensor {name} holds values that are not finite");
             return Err(Error::InvalidConfig { component: component.name.clone(), message });
         }
-        let (info, stored) = quantise(name, shape, &values, storage.dtype(shape, &values));
+        let dtype = storage.dtype(&format!("{}/{name}", component.name), shape, &values);
+        let (info, stored) = quantise(name, shape, &values, dtype);
         component.tensors.push(info);
         writer.write(&stored)?;
     }
     component.shards = writer.end()?;
     Ok(())
+}
+
+/// A name that no component has is a slip, and would leave its tensor as it was.
+fn refuse_unknown_choices(storage: &Storage, components: &[Component]) -> Result<()> {
+    let is_tensor = |chosen: &str| {
+        components.iter().any(|component| {
+            let name = chosen.strip_prefix(&component.name).and_then(|rest| rest.strip_prefix('/'));
+            name.is_some_and(|name| component.tensors.iter().any(|tensor| tensor.name == name))
+        })
+    };
+    match storage.chosen().find(|chosen| !is_tensor(chosen)) {
+        None => Ok(()),
+        Some(unknown) => Err(Error::InvalidConfig {
+            component: "storage".to_owned(),
+            message: format!("{unknown} is no component/tensor of this model"),
+        }),
+    }
 }
