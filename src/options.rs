@@ -1,6 +1,7 @@
 //! What a caller asks of one picture, checked in one place for the browser, Rust and the command line.
 
 use crate::error::{Error, Result};
+use crate::solver::Spacing;
 
 /// One option as it arrives from outside: a JavaScript property or a command-line argument.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,7 +13,7 @@ pub enum Field {
 }
 
 impl Field {
-    fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Self::Number(number) => number.to_string(),
             Self::Text(text) => format!("{:?}", text.chars().take(40).collect::<String>()),
@@ -47,11 +48,13 @@ pub struct GenerateOptions {
     pub negative_prompt: String,
     /// A style word of the model, or empty.
     pub style: String,
-    /// Solver steps: network evaluations for single-evaluation solvers. 1 to [`MAX_STEPS`].
+    /// The budget of network evaluations, 1 to [`MAX_STEPS`]. How many steps of the solver that makes is the
+    /// solver's matter.
     pub steps: usize,
     /// Classifier-free guidance scale, 0 to [`MAX_GUIDANCE_SCALE`]. Up to 1 there is no guidance.
     pub guidance_scale: f64,
-    /// A solver's name.
+    /// A solver's name. [`GenerateOptions::from_fields`] also takes the names that
+    /// [`crate::solver::resolve`] knows, with the schedule that they imply if none is given.
     pub solver: String,
     /// A timestep schedule's name.
     pub schedule: String,
@@ -94,7 +97,14 @@ impl GenerateOptions {
                 "prompt" => options.prompt = text("prompt", field)?,
                 "negativePrompt" => options.negative_prompt = text("negativePrompt", field)?,
                 "style" => options.style = one_of("style", field, &limits.styles, true)?,
-                "solver" => options.solver = one_of("solver", field, &limits.solvers, false)?,
+                "solver" => {
+                    let (solver, implied) = solver(field, limits)?;
+                    options.solver = solver;
+                    let given = fields.iter().any(|(name, _)| name == "schedule");
+                    if let Some(spacing) = implied.filter(|_| !given) {
+                        options.schedule = spacing.name().to_owned();
+                    }
+                }
                 "schedule" => options.schedule = one_of("schedule", field, &limits.schedules, false)?,
                 "steps" => options.steps = integer("steps", field, 1, MAX_STEPS as u64)? as usize,
                 "seed" => options.seed = Some(integer("seed", field, 0, MAX_SEED)?),
@@ -138,6 +148,17 @@ fn one_of(option: &'static str, field: &Field, names: &[String], or_empty: bool)
         _ if names.is_empty() => refused(option, "left out: this model has none", field),
         _ => refused(option, format!("one of {}", names.join(", ")), field),
     }
+}
+
+/// A solver by any name that people know, and the schedule that the name implies.
+fn solver(field: &Field, limits: &OptionLimits) -> Result<(String, Option<Spacing>)> {
+    if let Field::Text(name) = field
+        && let Ok((solver, implied)) = crate::solver::resolve(name)
+        && limits.solvers.iter().any(|known| known == solver.name())
+    {
+        return Ok((solver.name().to_owned(), implied));
+    }
+    one_of("solver", field, &limits.solvers, false).map(|name| (name, None))
 }
 
 fn integer(option: &'static str, field: &Field, least: u64, most: u64) -> Result<u64> {
@@ -240,6 +261,18 @@ mod tests {
                 other => panic!("{name} = {field:?} gave {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn solvers_are_known_by_other_names() {
+        let options = read("solver", Field::Text("DDIM Karras".to_owned())).expect("a solver");
+        assert_eq!((options.solver.as_str(), options.schedule.as_str()), ("ddim", "karras"));
+        let fields = ["schedule", "solver"].map(|name| {
+            let value = if name == "solver" { "DDIM Karras" } else { "trailing" };
+            (name.to_owned(), Field::Text(value.to_owned()))
+        });
+        let options = GenerateOptions::from_fields(&fields, &limits()).expect("a solver and a schedule");
+        assert_eq!((options.solver.as_str(), options.schedule.as_str()), ("ddim", "trailing"));
     }
 
     #[test]

@@ -60,6 +60,31 @@ fn failures_exit_with_1_and_a_code() {
 }
 
 #[test]
+fn solvers_are_listed_and_their_plans_printed() {
+    let listed: Value = serde_json::from_str(&done(&["solvers", "--json"])).expect("JSON");
+    let solvers = listed["solvers"].as_array().expect("a list");
+    let heun = solvers.iter().find(|solver| solver["name"] == "heun").expect("a method");
+    assert_eq!((&heun["order"], &heun["evaluationsPerStep"]), (&2.into(), &2.into()));
+    let heading = "name          order evaluations  options";
+    assert_eq!(done(&["solvers"]).lines().next(), Some(heading));
+
+    let arguments = ["plan", "--solver", "Heun Karras", "--steps", "10", "--json"];
+    let plan: Value = serde_json::from_str(&done(&arguments)).expect("JSON");
+    assert_eq!((&plan["solver"], &plan["schedule"]), (&"heun".into(), &"karras".into()));
+    assert_eq!((&plan["evaluations"], &plan["solverSteps"]), (&10.into(), &6.into()));
+    assert_eq!(plan["steps"][1]["update"][0]["of"], "sample");
+    assert_eq!(plan["steps"][1]["update"][0]["back"], 1);
+
+    assert!(done(&["plan", "--solver", "euler"]).starts_with("euler, trailing: 10 evaluations in 10 steps"));
+    let listed = done(&["plan", "--solver", "heun", "--timesteps", "999,500,20"]);
+    assert!(listed.starts_with("heun, timesteps: 5 evaluations in 3 steps"), "{listed}");
+    let complaint = refused(&["plan", "--solver", "dpm2", "--option", "eta=1"], 2);
+    assert!(complaint.contains("eta must be left out: dpm2 has only final_sigmas"), "{complaint}");
+    assert!(refused(&["plan", "--option", "eta"], 2).contains("option must be name=value"));
+    assert!(refused(&["plan", "--solver", "magic"], 2).contains("solver must be one of"));
+}
+
+#[test]
 fn a_folder_is_converted_inspected_and_drawn_from() {
     let source = source("cli");
     let out = Folder::new("cli-out");

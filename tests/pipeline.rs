@@ -146,6 +146,37 @@ fn the_empty_prompt_is_the_unconditional_picture() {
     assert_eq!(of(1.0), of(9.0));
 }
 
+/// Methods that keep several samples, correct them, or evaluate several times a step: with a tensor of theirs
+/// mistaken for another, they would not near the same solution.
+#[test]
+fn deterministic_solvers_near_one_solution() {
+    let model = model();
+    let of = |solver: &str, schedule: &str, steps: f64| {
+        let fields = [
+            ("prompt", text("a red apple")),
+            ("guidanceScale", Field::Number(1.0)),
+            ("seed", Field::Number(1.0)),
+            ("solver", text(solver)),
+            ("schedule", text(schedule)),
+            ("steps", Field::Number(steps)),
+        ];
+        latents(&model, &options(&model, &fields))
+    };
+    let solution = of("dpmpp-2m", "exponential", 40.0);
+    for (solver, schedule) in [
+        ("unipc", "exponential"),
+        ("dpmpp-3s", "exponential"),
+        ("heun", "exponential"),
+        ("rhork-4", "karras"),
+        ("pndm", "trailing"),
+        ("plms", "trailing"),
+    ] {
+        let error = relative_error(&of(solver, schedule, 25.0), &solution);
+        println!("{solver}, {schedule}, 25 evaluations: {error:.1e} from the solution");
+        assert!(error < 0.1, "{solver}: {error:e}");
+    }
+}
+
 #[test]
 fn one_step_is_legal() {
     let model = model();

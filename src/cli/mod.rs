@@ -6,6 +6,8 @@
 mod convert;
 mod generate;
 mod inspect;
+mod plan;
+mod solvers;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,6 +33,10 @@ enum Command {
     Convert(convert::Arguments),
     /// Say what a converted model is made of and what it costs
     Inspect(inspect::Arguments),
+    /// List the methods of sampling
+    Solvers(solvers::Arguments),
+    /// Print the coefficients of a method
+    Plan(plan::Arguments),
 }
 
 /// Runs the command that the process was called with.
@@ -40,6 +46,11 @@ pub fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Solvers(arguments) => {
+            solvers::run(&arguments);
+            Ok(())
+        }
+        Command::Plan(arguments) => plan::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,9 +65,14 @@ pub fn main() -> ExitCode {
 }
 
 fn read_manifest(path: &Path) -> Result<Manifest> {
-    let failed = |message: String| Error::Io { path: path.display().to_string(), message };
-    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-    Manifest::parse(&String::from_utf8(bytes).map_err(|error| failed(error.to_string()))?)
+    Manifest::parse(&read_text(path)?)
+}
+
+/// A file of UTF-8 text.
+fn read_text(path: &Path) -> Result<String> {
+    let failed =
+        |error: std::io::Error| Error::Io { path: path.display().to_string(), message: error.to_string() };
+    std::fs::read_to_string(path).map_err(failed)
 }
 
 /// Bytes as people read them.

@@ -11,7 +11,7 @@ use crate::executor::{Command, Executor, Term};
 use crate::image::Image;
 use crate::options::GenerateOptions;
 use crate::random;
-use crate::solver::{self, Guidance, LinearMap, SamplingPlan, Source, Spacing};
+use crate::solver::{self, Guidance, LinearMap, SamplingPlan, SolverOptions, Source, Spacing};
 use crate::weights::ImageFormat;
 
 /// Submitted evaluations that may be unfinished while the next is prepared. Submitted work cannot be
@@ -25,7 +25,7 @@ const SAMPLE: u32 = 0;
 pub struct Timings {
     /// Tokenizer and text encoder, until the device has the work.
     pub text: f64,
-    /// One entry a step.
+    /// One entry for each evaluation of the network.
     pub steps: Vec<f64>,
     /// Latents to pixels on the host, with all that was still under way on the device.
     pub decode: f64,
@@ -49,15 +49,16 @@ pub struct Run<E: Executor> {
     seed: u64,
     warnings: Vec<String>,
     timings: Timings,
-    /// Steps done.
+    /// Evaluations done.
     step: usize,
     /// `[n, L, D]`.
     prompt_embeds: E::Tensor,
-    /// `[1, h, w, C]`: the noisy state at the current noise level; at the end, the latents of the picture.
-    sample: E::Tensor,
+    /// `[1, h, w, C]` each: the noisy states at the current noise level and before; at the end, the latents of
+    /// the picture. The sample that enters evaluation `i` is entry `i % len`.
+    samples: Vec<E::Tensor>,
     /// `[1, h, w, C]`: the network's latest estimate of the noiseless latents.
     denoised: E::Tensor,
-    /// Model values of the last steps; step `i` writes entry `i % len`.
+    /// Model values of the last evaluations; evaluation `i` writes entry `i % len`.
     history: Vec<E::Tensor>,
     /// `[1, h, w, C]`, for stochastic solvers.
     noise: Option<E::Tensor>,
@@ -71,7 +72,8 @@ impl<E: Executor> Run<E> {
         let executor = model.executor.clone();
         let solver = solver::find(&options.solver)?;
         let spacing = Spacing::find(&options.schedule)?;
-        let sampling = solver::plan(solver, &model.scheduler, spacing, options.steps)?;
+        let solver_options = SolverOptions::default();
+        let sampling = solver::plan(solver, &solver_options, &model.scheduler, spacing, options.steps)?;
 
         let mut warnings = Vec::new();
         let prompt = match options.style.as_str() {
@@ -93,12 +95,12 @@ impl<E: Executor> Run<E> {
         let plans = model.plans(size).await?;
         let latents = [1, size.latent_height, size.latent_width, size.latent_channels];
         let prompt_embeds = encode_text(executor.as_ref(), &plans, &input_ids)?;
-        let sample = executor.tensor(&latents)?;
         let seed = options.seed.unwrap_or(0);
         let stochastic = sampling.is_stochastic();
         let tensor = || executor.tensor(&latents);
         let denoised = tensor()?;
-        let history = (0..sampling.history.max(1)).map(|_| tensor()).collect::<Result<_>>()?;
+        let samples = (0..sampling.samples).map(|_| tensor()).collect::<Result<_>>()?;
+        let history = (0..sampling.history).map(|_| tensor()).collect::<Result<_>>()?;
         let noise = if stochastic { Some(tensor()?) } else { None };
         let timings = Timings { text: now_millis() - started, ..Timings::default() };
         let run = Self {
@@ -113,7 +115,7 @@ impl<E: Executor> Run<E> {
             warnings,
             timings,
             prompt_embeds,
-            sample,
+            samples,
             denoised,
             history,
             noise,
@@ -126,15 +128,20 @@ impl<E: Executor> Run<E> {
     /// unit variance.
     pub fn set_noise(&self, noise: &[f32]) -> Result<()> {
         let scale = self.sampling.init_noise_sigma as f32;
-        self.executor.write(&self.sample, &noise.iter().map(|value| value * scale).collect::<Vec<_>>())
+        self.executor.write(&self.samples[0], &noise.iter().map(|value| value * scale).collect::<Vec<_>>())
     }
 
-    /// Solver steps in all.
+    /// Evaluations of the network in all; each is one call of [`Run::step`].
     pub fn steps(&self) -> usize {
-        self.sampling.steps.len()
+        self.sampling.evaluations()
     }
 
-    /// Solver steps done.
+    /// Steps of the solver in all; fewer than evaluations where a step takes several.
+    pub fn solver_steps(&self) -> usize {
+        self.sampling.solver_steps()
+    }
+
+    /// Evaluations done.
     pub fn step_number(&self) -> usize {
         self.step
     }
@@ -154,8 +161,8 @@ impl<E: Executor> Run<E> {
         &self.timings
     }
 
-    /// Takes one solver step: one network evaluation (for both halves of guidance), one submission. Does
-    /// nothing once [`Run::is_done`].
+    /// Goes on by one network evaluation (for both halves of guidance), one submission. Does nothing once
+    /// [`Run::is_done`].
     pub async fn step(&mut self) -> Result<StepReport> {
         if self.is_done() {
             return Ok(StepReport { preview: None });
@@ -190,9 +197,11 @@ impl<E: Executor> Run<E> {
         let combine = |out, offset, len, terms| Command::Combine { out, offset, len, terms };
         let mut commands: Vec<Command<'_, E>> = Vec::with_capacity(8);
 
+        let sample = self.sample();
+
         // Both halves of the batch read the same sample.
         for half in 0..batch {
-            let terms = vec![term(step.model_input_scale, &self.sample, 0)];
+            let terms = vec![term(step.model_input_scale, sample, 0)];
             commands.push(combine(input::<E>(executor, unet, "sample"), half * elements, elements, terms));
         }
         let embeds = plans.size.text_elements();
@@ -204,7 +213,7 @@ impl<E: Executor> Run<E> {
         let of_prediction = |map: LinearMap| {
             let conditional = (batch - 1) * elements;
             let mut terms = vec![
-                term(map.sample, &self.sample, 0),
+                term(map.sample, sample, 0),
                 term(map.model_output * self.guidance.cond, model_output, conditional),
             ];
             if let Some(uncond) = self.guidance.uncond {
@@ -213,24 +222,15 @@ impl<E: Executor> Run<E> {
             terms
         };
         commands.push(combine(&self.denoised, 0, elements, of_prediction(step.denoised)));
-        let newest = self.step % self.history.len();
-        commands.push(combine(&self.history[newest], 0, elements, of_prediction(step.model_value)));
+        let model_value = &self.history[self.step % self.history.len()];
+        commands.push(combine(model_value, 0, elements, of_prediction(step.model_value)));
 
-        let terms = step
-            .update
-            .iter()
-            .filter_map(|(source, coefficient)| {
-                let tensor = match *source {
-                    Source::Sample => &self.sample,
-                    Source::ModelValue(back) => {
-                        &self.history[(self.step + self.history.len() - back) % self.history.len()]
-                    }
-                    Source::Noise => self.noise.as_ref()?,
-                };
-                Some(term(*coefficient, tensor, 0))
-            })
-            .collect();
-        commands.push(combine(&self.sample, 0, elements, terms));
+        if !step.correction.is_empty() {
+            commands.push(combine(sample, 0, elements, self.terms(&step.correction)));
+        }
+        // The oldest sample may be the one that is replaced: a term may be the output at the same offset.
+        let next = &self.samples[(self.step + 1) % self.samples.len()];
+        commands.push(combine(next, 0, elements, self.terms(&step.update)));
 
         if let Some(plan) = &plans.preview {
             let latents = input::<E>(executor, plan, "latents");
@@ -238,6 +238,23 @@ impl<E: Executor> Run<E> {
             commands.push(Command::Evaluate(plan));
         }
         executor.submit(&commands)
+    }
+
+    /// What a linear combination of the plan reads.
+    fn terms(&self, combination: &[(Source, f64)]) -> Vec<Term<'_, E::Tensor>> {
+        let back = |tensors: &[E::Tensor], back: usize| (self.step + tensors.len() - back) % tensors.len();
+        let tensor = |source| match source {
+            Source::Sample(age) => Some(&self.samples[back(&self.samples, age)]),
+            Source::ModelValue(age) => Some(&self.history[back(&self.history, age)]),
+            Source::Noise => self.noise.as_ref(),
+        };
+        let term = |&(source, coefficient): &(Source, f64)| Some(term(coefficient, tensor(source)?, 0));
+        combination.iter().filter_map(term).collect()
+    }
+
+    /// The current sample.
+    fn sample(&self) -> &E::Tensor {
+        &self.samples[self.step % self.samples.len()]
     }
 
     /// The newest preview that has arrived; older ones are dropped.
@@ -261,7 +278,7 @@ impl<E: Executor> Run<E> {
     pub async fn decode(&mut self) -> Result<Image> {
         let started = now_millis();
         let (executor, plans) = (self.executor.as_ref(), &self.plans);
-        let latents = if self.step == 0 || self.is_done() { &self.sample } else { &self.denoised };
+        let latents = if self.step == 0 || self.is_done() { self.sample() } else { &self.denoised };
         executor.submit(&[
             Command::Combine {
                 out: input::<E>(executor, &plans.decoder, "latents"),
@@ -280,7 +297,7 @@ impl<E: Executor> Run<E> {
 
     /// The latents `[1, h, w, C]`, channels last, at the noise level of the current step.
     pub async fn latents(&self) -> Result<Vec<f32>> {
-        self.executor.read(&self.sample).await
+        self.executor.read(self.sample()).await
     }
 }
 

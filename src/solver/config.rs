@@ -60,13 +60,41 @@ pub enum FinalSigmas {
     SigmaMin,
 }
 
-/// How DPM-Solver++(2M) uses its first difference. Names other solvers give theirs mean the midpoint rule.
+/// A variant of a method. In a config, a method that does not know another's takes its own default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SolverType {
-    #[serde(alias = "logrho", alias = "bh1", alias = "bh2")]
+    /// DPM-Solver: the first difference as if it were constant. The default; DEIS has only its `logrho`.
+    #[serde(alias = "logrho")]
     Midpoint,
+    /// DPM-Solver: the first difference as part of a polynomial.
     Heun,
+    /// UniPC: `B(h) = h`.
+    Bh1,
+    /// UniPC: `B(h) = e^h − 1`. Its default.
+    Bh2,
+}
+
+impl SolverType {
+    /// The name callers use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Midpoint => "midpoint",
+            Self::Heun => "heun",
+            Self::Bh1 => "bh1",
+            Self::Bh2 => "bh2",
+        }
+    }
+}
+
+impl FinalSigmas {
+    /// The name callers use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Zero => "zero",
+            Self::SigmaMin => "sigma_min",
+        }
+    }
 }
 
 impl Default for SchedulerConfig {

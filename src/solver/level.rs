@@ -24,6 +24,11 @@ impl NoiseLevel {
         Self { alpha, sigma: sigma * alpha }
     }
 
+    /// From half the log signal-to-noise ratio.
+    pub fn from_lambda(lambda: f64) -> Self {
+        Self::from_sigma((-lambda).exp())
+    }
+
     /// `sigma / alpha`; infinite for pure noise.
     pub fn sigma_over_alpha(self) -> f64 {
         self.sigma / self.alpha

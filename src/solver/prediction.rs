@@ -36,4 +36,14 @@ impl PredictionType {
             Self::Sample => Ok(LinearMap { sample: 0.0, model_output: 1.0 }),
         }
     }
+
+    /// The estimate of the noise. `level` has some.
+    pub fn epsilon(self, level: NoiseLevel) -> LinearMap {
+        let NoiseLevel { alpha, sigma } = level;
+        match self {
+            Self::Epsilon => LinearMap { sample: 0.0, model_output: 1.0 },
+            Self::VPrediction => LinearMap { sample: sigma, model_output: alpha },
+            Self::Sample => LinearMap { sample: 1.0 / sigma, model_output: -alpha / sigma },
+        }
+    }
 }

@@ -79,14 +79,28 @@ impl Schedule {
         NoiseLevel::from_alpha_cumprod(alpha_cumprod)
     }
 
+    /// The level of a timestep, between two training timesteps: the inverse of
+    /// [`Schedule::timestep_from_sigma`].
+    pub fn level_at(&self, timestep: f64) -> NoiseLevel {
+        if timestep.fract() == 0.0 && (0.0..self.len() as f64).contains(&timestep) {
+            return self.nonzero_level(timestep as usize);
+        }
+        let low = (timestep.max(0.0) as usize).min(self.len() - 2);
+        let [from, to] = [low, low + 1].map(|timestep| self.nonzero_level(timestep).lambda());
+        NoiseLevel::from_lambda(from + (timestep - low as f64) * (to - from))
+    }
+
     /// The timestep, between two training timesteps, whose level is `sigma = sigma_t / alpha_t`: by
     /// interpolation in `ln sigma`, within the schedule's range.
     pub fn timestep_from_sigma(&self, sigma: f64) -> f64 {
         let log_sigma = |timestep: usize| -self.nonzero_level(timestep).lambda();
         let wanted = sigma.ln();
         // The first timestep with more noise, and the one before it.
-        let indices: Vec<usize> = (0..self.len()).collect();
-        let above = indices.partition_point(|&timestep| log_sigma(timestep) <= wanted);
+        let (mut below, mut above) = (0, self.len());
+        while below < above {
+            let middle = below.midpoint(above);
+            if log_sigma(middle) <= wanted { below = middle + 1 } else { above = middle }
+        }
         let high = above.clamp(1, self.len() - 1);
         let low = high - 1;
         let weight = (wanted - log_sigma(low)) / (log_sigma(high) - log_sigma(low));

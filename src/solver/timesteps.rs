@@ -2,7 +2,8 @@
 //!
 //! `N` is the number of training timesteps, `n` that of inference steps. Spacings are those of Table 2 of Lin
 //! et al. 2023, <https://arxiv.org/abs/2305.08891>, with the rounding of diffusers; karras is Eq. (5) of
-//! Karras et al. 2022, <https://arxiv.org/abs/2206.00364>.
+//! Karras et al. 2022, <https://arxiv.org/abs/2206.00364>; simple, normal, sgm_uniform and ddim_uniform are
+//! ComfyUI's, the last without the evaluation over the budget that it may have there.
 
 use super::{BetaSchedule, FinalSigmas, NoiseLevel, Schedule};
 use crate::error::{Error, Result};
@@ -11,6 +12,8 @@ use crate::error::{Error, Result};
 const RHO: f64 = 7.0;
 
 /// How timesteps are spread: the option `schedule`.
+///
+/// Timesteps are whole (rounded, half to even) unless a spacing says that they are fractional.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spacing {
     /// Multiples of `N / n` from below: never visits the noisiest level.
@@ -19,8 +22,76 @@ pub enum Spacing {
     Trailing,
     /// Evenly from the noisiest level to timestep 0, which is left out.
     Linspace,
-    /// Noise levels dense near the clean end.
+    /// Noise levels dense near the clean end. The network is told whole timesteps, except on cosine schedules.
     Karras,
+    /// Noise levels evenly spaced in their logarithm, which is `lambda`. Fractional.
+    Exponential,
+    /// Noise levels as quantiles of the distribution Beta(0.6, 0.6), dense at both ends. Fractional.
+    Beta,
+    /// Multiples of `N / n` from above, cut to whole timesteps.
+    Simple,
+    /// Evenly from the noisiest level to timestep 0, which is included. Fractional.
+    Normal,
+    /// Evenly from the noisiest level to timestep 0, which is left out. Fractional.
+    SgmUniform,
+    /// Timestep 1 and multiples of `N / n`, cut to a whole number, from there.
+    DdimUniform,
+}
+
+/// Levels that a caller lists.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Levels<'a> {
+    /// The network's time inputs, falling; fractional ones are taken as they are. The run ends where
+    /// `final_sigmas` says.
+    Timesteps(&'a [f64]),
+    /// `sigma / alpha` of the evaluations, and of where the run ends, falling; the last may be 0. The network's
+    /// time inputs are the timesteps of these levels, fractional.
+    Sigmas(&'a [f64]),
+}
+
+impl Levels<'_> {
+    pub(super) fn grid(&self, schedule: &Schedule) -> Result<Grid> {
+        let falls = |values: &[f64]| values.is_sorted_by(|before, after| before > after);
+        let (timesteps, levels): (Vec<f64>, Vec<NoiseLevel>) = match *self {
+            Self::Timesteps(list) => {
+                let most = schedule.clipped_timesteps() - 1;
+                let inside = list.iter().all(|timestep| (0.0..=most as f64).contains(timestep));
+                if list.is_empty() || !falls(list) || !inside {
+                    return Err(self.refused(&format!("at least one number, falling within {most} to 0")));
+                }
+                let last = end(schedule);
+                let levels = list.iter().map(|&timestep| schedule.level_at(timestep)).chain([last]);
+                (list.to_vec(), levels.collect())
+            }
+            Self::Sigmas(list) => {
+                let most = schedule.nonzero_level(schedule.len() - 1).sigma_over_alpha();
+                let inside = list.iter().all(|sigma| (0.0..=most * (1.0 + 1e-9)).contains(sigma));
+                if list.len() < 2 || !falls(list) || !inside {
+                    return Err(self.refused(&format!("at least two numbers, falling within {most} to 0")));
+                }
+                let before = &list[..list.len() - 1];
+                let timesteps = before.iter().map(|&sigma| schedule.timestep_from_sigma(sigma)).collect();
+                (timesteps, list.iter().map(|&sigma| NoiseLevel::from_sigma(sigma)).collect())
+            }
+        };
+        Grid::new(timesteps, levels)
+    }
+
+    pub(super) fn refused(&self, accepted: &str) -> Error {
+        let (option, list) = match *self {
+            Self::Timesteps(list) => ("timesteps", list),
+            Self::Sigmas(list) => ("sigmas", list),
+        };
+        Error::InvalidOption { option, accepted: accepted.to_owned(), value: format!("{list:?}") }
+    }
+}
+
+/// Where a run of a multistep solver ends.
+fn end(schedule: &Schedule) -> NoiseLevel {
+    match schedule.final_sigmas {
+        FinalSigmas::Zero => NoiseLevel::CLEAN,
+        FinalSigmas::SigmaMin => schedule.level(0),
+    }
 }
 
 /// Evaluations of the network, and the noise levels they step from and to.
@@ -34,11 +105,29 @@ pub struct Grid {
 
 impl Spacing {
     /// All spacings.
-    pub const ALL: [Self; 4] = [Self::Trailing, Self::Leading, Self::Linspace, Self::Karras];
+    pub const ALL: [Self; 10] = [
+        Self::Trailing,
+        Self::Leading,
+        Self::Linspace,
+        Self::Karras,
+        Self::Exponential,
+        Self::Beta,
+        Self::Simple,
+        Self::Normal,
+        Self::SgmUniform,
+        Self::DdimUniform,
+    ];
 
     /// Their names, in the same order.
-    pub const NAMES: [&str; 4] =
-        [Self::ALL[0].name(), Self::ALL[1].name(), Self::ALL[2].name(), Self::ALL[3].name()];
+    pub const NAMES: [&str; 10] = {
+        let mut names = [""; 10];
+        let mut index = 0;
+        while index < names.len() {
+            names[index] = Self::ALL[index].name();
+            index += 1;
+        }
+        names
+    };
 
     /// The name callers use.
     pub const fn name(self) -> &'static str {
@@ -47,12 +136,19 @@ impl Spacing {
             Self::Leading => "leading",
             Self::Linspace => "linspace",
             Self::Karras => "karras",
+            Self::Exponential => "exponential",
+            Self::Beta => "beta",
+            Self::Simple => "simple",
+            Self::Normal => "normal",
+            Self::SgmUniform => "sgm_uniform",
+            Self::DdimUniform => "ddim_uniform",
         }
     }
 
-    /// The spacing of that name.
+    /// The spacing of that name. `lu` and `logsnr` are even in `lambda`, which is `exponential`.
     pub fn find(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|spacing| spacing.name() == name).ok_or_else(|| Error::InvalidOption {
+        let wanted = if matches!(name, "lu" | "logsnr") { "exponential" } else { name };
+        Self::ALL.into_iter().find(|spacing| spacing.name() == wanted).ok_or_else(|| Error::InvalidOption {
             option: "schedule",
             accepted: format!("one of {}", Self::NAMES.join(", ")),
             value: format!("{name:?}"),
@@ -85,6 +181,16 @@ impl Grid {
         self.timesteps.len()
     }
 
+    /// The level of an evaluation; with the number of evaluations, where the run ends.
+    pub(super) fn level(&self, index: usize) -> NoiseLevel {
+        self.levels[index]
+    }
+
+    /// The network's time input at an evaluation.
+    pub(super) fn timestep(&self, index: usize) -> f64 {
+        self.timesteps[index]
+    }
+
     /// Each evaluation's timestep, its level, and the level it steps to.
     pub fn steps(&self) -> impl Iterator<Item = (f64, NoiseLevel, NoiseLevel)> {
         let levels = self.levels.windows(2).map(|pair| (pair[0], pair[1]));
@@ -98,11 +204,8 @@ pub(super) fn multistep_grid(
     spacing: Spacing,
     num_inference_steps: usize,
 ) -> Result<Grid> {
-    let n = accepted_steps(schedule, num_inference_steps)?;
-    let last = match schedule.final_sigmas {
-        FinalSigmas::Zero => NoiseLevel::CLEAN,
-        FinalSigmas::SigmaMin => schedule.level(0),
-    };
+    let n = num_inference_steps;
+    let last = end(schedule);
     let clipped = schedule.clipped_timesteps();
     let timesteps: Vec<usize> = match spacing {
         Spacing::Leading => {
@@ -114,28 +217,39 @@ pub(super) fn multistep_grid(
             (1..=n).rev().map(|index| (index as f64 * ratio).round_ties_even() as usize).collect()
         }
         Spacing::Trailing => trailing(clipped, schedule.len(), n),
+        Spacing::Simple => {
+            let ratio = clipped as f64 / n as f64;
+            (0..n).map(|index| clipped - 1 - (index as f64 * ratio) as usize).collect()
+        }
+        Spacing::DdimUniform => (0..n).rev().map(|index| 1 + index * (clipped / n)).collect(),
         Spacing::Karras => return karras_grid(schedule, n, last),
+        Spacing::Exponential => return sigma_grid(schedule, n, last, exponential),
+        Spacing::Beta => return sigma_grid(schedule, n, last, beta),
+        Spacing::Normal => return fractional_grid(schedule, n, n - 1, last),
+        Spacing::SgmUniform => return fractional_grid(schedule, n, n, last),
     };
     grid_at(schedule, &timesteps, last, Schedule::nonzero_level)
 }
 
-/// The grid of diffusers' DDIMScheduler, where it is consistent; see [`super::Ddim`].
+/// The grid of diffusers' DDIMScheduler, where it is consistent; see [`super::ddim`]. `level` says what to do
+/// with a level of pure noise.
 pub(super) fn single_step_grid(
     schedule: &Schedule,
     spacing: Spacing,
     num_inference_steps: usize,
+    level: impl Fn(&Schedule, usize) -> NoiseLevel,
 ) -> Result<Grid> {
-    let n = accepted_steps(schedule, num_inference_steps)?;
+    let n = num_inference_steps;
     let timesteps: Vec<usize> = match spacing {
         Spacing::Leading => {
             let ratio = schedule.len() / n;
             (0..n).rev().map(|index| index * ratio + schedule.steps_offset).collect()
         }
         Spacing::Trailing => trailing(schedule.len(), schedule.len(), n),
-        Spacing::Linspace | Spacing::Karras => return multistep_grid(schedule, spacing, n),
+        _ => return multistep_grid(schedule, spacing, n),
     };
     let last = if schedule.set_alpha_to_one { NoiseLevel::CLEAN } else { schedule.level(0) };
-    grid_at(schedule, &timesteps, last, Schedule::level)
+    grid_at(schedule, &timesteps, last, level)
 }
 
 /// `from − i · N / n − 1`, rounded, while it is not negative.
@@ -162,34 +276,93 @@ fn grid_at(
     Grid::new(timesteps.iter().map(|&timestep| timestep as f64).collect(), levels)
 }
 
+/// Where on the way from the first to the last of `n`.
+fn ramp(index: usize, n: usize) -> f64 {
+    if n > 1 { index as f64 / (n - 1) as f64 } else { 0.0 }
+}
+
+fn karras(sigma_max: f64, sigma_min: f64, ramp: f64) -> f64 {
+    let (from, to) = (sigma_max.powf(1.0 / RHO), sigma_min.powf(1.0 / RHO));
+    (from + ramp * (to - from)).powf(RHO)
+}
+
+fn exponential(sigma_max: f64, sigma_min: f64, ramp: f64) -> f64 {
+    (sigma_max.ln() + ramp * (sigma_min.ln() - sigma_max.ln())).exp()
+}
+
+/// Lee et al. 2024, <https://arxiv.org/abs/2407.12173>, over noise levels as in diffusers.
+fn beta(sigma_max: f64, sigma_min: f64, ramp: f64) -> f64 {
+    sigma_min + (sigma_max - sigma_min) * beta_quantile(1.0 - ramp)
+}
+
+/// The quantile of the symmetric distribution Beta(0.6, 0.6), by bisection.
+fn beta_quantile(probability: f64) -> f64 {
+    const A: f64 = 0.6;
+    // ∫ t^(a−1) (1 − t)^(a−1) from 0 to x, as a power series: x is at most 1/2.
+    let integral = |x: f64| {
+        let mut factor = 1.0;
+        let terms = (0..64).map(|k| {
+            let k = f64::from(k);
+            let term = factor / (A + k);
+            factor *= (k + 1.0 - A) / (k + 1.0) * x;
+            term
+        });
+        x.powf(A) * terms.sum::<f64>()
+    };
+    if probability > 0.5 {
+        return 1.0 - beta_quantile(1.0 - probability);
+    }
+    let wanted = 2.0 * probability * integral(0.5);
+    let (mut below, mut above) = (0.0, 0.5);
+    for _ in 0..100 {
+        let middle = 0.5 * (below + above);
+        if integral(middle) < wanted { below = middle } else { above = middle }
+    }
+    0.5 * (below + above)
+}
+
 fn karras_grid(schedule: &Schedule, n: usize, last: NoiseLevel) -> Result<Grid> {
+    let mut grid = sigma_grid(schedule, n, last, karras)?;
+    // diffusers rounds for all schedules but this one, whose noisy end is too steep for it.
+    if schedule.beta_schedule != BetaSchedule::SquaredcosCapV2 {
+        grid.timesteps.iter_mut().for_each(|timestep| *timestep = timestep.round_ties_even());
+    }
+    Ok(grid)
+}
+
+/// `sigma(sigma_max, sigma_min, ramp)` for evaluations from the noisiest level to that of timestep 0.
+fn sigma_grid(
+    schedule: &Schedule,
+    n: usize,
+    last: NoiseLevel,
+    sigma: impl Fn(f64, f64, f64) -> f64,
+) -> Result<Grid> {
     let sigma_max = schedule.nonzero_level(schedule.len() - 1).sigma_over_alpha();
     let sigma_min = schedule.level(0).sigma_over_alpha();
-    let (from, to) = (sigma_max.powf(1.0 / RHO), sigma_min.powf(1.0 / RHO));
-    let sigma = |index: usize| {
-        let ramp = if n > 1 { index as f64 / (n - 1) as f64 } else { 0.0 };
-        (from + ramp * (to - from)).powf(RHO)
-    };
-    let sigmas: Vec<f64> = (0..n).map(sigma).collect();
-    let timestep = |&sigma: &f64| {
-        let timestep = schedule.timestep_from_sigma(sigma);
-        // diffusers rounds for all schedules but this one, whose noisy end is too steep for it.
-        let fractional = schedule.beta_schedule == BetaSchedule::SquaredcosCapV2;
-        if fractional { timestep } else { timestep.round_ties_even() }
-    };
-    let timesteps = sigmas.iter().map(timestep).collect();
-    // The way there and back through the power must not put the last evaluation past the end.
+    let sigmas: Vec<f64> = (0..n).map(|index| sigma(sigma_max, sigma_min, ramp(index, n))).collect();
+    let timesteps = sigmas.iter().map(|&sigma| schedule.timestep_from_sigma(sigma)).collect();
+    // The way there and back through a power must not put the last evaluation past the end.
     let level =
         |&sigma: &f64| if sigma <= sigma_min { schedule.level(0) } else { NoiseLevel::from_sigma(sigma) };
     let levels = sigmas.iter().map(level).chain([last]).collect();
     Grid::new(timesteps, levels)
 }
 
-fn accepted_steps(schedule: &Schedule, num_inference_steps: usize) -> Result<usize> {
-    if (1..=schedule.len()).contains(&num_inference_steps) {
-        Ok(num_inference_steps)
+/// `n` evaluations from the last timestep on, the way to timestep 0 in so many equal parts.
+fn fractional_grid(schedule: &Schedule, n: usize, parts: usize, last: NoiseLevel) -> Result<Grid> {
+    let noisiest = (schedule.clipped_timesteps() - 1) as f64;
+    let timestep = |index: usize| noisiest * (1.0 - index as f64 / parts.max(1) as f64);
+    let timesteps: Vec<f64> = (0..n).map(timestep).collect();
+    let levels = timesteps.iter().map(|&timestep| schedule.level_at(timestep)).chain([last]).collect();
+    Grid::new(timesteps, levels)
+}
+
+/// A budget is at least one evaluation, and at most one for each training timestep.
+pub(super) fn check_evaluations(schedule: &Schedule, evaluations: usize) -> Result<()> {
+    if (1..=schedule.len()).contains(&evaluations) {
+        Ok(())
     } else {
-        Err(too_many_steps(schedule.len(), num_inference_steps))
+        Err(too_many_steps(schedule.len(), evaluations))
     }
 }
 

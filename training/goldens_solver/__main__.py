@@ -6,7 +6,7 @@ from pathlib import Path
 import diffusers
 import numpy as np
 
-from . import philox, reference, shipped
+from . import methods, philox, reference, shipped
 
 GOLDENS = Path(__file__).resolve().parents[2] / "tests" / "goldens"
 START = np.array([0.7, -1.2, 0.4])
@@ -43,8 +43,9 @@ def case(name: str, solver: str, spacing: str, n: int, eta: float = 0.0) -> dict
     shipped_times, shipped_final = shipped.sample(config, solver, spacing, n, START, eta, drawn)
     assert np.array_equal(times, shipped_times), (name, solver, spacing, n)
     return {
-        "config": name, "solver": solver, "eta": eta, "spacing": spacing, "steps": n,
-        "timesteps": times.tolist(), "final": final.tolist(), "shipped": np.round(shipped_final, 8).tolist(),
+        "config": name, "solver": solver, "options": {"eta": eta} if eta else {}, "spacing": spacing,
+        "evaluations": n, "timesteps": times.tolist(), "final": final.tolist(),
+        "shipped": np.round(shipped_final, 8).tolist(),
     }  # fmt: skip
 
 
@@ -67,6 +68,82 @@ def cases(solver: str):
                     yield case("sd", solver, spacing, n, eta)
 
 
+def method_case(name: str, solver: str, options: dict, spacing: str, evaluations: int) -> dict:
+    config, drawn = CONFIGS[name], noise(evaluations)
+    times, stages, final = methods.sample(config, solver, spacing, evaluations, START, options, drawn)
+    as_shipped = shipped.of_method(config, solver, spacing, evaluations, START, options, drawn)
+    return {
+        "config": name, "solver": solver, "options": options, "spacing": spacing,
+        "evaluations": evaluations, "timesteps": np.round(times, 10).tolist(), "final": final.tolist(),
+        "shipped": None if as_shipped is None else np.round(as_shipped, 8).tolist(),
+    } | ({"stages": stages} if set(stages) != {1} else {})  # fmt: skip
+
+
+def options_of(solver: str) -> list[dict]:
+    """The corners of a method's options."""
+    both = [{"solver_type": "midpoint"}, {"solver_type": "heun"}]
+    noisy = [{"eta": 0.0}, {"eta": 0.4, "s_noise": 0.9}, {"eta": 1.0}]
+    match solver:
+        case "dpm-2m" | "dpm-2s" | "dpm-3s" | "dpmpp-2s" | "dpmpp-3s":
+            return both
+        case "dpmpp-2m-sde":
+            return [{}] + [kind | noise for kind in both for noise in noisy]
+        case "dpmpp-3m-sde" | "euler-a" | "dpm2-a" | "dpmpp-2s-a":
+            return [{}, *noisy]
+        case "euler" | "heun" | "rhork-3" | "rhork-4":
+            return [{}, {"s_churn": 3.0}, {"s_churn": 80.0, "s_tmin": 0.1, "s_tmax": 20.0, "s_noise": 1.01}]
+        case "unipc":
+            return [
+                {"order": order, "solver_type": kind} | rest
+                for order in (1, 2, 3)
+                for kind in ("bh1", "bh2")
+                for rest in ({}, {"corrector": False}, {"lower_order_final": False})
+            ]
+        case "deis":
+            return [{"order": order} for order in (1, 2, 3)]
+        case "deis-rhoab" | "deis-tab" | "lms" | "ipndm":
+            return [{"order": order} for order in (1, 2, 3, 4)]
+    return [{}]
+
+
+def method_cases(solver: str):
+    few, some, many = (13, 14, 19) if solver == "pndm" else (3, 10, 16)
+    for index, options in enumerate(options_of(solver)):
+        for evaluations in (few, some, many):
+            yield method_case("sd", solver, options, "trailing", evaluations)
+        yield method_case("linear-v", solver, options, "trailing", some)
+        yield method_case("sd", solver, options, "karras", many)
+        yield method_case("sd-sigma-min", solver, options, "linspace", many)
+        if index == 0:
+            for evaluations in (1, 2, 5, 21) if solver != "pndm" else (20, 22):
+                yield method_case("sd", solver, options, "trailing", evaluations)
+            yield method_case("sd", solver, options, "leading", many)
+            yield method_case("sd", solver, options, "linspace", some)
+            yield method_case("linear-sample-heun", solver, options, "trailing", some)
+            yield method_case("sd-sigma-min", solver, options, "trailing", some)
+            yield method_case("sd-sigma-min", solver, options, "karras", many)
+
+
+def spacing_cases():
+    """The spacings that diffusers lacks, or cuts to whole timesteps where they are fractional here."""
+    for spacing in ("exponential", "beta", "simple", "normal", "sgm_uniform", "ddim_uniform"):
+        for name in ("sd", "linear-v", "cosine-clipped", "cosine-v", "zero-snr-v", "sd-sigma-min"):
+            for evaluations in (1, 2, 7, 10, 25):
+                yield method_case(name, "dpmpp-2m-sde", {"eta": 0.0}, spacing, evaluations) | {"shipped": None}
+
+
+FAMILIES = {
+    "dpm-multistep": ("dpmpp-3m", "dpm-2m", "dpm-3m"),
+    "dpm-sde": ("dpmpp-2m-sde", "dpmpp-3m-sde"),
+    "dpm-singlestep": ("dpm-2s", "dpm-3s", "dpmpp-2s", "dpmpp-3s", "dpm-fast"),
+    "unipc": ("unipc",),
+    "deis": ("deis", "deis-rhoab", "deis-tab", "lms"),
+    "pndm": ("pndm", "s-pndm", "plms", "ipndm"),
+    "runge-kutta": ("heun", "rhork-3", "rhork-4", "dpm2"),
+    "ancestral": ("euler", "euler-a", "dpm2-a", "dpmpp-2s-a"),
+}
+
+
 def write(name: str, content: dict) -> None:
     made_by = {"command": "python -m training.goldens_solver", "diffusers": diffusers.__version__, "numpy": np.__version__}
     content = {"recipe": made_by} | content
@@ -84,6 +161,10 @@ def write(name: str, content: dict) -> None:
 def main() -> None:
     for solver in ("ddim", "dpmpp-2m"):
         write(f"solver/{solver}.json", {"start": START.tolist(), "configs": CONFIGS, "cases": list(cases(solver))})
+    for family, solvers in FAMILIES.items():
+        rows = [row for solver in solvers for row in method_cases(solver)]
+        write(f"solver/{family}.json", {"start": START.tolist(), "configs": CONFIGS, "cases": rows})
+    write("solver/spacings.json", {"start": START.tolist(), "configs": CONFIGS, "cases": list(spacing_cases())})
     every = 37  # a prime: visits all residues
     tables = {name: reference.alphas_cumprod(config) for name, config in CONFIGS.items()}
     rows = [{"config": name, "last": table[-1], "every_37th": table[::every].tolist()} for name, table in tables.items()]

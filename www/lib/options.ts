@@ -75,7 +75,7 @@ export interface PictureOptions {
   steps?: number;
   /** Classifier-free guidance, 0 to 100; 1 and less switches guidance off. Default `model.defaults.guidanceScale`. */
   guidanceScale?: number;
-  /** One of `model.solvers`. */
+  /** One of `model.solvers`, or a name that people know, such as "DPM++ 2M Karras", which may imply a schedule. */
   solver?: string;
   /** One of `model.schedules`: how the steps are spaced. */
   schedule?: string;

@@ -1,0 +1,98 @@
+//! What a method plans for, and the shapes that plans of many methods share.
+
+use super::combination::Combination;
+use super::{Grid, NoiseLevel, Schedule, Settings, StepPlan};
+use crate::error::Result;
+
+/// Below this many steps `lower_order_final` lowers the order at the end; diffusers' number.
+const FEW_STEPS: usize = 15;
+
+/// What a method plans for.
+#[derive(Debug, Clone, Copy)]
+pub struct Problem<'a> {
+    pub schedule: &'a Schedule,
+    pub settings: Settings,
+    /// The levels of the solver's steps; of the evaluations, for methods whose stages lie on the grid.
+    pub grid: &'a Grid,
+    /// Evaluations of each solver step.
+    pub stages: &'a [usize],
+}
+
+/// What a method keeps of an evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Value {
+    /// The estimate of the clean sample.
+    Denoised,
+    /// The estimate of the noise, which is `dy/drho` in `y = x / alpha`, `rho = sigma / alpha`.
+    Epsilon,
+}
+
+impl Problem<'_> {
+    /// An evaluation at `level` that goes on by `update`.
+    pub(super) fn evaluation(
+        &self,
+        timestep: f64,
+        level: NoiseLevel,
+        value: Value,
+        update: Combination,
+    ) -> Result<StepPlan> {
+        let prediction_type = self.settings.prediction_type;
+        let denoised = prediction_type.denoised(level)?;
+        let model_value = match value {
+            Value::Denoised => denoised,
+            Value::Epsilon => prediction_type.epsilon(level),
+        };
+        let update = update.terms();
+        let correction = Vec::new();
+        Ok(StepPlan { timestep, level, model_input_scale: 1.0, model_value, denoised, correction, update })
+    }
+
+    /// The network's time input at `level`: that of entry `index` of the grid, where it is that entry's level.
+    pub(super) fn timestep(&self, index: usize, level: NoiseLevel) -> f64 {
+        if index < self.grid.len() && self.grid.level(index) == level {
+            self.grid.timestep(index)
+        } else {
+            self.schedule.timestep_from_sigma(level.sigma_over_alpha())
+        }
+    }
+
+    /// The order of step `index` of a multistep method whose steps are one evaluation each: bounded by the
+    /// history; first order where `h` is 0 or infinite, or where the options say so; lower over the last two
+    /// steps of a short run, as in diffusers.
+    pub(super) fn multistep_order(&self, order: usize, index: usize, next: NoiseLevel) -> usize {
+        let count = self.grid.len();
+        let level = self.grid.level(index);
+        let short = self.settings.lower_order_final && count < FEW_STEPS;
+        let left = count - index;
+        let final_order = match left {
+            1 if self.settings.euler_at_final || short || next.sigma == 0.0 || next == level => 1,
+            2 if short => 2,
+            _ => order,
+        };
+        order.min(index + 1).min(final_order)
+    }
+}
+
+/// Evaluations of each solver step of a method of `stages` evaluations a step, for a budget: as many whole
+/// steps as fit, then what remains in one step with fewer. Where the run ends at a clean sample the last step
+/// has one evaluation, because there is no level beyond to evaluate at.
+pub(super) fn stages_within(evaluations: usize, stages: usize, ends_clean: bool) -> Vec<usize> {
+    let last = usize::from(ends_clean && evaluations > 0);
+    let before = evaluations - last;
+    let mut steps = vec![stages; before / stages];
+    steps.extend(Some(before % stages).filter(|&rest| rest > 0));
+    steps.extend((last > 0).then_some(1));
+    steps
+}
+
+/// `x` moved from `level` to `next` along `epsilon`: Euler's method in `y = x / alpha` over
+/// `rho = sigma / alpha`, and DDIM.
+pub(super) fn transfer(
+    level: NoiseLevel,
+    next: NoiseLevel,
+    x: Combination,
+    epsilon: Combination,
+) -> Combination {
+    let from_rho = level.sigma_over_alpha();
+    (next.alpha / level.alpha) * x + next.alpha * (next.sigma_over_alpha() - from_rho) * epsilon
+}
