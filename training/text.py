@@ -1,17 +1,76 @@
-"""The text encoder (transformers' CLIPTextModel, tiny) and the captions that it is trained on."""
+"""The text encoder, its word table, and the captions that it is trained on.
+
+A tiny CLIPTextModel whose token embedding is factorised: rows of 50 numbers and one projection to the hidden size.
+Words of captions have trained rows; any other word gets the mean of the rows of the words it is used like.
+"""
+
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
+from transformers.models.clip.modeling_clip import CLIPTextEmbeddings
 
 from training.dataset.icons import STYLE_WORDS
 from training.tokenizer import END, PAD, START, UNK, WordTokenizer
+from training.word_vectors import DIMENSION, WordTable
 
 
-def build(config: dict, vocab_size: int) -> CLIPTextModel:
-    return CLIPTextModel(
+class WordTableEmbeddings(CLIPTextEmbeddings):
+    """hidden = token_embedding(input_ids) @ project_in.T + position_embedding(position)"""
+
+    def __init__(self, config: CLIPTextConfig):
+        super().__init__(config)
+        self.token_embedding = nn.Embedding(config.vocab_size, config.word_embed_proj_dim)
+        self.project_in = nn.Linear(config.word_embed_proj_dim, config.hidden_size, bias=False)
+
+    @torch.no_grad()
+    def start_from(self, table: WordTable) -> None:
+        self.token_embedding.weight.copy_(torch.from_numpy(table.vectors))
+
+    @torch.no_grad()
+    def settle(self, table: WordTable) -> None:
+        """After training: gives words that no caption holds the rows of the words they are used like."""
+        rows = self.token_embedding.weight
+        rows.copy_(torch.from_numpy(table.settled(rows.cpu().numpy())))
+
+    def forward(self, input_ids=None, position_ids=None, inputs_embeds=None):
+        words = self.project_in(self.token_embedding(input_ids))
+        return super().forward(position_ids=position_ids, inputs_embeds=words)
+
+
+class WordTableTextModel(CLIPTextModel):
+    def __init__(self, config: CLIPTextConfig):
+        super().__init__(config)
+        self.embeddings = WordTableEmbeddings(config)
+        self.post_init()
+
+    def save(self, folder: Path) -> None:
+        """With the parameter names of published checkpoints: transformers 5 writes them without "text_model."."""
+        self.config.architectures = [type(self).__name__]
+        self.config.save_pretrained(folder)
+        tensors = {
+            f"text_model.{name}": tensor.detach().contiguous()
+            for name, tensor in self.state_dict().items()
+            if not name.endswith("position_ids")
+        }
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+    @classmethod
+    def load(cls, folder: Path) -> "WordTableTextModel":
+        model = cls(CLIPTextConfig.from_json_file(folder / "config.json"))
+        tensors = load_file(folder / "model.safetensors")
+        model.load_state_dict({name.removeprefix("text_model."): tensor for name, tensor in tensors.items()})
+        return model.eval()
+
+
+def build(config: dict, vocab_size: int) -> WordTableTextModel:
+    return WordTableTextModel(
         CLIPTextConfig(
             vocab_size=vocab_size,
+            word_embed_proj_dim=DIMENSION,
             hidden_size=config["hidden_size"],
             intermediate_size=config["intermediate_size"],
             num_hidden_layers=config["layers"],
@@ -37,6 +96,8 @@ class Captions:
             [ids for ids in map(tokenizer.word_ids, record["tags"]) if ids] or [label]
             for record, label in zip(records, self.labels, strict=True)
         ]
+        # Tags do not speak of skin tones, so alone they describe only the drawing without one.
+        self.toned = [record["tone"] is not None for record in records]
         self.styles = [tokenizer.word_ids(STYLE_WORDS[record["style"]]) for record in records]
 
     def draw(self, index: int, random: np.random.Generator) -> list[int]:
@@ -44,21 +105,28 @@ class Captions:
         if random.random() < self.config["condition_dropout"]:
             return self.tokenizer.pad([])
         kind, tags = random.random(), self.tags[index]
-        if kind < 0.7:
+        if kind < 0.75 or self.toned[index]:
             ids = self.labels[index]
-        elif kind < 0.8:
+        elif kind < 0.85:
             ids = self.labels[index] + tags[random.integers(len(tags))]
-        elif kind < 0.88:
+        elif kind < 0.92:
             ids = tags[random.integers(len(tags))]
         else:
             ids = tags[random.integers(len(tags))] + tags[random.integers(len(tags))]
         if random.random() < self.config["style_word_rate"]:
-            ids = ids + self.styles[index] if random.random() < 0.7 else self.styles[index] + ids
+            ids = ids + self.styles[index] if random.random() < 0.8 else self.styles[index] + ids
         # <unk> learns to mean nothing: now and then a word is lost.
         ids = [UNK if random.random() < 0.02 else word for word in ids]
         return self.tokenizer.pad(ids)
 
 
 def embed(text_encoder: CLIPTextModel, input_ids: torch.Tensor) -> torch.Tensor:
-    """input_ids[B, L] -> prompt_embeds[B, L, hidden]: the last hidden state after the final norm, as Stable Diffusion's."""
+    """input_ids[B, L] -> prompt_embeds[B, L, hidden]: the last hidden state after the final norm."""
     return text_encoder(input_ids).last_hidden_state
+
+
+def word_counts(captions: Captions, sampler, seed: int, draws: int = 20_000) -> torch.Tensor:
+    """f32[vocab_size]: how often each id occurs in captions as training draws them."""
+    random = np.random.default_rng(seed)
+    ids = np.concatenate([captions.draw(index, random) for index in sampler.draw(draws, random)])
+    return torch.from_numpy(np.bincount(ids, minlength=captions.tokenizer.vocab_size)).float()

@@ -132,18 +132,33 @@ class WordTokenizer:
         return self.pad(self.word_ids(prompt))
 
 
-def build(records: list[dict], emojis: list[dict], style_words: list[str], model_max_length: int) -> WordTokenizer:
-    """Every word of the labels and tags of the pictures is in the vocabulary; every labelled emoji is in the table."""
+def caption_words(records: list[dict], style_words: list[str]) -> list[str]:
+    """Every word of the labels and tags of the pictures, and of the styles."""
     seen = set(style_words)
     for record in records:
         for text in [record["label"], *record["tags"]]:
             seen.update(word for word in split_words(text) if word)
+    return sorted(seen - set(IGNORED))
+
+
+def emoji_table(emojis: list[dict]) -> dict[str, str]:
+    """Every labelled emoji without skin tone: rule 1 takes the tones away before the table is asked."""
     table = {}
     for entry in emojis:
         key = entry["emoji"].translate(REMOVED)
-        if key and entry["group"] not in ("flags", "component"):
+        if key and entry["tone"] is None and entry["group"] not in ("flags", "component"):
             table[key] = " ".join(word for word in split_words(entry["label"]) if word)
-    return WordTokenizer(sorted(seen - set(IGNORED)), IGNORED, table, model_max_length)
+    return table
+
+
+def add_frequent(tokenizer: WordTokenizer, frequent: list[str]) -> WordTokenizer:
+    """Appends the words of `frequent` that rules 3 to 7 let through and do not yet know."""
+    words = [
+        word
+        for word in frequent
+        if split_words(word) == [word] and word not in tokenizer.ignored and tokenizer.word_id(word) == UNK
+    ]
+    return WordTokenizer(tokenizer.words + words, IGNORED, tokenizer.emoji, tokenizer.model_max_length)
 
 
 GOLDEN_PROMPTS = [
@@ -154,6 +169,11 @@ GOLDEN_PROMPTS = [
     "cherries and strawberries",
     "two tomatoes",
     "a fox, noto",
+    "puppy, noto",
+    "a burger and two sandwiches",
+    "thumbs up: dark skin tone, flat",
+    "👍🏿",
+    "kittens",
     "cat face, fluent",
     "grinning face with smiling eyes, twemoji",
     "flat pizza",
@@ -194,26 +214,35 @@ GOLDEN_PROMPTS = [
 ]
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     from training import settings
     from training.dataset.icons import STYLE_WORDS
+    from training.dataset.packages import wheel_path
     from training.images import read_records
+    from training.word_vectors import Glove
 
-    options = settings.parser(__doc__).parse_args()
-    config = settings.read(options)
-    tokenizer = build(
-        read_records(options.root),
-        json.loads((options.root / "emoji.json").read_text()),
-        list(STYLE_WORDS.values()),
-        config["text"]["model_max_length"],
-    )
+    options = settings.parser(__doc__).parse_args(arguments)
+    config = settings.read(options)["text"]
+    glove = Glove(wheel_path(options.root / "packages"), config["frequent_words"])
+    styles = list(STYLE_WORDS.values())
+    records = read_records(options.root)
+    words = caption_words(records, styles)
+    emoji = emoji_table(json.loads((options.root / "emoji.json").read_text()))
+    tokenizer = add_frequent(WordTokenizer(words, IGNORED, emoji, config["model_max_length"]), glove.frequent)
+    # The words of the concepts that most of the training goes to: what an unknown word may stand for.
+    common = caption_words([record for record in records if record["common"]], [])
+    table = glove.table(tokenizer.words, FIRST_WORD, len(words), set(common), seed=config["seed"])
+    table.save(options.root / "word_table.npz")
     tokenizer.save(options.root / "tokenizer")
     goldens = [{"prompt": prompt, "input_ids": tokenizer(prompt)} for prompt in GOLDEN_PROMPTS]
     (options.root / "tokenizer" / "goldens.json").write_text(
         "[\n" + ",\n".join(json.dumps(golden, ensure_ascii=False) for golden in goldens) + "\n]\n"
     )
     settings.report(
-        options.root, "tokenizer", f"{tokenizer.vocab_size} ids, {len(tokenizer.emoji)} emoji, {len(goldens)} goldens"
+        options.root,
+        "tokenizer",
+        f"{tokenizer.vocab_size} ids ({len(words)} caption words), "
+        f"{len(tokenizer.emoji)} emoji, {len(goldens)} goldens",
     )
 
 

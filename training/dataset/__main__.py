@@ -1,7 +1,9 @@
 """`python -m training.dataset`: fetches the packages and writes images.npy, index.json and emoji.json.
 
 images.npy   uint8[N, 64, 64, 4], premultiplied RGBA
-index.json   N records: hexcode, style, licence, label, tags, group, subgroup, held_out
+index.json   N records: hexcode, emoji, label, tags, group, subgroup, base (hexcode without skin tone), base_label,
+             tone (1..5 or null), style, licence, common (one of the 200), held_out,
+             held_out_by ("pair", "tone" or null)
 emoji.json   every emoji that has a label (also those without a picture): the tokenizer reads it
 """
 
@@ -13,9 +15,9 @@ from multiprocessing import Pool
 import numpy as np
 
 from training import settings
-from training.dataset import held_out
+from training.dataset import concepts, held_out
 from training.dataset.icons import LICENCES, Collection, drawing, read_emojibase
-from training.dataset.packages import fetch
+from training.dataset.packages import fetch, fetch_wheel
 from training.dataset.render import over_white, render
 
 
@@ -31,14 +33,18 @@ def contact_sheet(images: np.ndarray, columns: int = 32, rows: int = 16):
     return Image.fromarray(tiles.transpose(0, 2, 1, 3, 4).reshape(rows * images.shape[1], -1, 3))
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     options = settings.parser(__doc__)
     options.add_argument("--choose-held-out", action="store_true", help="write held_out.json anew")
-    options = options.parse_args()
+    options = options.parse_args(arguments)
     config = settings.read(options)["dataset"]
 
     packages = fetch(options.root / "packages")
-    emojis = read_emojibase(packages["emojibase-data"])
+    fetch_wheel(options.root / "packages")
+    common = concepts.read()
+    emojis = read_emojibase(packages["emojibase-data"], toned=common.gestures)
+    if missing := set(common.labels) - {emoji.label for emoji in emojis}:
+        raise SystemExit(f"no emoji has the label {sorted(missing)}")
     collections = {style: Collection(packages[f"@iconify-json/{style}"]) for style in config["styles"]}
 
     records, jobs = [], []
@@ -48,7 +54,8 @@ def main() -> None:
         for style in config["styles"]:
             svg = drawing(emoji, style, collections)
             if svg is not None:
-                records.append(dataclasses.asdict(emoji) | {"style": style, "licence": LICENCES[style]})
+                own = {"style": style, "licence": LICENCES[style], "common": emoji.base_label in common.labels}
+                records.append(dataclasses.asdict(emoji) | own)
                 jobs.append((svg, config["image_size"], config["supersample"]))
 
     with Pool(options.threads) as pool:
@@ -58,10 +65,11 @@ def main() -> None:
         raise SystemExit(f"{len(empty)} pictures are empty, first {records[empty[0]]}")
 
     if options.choose_held_out:
-        held_out.write(held_out.choose(records, config["held_out_pairs"], config["seed"]))
-    hidden = held_out.read()
+        held_out.write(held_out.choose(records, config["held_out_tones"], config["seed"]))
+    lists = held_out.read()
     for record in records:
-        record["held_out"] = (record["hexcode"], record["style"]) in hidden
+        record["held_out_by"] = held_out.reason(record, lists)
+        record["held_out"] = record["held_out_by"] is not None
 
     np.save(options.root / "images.npy", images)
     (options.root / "index.json").write_text(json.dumps(records, ensure_ascii=False))
@@ -71,11 +79,11 @@ def main() -> None:
     digest = hashlib.sha256(images.tobytes()).hexdigest()
     (options.root / "images.sha256").write_text(digest + "\n")
     contact_sheet(images).save(options.root / "images.png")
-    concepts = len({record["hexcode"] for record in records})
+    bases = len({record["base"] for record in records})
     settings.report(
         options.root,
         "dataset",
-        f"{len(images)} images, {concepts} concepts, {sum(r['held_out'] for r in records)} held out, sha256 {digest[:16]}",
+        f"{len(images)} images, {bases} concepts, {sum(r['held_out'] for r in records)} held out, sha256 {digest[:16]}",
     )
 
 

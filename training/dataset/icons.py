@@ -26,7 +26,7 @@ STYLE_WORDS = {
 
 @dataclass
 class Emoji:
-    """One base concept: an entry of emojibase without skin tone."""
+    """An entry of emojibase: a base concept, or one of its skin tones, whose label says so in words."""
 
     hexcode: str
     emoji: str
@@ -34,23 +34,33 @@ class Emoji:
     tags: list[str]
     group: str
     subgroup: str
+    base: str  # hexcode without skin tone
+    base_label: str
+    tone: int | None  # 1 light .. 5 dark
 
 
-def read_emojibase(package: Path) -> list[Emoji]:
-    """Every entry that belongs to a group (the 26 regional indicators do not)."""
+def read_emojibase(package: Path, toned: list[str]) -> list[Emoji]:
+    """Every entry that belongs to a group (regional indicators do not), with the skin tones of the `toned` labels."""
     names = json.loads((package / "meta/groups.json").read_text())
-    return [
-        Emoji(
-            hexcode=entry["hexcode"],
-            emoji=entry["emoji"],
-            label=entry["label"],
-            tags=entry.get("tags", []),
-            group=names["groups"][str(entry["group"])],
-            subgroup=names["subgroups"][str(entry["subgroup"])],
-        )
-        for entry in json.loads((package / "en/data.json").read_text())
-        if "group" in entry
-    ]
+    emojis = []
+    for entry in json.loads((package / "en/data.json").read_text()):
+        if "group" not in entry:
+            continue
+        for variant in [entry, *(entry.get("skins", []) if entry["label"] in toned else [])]:
+            emojis.append(
+                Emoji(
+                    hexcode=variant["hexcode"],
+                    emoji=variant["emoji"],
+                    label=variant["label"],
+                    tags=entry.get("tags", []),
+                    group=names["groups"][str(entry["group"])],
+                    subgroup=names["subgroups"][str(entry["subgroup"])],
+                    base=entry["hexcode"],
+                    base_label=entry["label"],
+                    tone=variant.get("tone"),
+                )
+            )
+    return emojis
 
 
 def normal_hexcode(code: str) -> str:

