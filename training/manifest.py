@@ -11,16 +11,20 @@ from pathlib import Path
 import numpy as np
 
 
-def load(manifest_path):
-    """Returns (manifest, {component: {tensor: f32 array}}), with every shard's length and SHA-256 checked."""
-    folder = Path(manifest_path).parent
+def read(manifest_path: Path) -> dict:
     manifest = json.loads(Path(manifest_path).read_text())
     if manifest["schemaVersion"] != 1:
         raise ValueError(f"schema version {manifest['schemaVersion']} is not supported")
+    return manifest
+
+
+def load(manifest_path: Path) -> tuple[dict, dict[str, dict[str, np.ndarray]]]:
+    """Returns (manifest, {component: {tensor: f32 array}}), with every shard's length and SHA-256 checked."""
+    manifest, folder = read(manifest_path), Path(manifest_path).parent
     return manifest, {c["name"]: _tensors(folder, c) for c in manifest["components"]}
 
 
-def _tensors(folder, component):
+def _tensors(folder: Path, component: dict) -> dict[str, np.ndarray]:
     stream = b"".join(_shard(folder, shard) for shard in component["shards"])
     tensors, start = {}, 0
     for info in component["tensors"]:
@@ -32,14 +36,14 @@ def _tensors(folder, component):
     return tensors
 
 
-def _shard(folder, shard):
+def _shard(folder: Path, shard: dict) -> bytes:
     data = (folder / shard["file"]).read_bytes()
     if len(data) != shard["bytes"] or hashlib.sha256(data).hexdigest() != shard["sha256"]:
         raise ValueError(f"shard {shard['file']} is damaged")
     return data
 
 
-def _dequantise(info, stored):
+def _dequantise(info: dict, stored: memoryview) -> tuple[np.ndarray, int]:
     """The elements as f32, and how many bytes they take, padding included."""
     shape, count = info["shape"], int(np.prod(info["shape"], dtype=np.int64))
     if info["dtype"] == "int8":

@@ -1,0 +1,1 @@
+"""Seconds, no working folder: `python -m unittest discover -t . -s training/evaluate`."""
