@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderTiny
 from torch import nn
 
-from training import loop, parallel, settings
+from training import initial, loop, reconstruction, settings
 from training.images import read_images, read_records, to_sample
 
 
@@ -48,103 +48,113 @@ def initialise(vae: AutoencoderTiny) -> None:
             layer.conv[-1].weight.mul_(0.1)
 
 
-def reconstruction_loss(output: torch.Tensor, target: torch.Tensor, gradient_weight: float) -> torch.Tensor:
-    """L1 + MSE + L1 of the horizontal and vertical differences, which is what keeps outlines sharp."""
+def reconstruction_loss(output: torch.Tensor, target: torch.Tensor, config: dict) -> torch.Tensor:
+    """L1 + MSE + L1 of the horizontal and vertical differences, which is what keeps outlines sharp.
+
+    Inside the drawing a pixel counts more than in the transparent part, which is easy and not what is looked at.
+    """
+    weight = torch.where(reconstruction.mask(target) > 0, 1.0, config["outside_weight"])
+    weight = weight / weight.mean()
     difference = output - target
-    across = (difference[..., 1:] - difference[..., :-1]).abs().mean()
-    down = (difference[..., 1:, :] - difference[..., :-1, :]).abs().mean()
-    return difference.abs().mean() + difference.square().mean() + gradient_weight * (across + down)
+    across = ((difference[..., 1:] - difference[..., :-1]).abs() * weight[..., 1:]).mean()
+    down = ((difference[..., 1:, :] - difference[..., :-1, :]).abs() * weight[..., 1:, :]).mean()
+    absolute, square = (difference.abs() * weight).mean(), (difference.square() * weight).mean()
+    return absolute + config["square_loss"] * square + config["gradient_loss"] * (across + down)
 
 
 @torch.no_grad()
-def encode_all(vae: AutoencoderTiny, images, autocast: bool) -> torch.Tensor:
-    """f32[N, 4, 16, 16]"""
-    batches = []
-    for start in range(0, len(images), 64):
-        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            batches.append(vae.encoder(to_sample(images[start : start + 64])).float())
+def encode_all(vae: AutoencoderTiny, images) -> torch.Tensor:
+    """f32[N, latent_channels, 16, 16], on the CPU."""
+    device = next(vae.parameters()).device
+    batches = [vae.encoder(to_sample(images[i : i + 64]).to(device)).float().cpu() for i in range(0, len(images), 64)]
     return torch.cat(batches)
 
 
 def fold_statistics(vae: AutoencoderTiny, latents: torch.Tensor) -> None:
     """Rescales the encoder's last convolution so that `latents`, which it made, would have mean 0 and deviation 1."""
-    mean, std = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3))
     last = vae.encoder.layers[-1]
+    mean, std = (values.to(last.weight.device) for values in (latents.mean((0, 2, 3)), latents.std((0, 2, 3))))
     with torch.no_grad():
         last.weight.div_(std[:, None, None, None])
         last.bias.sub_(mean).div_(std)
 
 
 @torch.no_grad()
-def psnr(vae: AutoencoderTiny, images) -> float:
-    """Mean over images of 10 log10(1 / MSE), on values in [0, 1], in f32."""
-    values = []
+def psnr(vae: AutoencoderTiny, images) -> tuple[float, float]:
+    """Means over images of (reconstruction.psnr, reconstruction.whole_psnr)."""
+    inside, whole, device = [], [], next(vae.parameters()).device
     for start in range(0, len(images), 64):
-        sample = to_sample(images[start : start + 64])
-        output = vae.decoder(vae.encoder(sample)).clamp(-1, 1)
-        error = ((output - sample) / 2).square().mean(dim=(1, 2, 3))
-        values.append(-10 * torch.log10(error.clamp_min(1e-10)))
-    return torch.cat(values).mean().item()
+        sample = to_sample(images[start : start + 64]).to(device)
+        output = vae.decoder(vae.encoder(sample))
+        inside.append(reconstruction.psnr(output, sample))
+        whole.append(reconstruction.whole_psnr(output, sample))
+    return torch.cat(inside).mean().item(), torch.cat(whole).mean().item()
 
 
-def work(rank: int, job: loop.Job, preset: dict, decoder_only: bool) -> None:
-    """One training process."""
-    config = job.config
-    torch.set_num_threads(1)
-    images, records = read_images(job.root), read_records(job.root)
-    kept = np.array([index for index, record in enumerate(records) if not record["held_out"]])
-    vae = build(preset["autoencoder"])
-    standardise = nn.BatchNorm2d(config["latent_channels"], affine=False)
-    fixed_latents = torch.load(job.root / "latents.pt") if decoder_only else None
+class Compression(nn.Module):
+    """What is trained: the autoencoder with the standardisation between its halves, or its decoder alone."""
 
-    def batch_loss(random: np.random.Generator, size: int) -> torch.Tensor:
-        chosen = kept[random.integers(len(kept), size=size)]
-        sample = to_sample(images[chosen])
-        with torch.autocast("cpu", torch.bfloat16, enabled=config["autocast"]):
-            if decoder_only:
-                latents = fixed_latents[chosen].contiguous(memory_format=torch.channels_last)
-            else:
-                if random.random() < 0.5:
-                    sample = sample.flip(-1)
-                latents = standardise(vae.encoder(sample).float())
-            output = vae.decoder(latents + config["latent_noise"] * torch.randn_like(latents))
-        # AutoencoderTiny's decoder squashes its input by 3 tanh(x / 3): values far outside would be lost.
-        outside = (latents.abs() - 2.5).clamp_min(0).square().mean()
-        return reconstruction_loss(output.float(), sample, config["gradient_loss"]) + 0.1 * outside
+    def __init__(self, vae: AutoencoderTiny, config: dict, decoder_only: bool):
+        super().__init__()
+        self.vae, self.decoder_only, self.noise = vae, decoder_only, config["latent_noise"]
+        self.standardise = nn.BatchNorm2d(vae.config.latent_channels, affine=False)
+        if decoder_only:
+            vae.encoder.requires_grad_(False)
 
-    loop.run(rank, job, [vae.decoder if decoder_only else vae], batch_loss)
+    def forward(self, sample: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(reconstruction, latents)"""
+        latents = self.vae.encoder(sample)
+        if not self.decoder_only:
+            latents = self.standardise(latents.float())
+        return self.vae.decoder(latents + self.noise * torch.randn_like(latents)), latents
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     options = settings.training_parser(__doc__)
     options.add_argument(
         "--decoder-only",
         action="store_true",
         help="go on with the decoder of a finished autoencoder; its latents, and so a UNet trained on them, stay valid",
     )
-    options = options.parse_args()
+    options.add_argument("--initial", metavar="MANIFEST", help="start from the autoencoder of a converted model")
+    options = options.parse_args(arguments)
     preset = settings.read(options)
-    config = preset["decoder" if options.decoder_only else "autoencoder"]
-    settings.seed_everything(config["seed"], options.threads)
-    images, records = read_images(options.root), read_records(options.root)
+    stage = "decoder" if options.decoder_only else "autoencoder"
+    config, root = preset[stage], options.root
+    trainer = loop.Trainer(stage, options, config)
+    images, records = read_images(root), read_records(root)
     held_out = np.array([record["held_out"] for record in records])
+    kept, revision = np.flatnonzero(~held_out), None
 
     if options.decoder_only:
-        vae = AutoencoderTiny.from_pretrained(options.root / "vae")
-        trained, stage = [vae.decoder], "decoder"
+        vae = AutoencoderTiny.from_pretrained(root / "vae")
     else:
         vae = build(config)
         initialise(vae)
-        trained, stage = [vae], "autoencoder"
-    job = loop.launch(stage, options, config, trained, work, (preset, options.decoder_only))
-    parallel.scatter(job.shared.average, trained)
-    vae.eval()
+        if options.initial:
+            revision = initial.load_autoencoder(vae, options.initial)
+            trainer.report(f"starts from {revision}")
+
+    def batch_loss(model: nn.Module, random: np.random.Generator, size: int) -> torch.Tensor:
+        sample = to_sample(images[kept[random.integers(len(kept), size=size)]]).to(trainer.device)
+        if random.random() < 0.5 and not options.decoder_only:
+            sample = sample.flip(-1)
+        output, latents = model(sample)
+        # AutoencoderTiny's decoder squashes its input by 3 tanh(x / 3): values far outside would be lost.
+        outside = (latents.float().abs() - 2.5).clamp_min(0).square().mean()
+        return reconstruction_loss(output.float(), sample, config) + 0.1 * outside
+
+    model = Compression(vae, config, options.decoder_only).to(memory_format=torch.channels_last)
+    trainer.run(model, batch_loss, revision)
+    if not trainer.main:
+        return
     if not options.decoder_only:
-        fold_statistics(vae, encode_all(vae, images[~held_out], autocast=False))
-    vae.save_pretrained(options.root / "vae")
-    job.checkpoint.unlink()
-    train, test = psnr(vae, images[~held_out][:512]), psnr(vae, images[held_out])
-    settings.report(options.root, stage, f"PSNR train {train:.2f} dB, held out {test:.2f} dB")
+        fold_statistics(vae, encode_all(vae, images[~held_out]))
+    vae.save_pretrained(root / "vae")
+    trainer.path.unlink()
+    for name, chosen in (("train", kept[::16]), ("held out", np.flatnonzero(held_out))):
+        inside, whole = psnr(vae, images[chosen])
+        trainer.report(f"{name}: PSNR {inside:.2f} dB inside the mask, {whole:.2f} dB whole, {len(chosen)} pictures")
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ import torch
 
 
 def save(path: Path, **state) -> None:
-    """`state` holds tensors and numbers. Written beside and renamed: a kill never leaves half a file."""
+    """`state` holds tensors, numbers and strings. Written beside and renamed: a kill never leaves half a file."""
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     os.replace(partial, path)
 
 
 def load(path: Path) -> dict | None:
-    return torch.load(path) if path.exists() else None
+    return torch.load(path, map_location="cpu") if path.exists() else None

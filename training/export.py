@@ -12,21 +12,23 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import diffusers
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny, DPMSolverMultistepScheduler
-from safetensors.torch import save_file
 
-from training import autoencoder, checkpoint, parallel, settings, unet
-from training.dataset.packages import PACKAGES
+from training import autoencoder, checkpoint, settings, unet
+from training.dataset.packages import GLOVE, PACKAGES
 from training.images import read_images, read_records, to_sample
 from training.tokenizer import WordTokenizer
+from training.word_vectors import WordTable
 
 
 def fit_preview(latents: torch.Tensor, images: np.ndarray) -> dict:
-    """Least squares from a latent to the mean of the 4x4 pixels it stands for: premultiplied RGBA in [-1, 1]."""
+    """Least squares from a latent to the mean of the pixels it stands for: premultiplied RGBA in [-1, 1]."""
+    size = images.shape[1] // latents.shape[-1]
     targets = torch.cat(
-        [torch.nn.functional.avg_pool2d(to_sample(images[i : i + 256]), 4) for i in range(0, len(images), 256)]
+        [torch.nn.functional.avg_pool2d(to_sample(images[i : i + 256]), size) for i in range(0, len(images), 256)]
     )
     inputs = latents.permute(0, 2, 3, 1).reshape(-1, latents.shape[1]).double()
     targets = targets.permute(0, 2, 3, 1).reshape(-1, 4).double()
@@ -48,16 +50,11 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def save_text_encoder(text_encoder, folder: Path) -> None:
-    """With the parameter names of published checkpoints: transformers 5 writes them without "text_model."."""
-    text_encoder.config.architectures = ["CLIPTextModel"]
-    text_encoder.config.save_pretrained(folder)
-    tensors = {
-        name if name.startswith("text_model.") else f"text_model.{name}": tensor.detach().contiguous()
-        for name, tensor in text_encoder.state_dict().items()
-        if not name.endswith("position_ids")
-    }
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+def save_network(network, folder: Path) -> None:
+    """diffusers remembers in the config from which folder it read the weights: that says nothing to anybody else."""
+    network.to(memory_format=torch.contiguous_format).save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    write_json(folder / "config.json", {key: value for key, value in config.items() if key != "_name_or_path"})
 
 
 def write_json(path: Path, content: dict) -> None:
@@ -68,12 +65,11 @@ def export(options: argparse.Namespace, folder: Path) -> None:
     preset = settings.read(options)
     root = options.root
     tokenizer = WordTokenizer.from_folder(root / "tokenizer")
-    network, text_encoder = unet.modules(preset, tokenizer.vocab_size)
-    spent, seen, step = 0.0, 0, 0
-    if (root / "unet.ckpt").exists():
-        state = checkpoint.load(root / "unet.ckpt")
-        parallel.scatter(state["average"], [network, text_encoder])
-        spent, seen, step = state["spent"], state["images_seen"], state["step"]
+    denoiser = unet.Denoiser(preset, tokenizer.vocab_size)
+    state = checkpoint.load(root / "unet.ckpt") or {"spent": 0.0, "images_seen": 0, "step": 0, "initial": None}
+    if "average" in state:
+        denoiser.load_state_dict(state["average"])
+    denoiser.text_encoder.embeddings.settle(WordTable.load(root / "word_table.npz"))
     if (root / "vae").exists():
         vae = AutoencoderTiny.from_pretrained(root / "vae")
     else:
@@ -81,13 +77,12 @@ def export(options: argparse.Namespace, folder: Path) -> None:
 
     records, images = read_records(root), read_images(root)
     shown = images[:: max(1, len(images) // 1000)]
-    preview = fit_preview(autoencoder.encode_all(vae.eval(), shown, autocast=False), shown)
+    preview = fit_preview(autoencoder.encode_all(vae.eval(), shown), shown)
 
     folder.mkdir(parents=True)
-    network.to(memory_format=torch.contiguous_format).save_pretrained(folder / "unet")
-    vae.to(memory_format=torch.contiguous_format).save_pretrained(folder / "vae")
-    (folder / "text_encoder").mkdir()
-    save_text_encoder(text_encoder, folder / "text_encoder")
+    save_network(denoiser.unet, folder / "unet")
+    save_network(vae, folder / "vae")
+    denoiser.text_encoder.save(folder / "text_encoder")
     shutil.copytree(root / "tokenizer", folder / "tokenizer")
     config = preset["unet"]
     DPMSolverMultistepScheduler(
@@ -108,12 +103,12 @@ def export(options: argparse.Namespace, folder: Path) -> None:
         folder / "model_index.json",
         {
             "_class_name": "StableDiffusionPipeline",
-            "_diffusers_version": network.config["_diffusers_version"],
+            "_diffusers_version": diffusers.__version__,
             "feature_extractor": [None, None],
             "requires_safety_checker": False,
             "safety_checker": [None, None],
             "scheduler": ["diffusers", "DPMSolverMultistepScheduler"],
-            "text_encoder": ["transformers", "CLIPTextModel"],
+            "text_encoder": ["tenstep", "WordTableTextModel"],
             "tokenizer": ["tenstep", "TenstepWordTokenizer"],
             "unet": ["diffusers", "UNet2DConditionModel"],
             "vae": ["diffusers", "AutoencoderTiny"],
@@ -129,24 +124,25 @@ def export(options: argparse.Namespace, folder: Path) -> None:
             "seed": config["seed"],
             "git_commit": git_commit(),
             "data": {
-                "packages": {name: list(pin) for name, pin in PACKAGES.items()},
+                "packages": {name: list(pin) for name, pin in PACKAGES.items()} | {GLOVE[0]: list(GLOVE[1:])},
                 "images": len(images),
                 "held_out": sum(record["held_out"] for record in records),
                 "images_sha256": (root / "images.sha256").read_text().strip(),
             },
-            "steps": step,
-            "images_seen": seen,
-            "minutes": round(spent / 60, 1),
+            "initial": state["initial"],
+            "steps": state["step"],
+            "images_seen": state["images_seen"],
+            "minutes": round(state["spent"] / 60, 1),
             "hardware": f"{processor()}, {os.cpu_count()} cores, shared",
             "torch": torch.__version__,
         },
     )
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     options = settings.parser(__doc__)
     options.add_argument("folder", type=Path, help="where to write; replaced if it is there")
-    options = options.parse_args()
+    options = options.parse_args(arguments)
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     partial = options.folder.with_name(options.folder.name + ".partial")

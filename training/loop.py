@@ -1,59 +1,20 @@
-"""The training loop of both networks: processes, clock, learning rate, progress lines, checkpoints.
+"""The training loop of both networks: devices through accelerate, clock, learning rate, averages, checkpoints.
 
-A stage gives its modules and a function from a random generator to the loss of one batch; all else is here.
+A stage gives its model and a function from a random generator to the loss of one batch; all else is here. The same
+command runs as one process, or as many under `accelerate launch` or `torchrun`.
 """
 
 import argparse
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast, reduce
 from torch import nn
 
-from training import checkpoint, parallel, schedule, settings
-
-
-@dataclass
-class Job:
-    """What the parent hands to each process."""
-
-    stage: str
-    root: Path
-    config: dict
-    shared: parallel.Shared
-    barrier: object
-    step: int
-    spent: float
-    images_seen: int
-    seconds: float
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.root / f"{self.stage}.ckpt"
-
-
-def launch(
-    stage: str, options: argparse.Namespace, config: dict, modules: list[nn.Module], work: Callable, arguments: tuple
-) -> Job:
-    """Runs `work(rank, job, *arguments)` in one process a core; the result is in the job's shared tensors."""
-    shared = parallel.Shared(parallel.flat_size(modules), options.threads)
-    barrier = torch.multiprocessing.get_context("spawn").Barrier(options.threads)
-    job = Job(stage, options.root, config, shared, barrier, step=0, spent=0.0, images_seen=0, seconds=0.0)
-    if (state := checkpoint.load(job.checkpoint)) is not None:
-        for name in ("weights", "average", "first_moment", "second_moment"):
-            getattr(shared, name).copy_(state[name])
-        job.step, job.spent, job.images_seen = state["step"], state["spent"], state["images_seen"]
-    else:
-        parallel.gather(shared.weights, modules)
-        parallel.gather(shared.average, modules)
-    if options.until:
-        job.seconds = job.spent + schedule.seconds_until(options.until)
-    else:
-        job.seconds = 60 * (options.minutes or config["minutes"])
-    torch.multiprocessing.spawn(work, (job, *arguments), nprocs=options.threads, start_method="spawn")
-    return job
+from training import checkpoint, schedule, settings
 
 
 def random_of_step(seed: int, rank: int, step: int) -> np.random.Generator:
@@ -63,65 +24,114 @@ def random_of_step(seed: int, rank: int, step: int) -> np.random.Generator:
     return generator
 
 
-def save(job: Job, step: int, spent: float, images_seen: int) -> None:
-    checkpoint.save(
-        job.checkpoint,
-        weights=job.shared.weights,
-        average=job.shared.average,
-        first_moment=job.shared.first_moment,
-        second_moment=job.shared.second_moment,
-        step=step,
-        spent=spent,
-        images_seen=images_seen,
-    )
+class Trainer:
+    """One stage in one process: `run` trains `model` and leaves the moving average of its weights in it."""
+
+    def __init__(self, stage: str, options: argparse.Namespace, config: dict):
+        self.stage, self.options, self.config = stage, options, config
+        self.accelerator = Accelerator(mixed_precision=config["mixed_precision"])
+        self.device, self.main = self.accelerator.device, self.accelerator.is_main_process
+        settings.seed_everything(config["seed"], max(1, options.threads // self.accelerator.num_processes))
+        self.path = options.root / f"{stage}.ckpt"
+        self.state = checkpoint.load(self.path)
+
+    def report(self, text: str) -> None:
+        if self.main:
+            settings.report(self.options.root, self.stage, text)
+
+    def clock(self) -> schedule.Clock | schedule.Steps:
+        options, spent = self.options, self.state["spent"] if self.state else 0.0
+        if options.steps:
+            return schedule.Steps(options.steps, spent)
+        if options.until:
+            return schedule.Clock(spent + schedule.seconds_until(options.until), spent)
+        return schedule.Clock(60 * (options.minutes or self.config["minutes"]), spent)
+
+    def run(self, model: nn.Module, batch_loss: Callable, initial: str | None = None) -> None:
+        """`batch_loss(model, random, size)`: the mean loss over `size` pictures; `initial` names where it starts."""
+        config, accelerator, clock = self.config, self.accelerator, self.clock()
+        model.to(self.device)
+        average = copy.deepcopy(model).requires_grad_(False)
+        optimizer = torch.optim.AdamW(
+            parameter_groups(model, config["weight_decay"]), lr=0.0, betas=(0.9, 0.99), fused=True
+        )
+        step, seen = 0, 0
+        if self.state is not None:
+            model.load_state_dict(self.state["model"])
+            average.load_state_dict(self.state["average"])
+            restore_moments(optimizer, self.state["optimizer"])
+            step, seen, initial = self.state["step"], self.state["images_seen"], self.state["initial"]
+        plain = model
+        model, optimizer = accelerator.prepare(model, optimizer)
+        size = config["batch_size"] // accelerator.num_processes
+        parameters, averages = list(plain.parameters()), list(average.parameters())
+
+        def save() -> None:
+            if self.main:
+                checkpoint.save(
+                    self.path,
+                    model=plain.state_dict(),
+                    average=average.state_dict(),
+                    optimizer=optimizer.state_dict(),
+                    step=step,
+                    spent=clock.spent,
+                    images_seen=seen,
+                    initial=initial,
+                )
+
+        model.train()
+        next_line, next_save = clock.spent + config["report_seconds"] / 2, clock.spent + 120
+        running, window, window_start, stop = torch.zeros((), device=self.device), 0, clock.spent, False
+        while not stop:
+            loss = batch_loss(model, random_of_step(config["seed"], accelerator.process_index, step), size)
+            accelerator.backward(loss)
+            rate, stop, line, saving = self.orders(clock, step, next_line, next_save)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            accelerator.clip_grad_norm_(parameters, config["clip"])
+            optimizer.step()
+            optimizer.zero_grad()
+            decay = min(config["ema_decay"], (1 + step) / (10 + step))
+            with torch.no_grad():
+                torch._foreach_lerp_(averages, parameters, 1 - decay)
+            running, window = running + loss.detach(), window + 1
+            step, seen = step + 1, seen + size * accelerator.num_processes
+
+            if line:
+                mean = (reduce(running, "mean") / window).item()
+                speed = window * size * accelerator.num_processes / (clock.spent - window_start)
+                self.report(f"step {step} images {seen} loss {mean:.4f} {speed:.1f} img/s lr {rate:.1e}")
+                running, window, window_start = torch.zeros_like(running), 0, clock.spent
+                next_line = clock.spent + config["report_seconds"]
+            if saving:
+                save()
+                next_save = clock.spent + 60 * config["checkpoint_minutes"]
+        plain.load_state_dict(average.state_dict())
+        plain.eval()
+        self.report(f"done: {seen} images in {clock.spent / 60:.1f} min")
+
+    def orders(self, clock, step: int, next_line: float, next_save: float) -> tuple[float, bool, bool, bool]:
+        """(learning rate, stop?, report?, save?) by the first process's clock: all must stop and meet at one step."""
+        rate = self.config["learning_rate"] * schedule.warm_up(step, self.config["warmup_steps"])
+        rate *= schedule.constant_then_linear(clock.fraction(step), self.config["decay_from"])
+        stop = clock.fraction(step + 1) >= 1
+        orders = [rate, stop, stop or clock.spent > next_line, stop or clock.spent > next_save]
+        if self.accelerator.num_processes > 1:
+            orders = broadcast(torch.tensor(orders, dtype=torch.float64, device=self.device)).tolist()
+        return orders[0], bool(orders[1]), bool(orders[2]), bool(orders[3])
 
 
-def run(
-    rank: int,
-    job: Job,
-    modules: list[nn.Module],
-    batch_loss: Callable[[np.random.Generator, int], torch.Tensor],
-) -> None:
-    """One process, until the time is up. Rank 0 also writes the progress lines and the checkpoints.
+def restore_moments(optimizer: torch.optim.Optimizer, state: dict) -> None:
+    """The fused AdamW walks through memory, so the moments must lie as their parameters do, whoever saved them."""
+    optimizer.load_state_dict(state)
+    for parameter, moments in optimizer.state.items():
+        for name in ("exp_avg", "exp_avg_sq"):
+            moments[name] = torch.empty_like(parameter).copy_(moments[name])
 
-    `batch_loss(random, size)` is the mean loss over `size` pictures.
-    """
-    config = job.config
-    worker = parallel.Worker(
-        job.shared, rank, job.barrier, modules, betas=(0.9, 0.99), weight_decay=config["weight_decay"]
-    )
-    step, seen = job.step, job.images_seen
-    worker.restore(step)
-    size = config["batch_size"] // worker.processes
-    clock = schedule.Clock(job.seconds, job.spent)
-    next_line, next_save = clock.spent + 30, clock.spent + 120
-    running, window, window_start = 0.0, 0, clock.spent
-    stop = False
-    while not stop:
-        loss = batch_loss(random_of_step(config["seed"], rank, step), size)
-        loss.backward()
-        rate = schedule.warm_up(step, config["warmup_steps"])
-        rate *= schedule.constant_then_linear(clock.fraction, config["decay_from"])
-        stop = clock.fraction >= 1
-        orders = (config["learning_rate"] * rate, stop or clock.spent > next_save, stop)
-        decay = min(config["ema_decay"], (1 + step) / (10 + step))
-        mean_loss, (learning_rate, saving, stop) = worker.step(loss.item(), orders, config["clip"], decay)
-        running, window = running + mean_loss, window + 1
-        step, seen = step + 1, seen + size * worker.processes
 
-        if rank == 0 and clock.spent > next_line:
-            speed = window * size * worker.processes / (clock.spent - window_start)
-            settings.report(
-                job.root,
-                job.stage,
-                f"step {step} images {seen} loss {running / window:.4f} {speed:.1f} img/s lr {learning_rate:.1e}",
-            )
-            running, window, window_start = 0.0, 0, clock.spent
-            next_line = clock.spent + 60
-        if saving:
-            if rank == 0:
-                save(job, step, clock.spent, seen)
-            job.barrier.wait()  # nobody writes while rank 0 reads
-            next_save = clock.spent + 60 * config["checkpoint_minutes"]
-    if rank == 0:
-        settings.report(job.root, job.stage, f"done: {seen} images in {clock.spent / 60:.1f} min")
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
+    """No decay for vectors, nor for the word table, most of whose rows must stay what they are."""
+    decayed, free = [], []
+    for name, parameter in model.named_parameters():
+        (free if parameter.dim() == 1 or "token_embedding" in name else decayed).append(parameter)
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]

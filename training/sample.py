@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny, DPMSolverMultistepScheduler, UNet2DConditionModel
 from PIL import Image, ImageDraw
-from transformers import CLIPTextModel
 
 from training.dataset.render import over_white
 from training.images import to_bytes
+from training.text import WordTableTextModel
 from training.tokenizer import WordTokenizer
 
 PROMPTS = [
@@ -25,7 +25,7 @@ PROMPTS = [
 class Model:
     def __init__(self, folder: Path):
         self.tokenizer = WordTokenizer.from_folder(folder / "tokenizer")
-        self.text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").eval()
+        self.text_encoder = WordTableTextModel.load(folder / "text_encoder")
         self.unet = UNet2DConditionModel.from_pretrained(folder / "unet").eval()
         self.vae = AutoencoderTiny.from_pretrained(folder / "vae").eval()
         self.scheduler = DPMSolverMultistepScheduler.from_pretrained(folder / "scheduler")
@@ -35,8 +35,9 @@ class Model:
         """uint8[len(prompts), 64, 64, 4], premultiplied; one seed a prompt."""
         ids = torch.tensor([self.tokenizer(prompt) for prompt in prompts] + [self.tokenizer("")] * len(prompts))
         prompt_embeds = self.text_encoder(ids).last_hidden_state
+        shape = (self.unet.config.in_channels, *2 * [self.unet.config.sample_size])
         sample = torch.stack(
-            [torch.randn(4, 16, 16, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+            [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
         )
         self.scheduler.set_timesteps(steps)
         for timestep in self.scheduler.timesteps:

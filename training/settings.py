@@ -35,6 +35,7 @@ def training_parser(description: str) -> argparse.ArgumentParser:
     options = parser(description)
     options.add_argument("--minutes", type=float, help="training time, together with what a checkpoint has used")
     options.add_argument("--until", metavar="HH:MM", help="end at this wall-clock time instead")
+    options.add_argument("--steps", type=int, help="end after this many steps instead: the same weights every time")
     return options
 
 

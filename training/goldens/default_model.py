@@ -16,9 +16,8 @@ import numpy as np
 import torch
 import transformers
 
-from training import manifest as shards
+from training.evaluate import networks
 from training.goldens_solver import philox
-from training.tokenizer import WordTokenizer
 
 PROMPT, NEGATIVE_PROMPT = "a red apple", ""
 STEPS, GUIDANCE_SCALE, SEED = 10, 4.0, 7
@@ -31,15 +30,14 @@ def main():
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
     torch.set_grad_enabled(False)
-    manifest, weights = shards.load(arguments.manifest)
+    model = networks.load(arguments.manifest)
     goldens = Goldens(arguments.out)
-    networks = build(manifest, weights)
     generator = torch.Generator().manual_seed(SEED)
-    embeds = text_encoder(goldens, manifest, networks)
-    unet(goldens, networks, embeds, generator)
-    autoencoder(goldens, manifest, networks, generator)
-    final_latents(goldens, manifest, networks, embeds, generator)
-    goldens.write_recipe(manifest)
+    embeds = text_encoder(goldens, model)
+    unet(goldens, model, embeds, generator)
+    autoencoder(goldens, model, generator)
+    final_latents(goldens, model, embeds, generator)
+    goldens.write_recipe(model.manifest)
 
 
 class Goldens:
@@ -77,100 +75,44 @@ class Goldens:
         (self.folder / "recipe.json").write_text(json.dumps(recipe, indent=2) + "\n")
 
 
-def build(manifest, weights):
-    """The networks in f32, with the shipped weights."""
-    configs = {c["name"]: c["config"] for c in manifest["components"]}
-    text_config = transformers.CLIPTextConfig(**configs["text_encoder"])
-    unet = diffusers.UNet2DConditionModel.from_config(configs["unet"])
-    autoencoder_class = getattr(diffusers, configs["vae_decoder"]["_class_name"])
-    autoencoder = autoencoder_class.from_config(configs["vae_decoder"])
-    parts = {
-        "text_encoder": (transformers.CLIPTextModel(text_config), weights["text_encoder"]),
-        "unet": (unet, weights["unet"]),
-        "autoencoder": (autoencoder, weights["vae_decoder"] | weights["vae_encoder"]),
-    }
-    for module, tensors in parts.values():
-        load_weights(module, tensors)
-    return {name: module.eval() for name, (module, _) in parts.items()}
-
-
-def load_weights(module, tensors):
-    """Every parameter of the module must be among the tensors. Some releases of transformers keep a
-    `text_model.` prefix that others drop."""
-    wanted = module.state_dict()
-    given = {name.removeprefix("text_model."): torch.from_numpy(value) for name, value in tensors.items()}
-    state = {}
-    for name, value in wanted.items():
-        key = name.removeprefix("text_model.")
-        if key.endswith("position_ids"):
-            state[name] = value
-        else:
-            state[name] = given[key].reshape(value.shape)
-    module.load_state_dict(state)
-
-
-def input_ids(manifest, prompt):
-    files = {name: json.loads(text) for name, text in manifest["tokenizer"].items()}
-    length = files["tokenizer_config.json"]["model_max_length"]
-    return WordTokenizer(**files["words.json"], model_max_length=length)(prompt)
-
-
-def text_encoder(goldens, manifest, networks):
-    ids = torch.tensor([input_ids(manifest, NEGATIVE_PROMPT), input_ids(manifest, PROMPT)])
-    embeds = networks["text_encoder"](ids).last_hidden_state
-    goldens.add("input_ids", ids.numpy())
+def text_encoder(goldens, model):
+    prompts = [NEGATIVE_PROMPT, PROMPT]
+    embeds = model.prompt_embeds(prompts)
+    goldens.add("input_ids", model.input_ids(prompts).numpy())
     goldens.add("last_hidden_state", embeds.numpy())
     return embeds
 
 
-def unet(goldens, networks, embeds, generator):
-    config = networks["unet"].config
-    shape = (2, config.in_channels, config.sample_size, config.sample_size)
-    sample = torch.randn(shape, generator=generator)
+def unet(goldens, model, embeds, generator):
+    sample = torch.randn((2, *model.latent_shape), generator=generator)
     goldens.add_picture("unet_sample", sample)
     for index, timestep in enumerate(TIMESTEPS):
-        output = networks["unet"](sample, timestep, encoder_hidden_states=embeds).sample
+        output = model.unet(sample, timestep, encoder_hidden_states=embeds).sample
         goldens.add_picture(f"unet_output_{index}", output)
 
 
-def autoencoder(goldens, manifest, networks, generator):
-    module = networks["autoencoder"]
-    config, unet_config = module.config, networks["unet"].config
-    shape = (1, config.latent_channels, unet_config.sample_size, unet_config.sample_size)
-    latents = torch.randn(shape, generator=generator)
-    shift = getattr(config, "shift_factor", None) or 0.0
-    decoded = module.decode(latents / config.scaling_factor + shift).sample
+def autoencoder(goldens, model, generator):
+    latents = torch.randn((1, *model.latent_shape), generator=generator)
+    decoded = model.decode(latents)
     goldens.add_picture("decoder_latents", latents)
     goldens.add_picture("decoder_sample", decoded)
     picture = decoded.clamp(-1, 1)
-    encoded = module.encode(picture)
-    mean = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mean
     goldens.add_picture("encoder_sample", picture)
-    goldens.add_picture("encoder_latents", (mean - shift) * config.scaling_factor)
+    goldens.add_picture("encoder_latents", model.encode(picture))
 
 
-def final_latents(goldens, manifest, networks, embeds, generator):
-    config = networks["unet"].config
-    shape = (1, config.in_channels, config.sample_size, config.sample_size)
+def final_latents(goldens, model, embeds, generator):
+    shape = (1, *model.latent_shape)
     noise = torch.randn(shape, generator=generator)
     goldens.add_picture("noise", noise)
-    schedulers = {
-        "dpmpp_2m": diffusers.DPMSolverMultistepScheduler,
-        "ddim": diffusers.DDIMScheduler,
-    }
     drawn = philox.normals(SEED, 0, 0, noise.numel())
     seed_noise = torch.tensor(drawn, dtype=torch.float32).reshape(shape)
     goldens.add_picture("seed_noise", seed_noise)
-    for name, scheduler_class in schedulers.items():
-        accepted = set(scheduler_class().config)
-        settings = {k: v for k, v in manifest["scheduler"].items() if k in accepted and not k.startswith("_")}
-        if name == "ddim":
-            settings |= {"clip_sample": False, "set_alpha_to_one": True}
-        latents = sample(scheduler_class(**settings), networks["unet"], noise, embeds, STEPS)
-        goldens.add_picture(f"latents_{name}", latents)
-        if name == "dpmpp_2m":
-            one_step = sample(scheduler_class(**settings), networks["unet"], seed_noise, embeds, 1)
-            goldens.add_picture("seed_latents", one_step)
+    multistep = model.scheduler(diffusers.DPMSolverMultistepScheduler)
+    ddim = model.scheduler(diffusers.DDIMScheduler, clip_sample=False, set_alpha_to_one=True)
+    goldens.add_picture("latents_dpmpp_2m", sample(multistep, model.unet, noise, embeds, STEPS))
+    goldens.add_picture("seed_latents", sample(multistep, model.unet, seed_noise, embeds, 1))
+    goldens.add_picture("latents_ddim", sample(ddim, model.unet, noise, embeds, STEPS))
 
 
 def sample(scheduler, network, noise, embeds, steps):
