@@ -183,9 +183,9 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// manifest.json.
+    /// manifest.json, on one line: pages fetch it, and line breaks would be a third of it.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("strings and numbers always serialise") + "\n"
+        serde_json::to_string(self).expect("strings and numbers always serialise") + "\n"
     }
 
     /// The component of that name.

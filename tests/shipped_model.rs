@@ -1,0 +1,57 @@
+//! The default model keeps to its budget, and carries what is needed to make it again.
+
+#![cfg(feature = "native")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use serde_json::Value;
+use tenstep::burn::Cpu;
+use tenstep::pipeline::Loader;
+use tenstep::weights::Manifest;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("www/models/default")
+}
+
+fn manifest() -> Manifest {
+    let json = fs::read_to_string(folder().join("manifest.json")).expect("manifest.json");
+    Manifest::parse(&json).expect("a good manifest")
+}
+
+#[test]
+fn the_default_model_keeps_to_its_budget() {
+    let manifest = manifest();
+    let loader = Loader::new(Rc::new(Cpu::new()), manifest.clone()).expect("a model");
+    let files: u64 = fs::read_dir(folder())
+        .expect("the model's folder")
+        .map(|entry| entry.and_then(|entry| entry.metadata()).expect("a file").len())
+        .sum();
+    let (evaluation, decode) = (loader.info().evaluation_flops, loader.info().decode_flops);
+    println!("{} parameters, {files} bytes, {evaluation} and {decode} operations", manifest.parameters());
+    assert!(manifest.parameters() <= 11_000_000, "{} parameters", manifest.parameters());
+    assert!(files <= 12_000_000, "{files} bytes in all files");
+    assert!(evaluation <= 2_000_000_000, "{evaluation} operations a guided evaluation");
+    assert!(decode <= 2_000_000_000, "{decode} operations a decode");
+}
+
+#[test]
+fn the_default_model_says_how_it_was_made() {
+    let training = &manifest().provenance["training"];
+    let hexadecimal = |value: &Value, digits: usize| {
+        let text = value.as_str().unwrap_or_default();
+        text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    assert!(hexadecimal(&training["git_commit"], 40), "the commit: {}", training["git_commit"]);
+    assert!(hexadecimal(&training["data"]["images_sha256"], 64), "a hash of the pictures");
+    assert!(training["seed"].is_u64(), "the seed: {}", training["seed"]);
+    assert!(training["images_seen"].as_u64().is_some_and(|seen| seen > 0));
+    for stage in ["dataset", "autoencoder", "text", "unet"] {
+        assert!(training["config"][stage].is_object(), "the numbers of {stage}");
+    }
+    // What was held out is what the list says now: nobody has trained on what the model is judged by.
+    let list = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("training/held_out.json"));
+    let list: Value = serde_json::from_str(&list.expect("held_out.json")).expect("JSON");
+    assert!(list["pairs"].as_array().is_some_and(|pairs| pairs.len() >= 200));
+}
