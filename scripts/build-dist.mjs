@@ -2,7 +2,7 @@
 
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { basename, extname, join } from "node:path";
-import { isProgram, run, say } from "./command.mjs";
+import { asProgram, run, say } from "./command.mjs";
 import { dist, root, wasmOutputs } from "./paths.mjs";
 
 export async function buildDist({ fakeEngine = false } = {}) {
@@ -55,4 +55,4 @@ async function bundlePage() {
   }
 }
 
-if (isProgram(import.meta.url)) await buildDist({ fakeEngine: process.argv.includes("--fake-engine") });
+await asProgram(import.meta.url, () => buildDist({ fakeEngine: process.argv.includes("--fake-engine") }));

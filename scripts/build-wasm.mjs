@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { brotliCompressSync } from "node:zlib";
-import { isProgram, run, say } from "./command.mjs";
+import { asProgram, run, say } from "./command.mjs";
 import { root, target, wasmOutputs } from "./paths.mjs";
 import { findRust } from "./setup/rust.mjs";
 import { setUp } from "./setup.mjs";
@@ -88,8 +88,8 @@ function kilobytes(bytes) {
   return `${Math.round(bytes / 1000)} kB`;
 }
 
-if (isProgram(import.meta.url)) {
+await asProgram(import.meta.url, async () => {
   const { wasm } = await setUp();
   const names = process.argv.slice(2);
   await buildWasm(wasm, names.length > 0 ? names : undefined);
-}
+});

@@ -2,7 +2,7 @@
 
 import { buildDist } from "./build-dist.mjs";
 import { buildWasm } from "./build-wasm.mjs";
-import { isProgram } from "./command.mjs";
+import { asProgram } from "./command.mjs";
 import { setUp } from "./setup.mjs";
 
 export async function build() {
@@ -11,4 +11,4 @@ export async function build() {
   await buildDist();
 }
 
-if (isProgram(import.meta.url)) await build();
+await asProgram(import.meta.url, build);

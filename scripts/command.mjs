@@ -26,7 +26,13 @@ export function say(sentence) {
   console.log(`· ${sentence}`);
 }
 
-/** Whether the module at `url` is the program that node was started with, and not an import of another. */
-export function isProgram(url) {
-  return process.argv[1] !== undefined && url === pathToFileURL(process.argv[1]).href;
+/** Runs `work` if the module at `url` is the program that node was started with; a failure is its sentence, and status 1. */
+export async function asProgram(url, work) {
+  if (process.argv[1] === undefined || url !== pathToFileURL(process.argv[1]).href) return;
+  try {
+    await work();
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  }
 }

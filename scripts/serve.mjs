@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, resolve, sep } from "node:path";
-import { isProgram } from "./command.mjs";
+import { asProgram } from "./command.mjs";
 import { dist } from "./paths.mjs";
 
 const TYPES = {
@@ -115,4 +115,4 @@ export async function serveUntilInterrupted(args) {
   console.log(`Tenstep is at ${url}  (Ctrl+C stops it)`);
 }
 
-if (isProgram(import.meta.url)) await serveUntilInterrupted(process.argv.slice(2));
+await asProgram(import.meta.url, () => serveUntilInterrupted(process.argv.slice(2)));

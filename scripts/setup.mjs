@@ -1,6 +1,6 @@
 // Everything that building needs, each part doing nothing where it is already there.
 
-import { isProgram } from "./command.mjs";
+import { asProgram } from "./command.mjs";
 import { setUpNpmPackages } from "./setup/npm-packages.mjs";
 import { findRust } from "./setup/rust.mjs";
 import { setUpWasmTarget } from "./setup/wasm-target.mjs";
@@ -11,4 +11,4 @@ export async function setUp() {
   return { rust, wasm: await setUpWasmTarget() };
 }
 
-if (isProgram(import.meta.url)) await setUp();
+await asProgram(import.meta.url, setUp);

@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { answer, run, say } from "../command.mjs";
 import { aptInstall, canInstallWithApt } from "./apt.mjs";
-import { findRust } from "./rust.mjs";
+import { findRust, isNewEnough, OLDEST_RUST } from "./rust.mjs";
 
 const TARGET = "wasm32-unknown-unknown";
 const DEBIAN_PACKAGES = ["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
@@ -52,6 +52,11 @@ async function viaDebian() {
     );
   }
   const version = answer("/usr/bin/rustc", ["--version"]);
+  if (!isNewEnough(version)) {
+    throw new Error(
+      `No way to compile for ${TARGET}: Rust ${OLDEST_RUST} or newer is needed, and Debian's is ${version}. Run "rustup target add ${TARGET}", or take a newer Debian.`,
+    );
+  }
   say(`wasm target: Debian's ${version.split(" (")[0]}, which builds the standard library from source (a minute, once).`);
   return {
     cargo: "/usr/bin/cargo",
