@@ -190,4 +190,6 @@ goldens! {
     pndm_follows_the_reference_and_diffusers: "pndm", 76;
     runge_kutta_follows_the_reference_and_diffusers: "runge-kutta", 96;
     ancestral_follows_the_reference_and_diffusers: "ancestral", 126;
+    sa_solver_follows_the_reference_and_diffusers: "sa-solver", 144;
+    consistency_follows_the_reference_and_diffusers: "consistency", 66;
 }

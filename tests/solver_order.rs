@@ -230,6 +230,15 @@ fn deis_and_lms() {
 }
 
 #[test]
+fn sa_solver() {
+    measured("sa-solver", &[("eta", "0"), ("order", "1"), ("corrector", "false")]).lies_in(0.9, 1.1);
+    measured("sa-solver", &[("eta", "0"), ("corrector", "false")]).lies_in(1.8, 2.2);
+    measured("sa-solver", &[("eta", "0")]).lies_in(1.8, 2.2);
+    let third = &[("eta", "0"), ("order", "3"), ("corrector", "false"), ("lower_order_final", "false")];
+    from_exact_start("sa-solver", third, 3).lies_in(2.7, 3.3);
+}
+
+#[test]
 fn runge_kutta() {
     measured("heun", &[]).lies_in(1.8, 2.2);
     measured("dpm2", &[]).lies_in(1.8, 2.2);
@@ -289,7 +298,7 @@ fn stochastic_methods_end_with_the_deviation_of_the_data() {
     };
     // The last step, to a clean sample, leaves out the noise of the least level.
     let least = schedule.level(0).sigma_over_alpha();
-    for solver in ["ddpm", "ddim", "euler-a", "dpm2-a", "dpmpp-2s-a", "dpmpp-2m-sde", "dpmpp-3m-sde"] {
+    for solver in ["ddpm", "ddim", "euler-a", "dpm2-a", "dpmpp-2s-a", "dpmpp-2m-sde", "dpmpp-3m-sde", "sa-solver"] {
         for eta in ["0.5", "1"] {
             for s in DEVIATIONS {
                 let error = |budget| (deviation_of_last(solver, eta, s, budget) / s - 1.0).abs();

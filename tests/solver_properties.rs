@@ -101,7 +101,8 @@ fn check(
     let falls = firsts.is_sorted_by(|before, after| before >= after);
     assert!(falls || options.s_churn.is_some(), "{name}: noise rises");
 
-    if plan.is_stochastic() {
+    // The boundary condition of LCM keeps a part of the sample, which is much at a small timestep.
+    if plan.is_stochastic() || solver.name() == "lcm" {
         return;
     }
     let (clean, epsilon) = (0.7, -1.3);
@@ -218,6 +219,9 @@ fn people_find_methods_by_the_names_they_know() {
         ("DDIM", "ddim", None),
         ("DEIS", "deis", None),
         ("iPNDM", "ipndm", None),
+        ("SA Solver", "sa-solver", None),
+        ("LCM", "lcm", None),
+        ("TCD", "tcd", None),
     ] {
         let (found, implied) = solver::resolve(name).expect(name);
         assert_eq!((found.name(), implied), (solver, spacing), "{name}");

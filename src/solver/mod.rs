@@ -13,6 +13,7 @@
 mod churn;
 mod combination;
 mod config;
+mod consistency;
 mod ddim;
 mod deis;
 mod dpm2;
@@ -30,6 +31,7 @@ mod prediction;
 mod problem;
 mod quadrature;
 mod runge_kutta;
+mod sa_solver;
 mod schedule;
 mod timesteps;
 mod unipc;
@@ -78,6 +80,10 @@ static SOLVERS: &[&dyn Solver] = &[
     &dpm2::DPM2_ANCESTRAL,
     &dpmpp_2s_ancestral::DpmPp2sAncestral,
     &ddim::DDPM,
+    &sa_solver::SaSolver,
+    &consistency::LCM,
+    &consistency::TCD,
+    &consistency::CONSISTENCY,
 ];
 
 /// A method of sampling.

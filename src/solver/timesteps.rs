@@ -252,6 +252,18 @@ pub(super) fn single_step_grid(
     grid_at(schedule, &timesteps, last, level)
 }
 
+/// `n` of the timesteps `N / distilled`, `2 N / distilled`, … each less 1, evenly from the last: diffusers'
+/// LCMScheduler and TCDScheduler. Where there are fewer than `n`, the grid of [`Spacing::Trailing`].
+pub(super) fn distilled_grid(schedule: &Schedule, distilled: usize, n: usize) -> Result<Grid> {
+    let apart = schedule.len() / distilled;
+    if n > distilled || apart == 0 {
+        return multistep_grid(schedule, Spacing::Trailing, n);
+    }
+    let timesteps: Vec<usize> =
+        (0..n).map(|index| (distilled - index * distilled / n) * apart - 1).collect();
+    grid_at(schedule, &timesteps, end(schedule), Schedule::nonzero_level)
+}
+
 /// `from − i · N / n − 1`, rounded, while it is not negative.
 fn trailing(from: usize, train_timesteps: usize, n: usize) -> Vec<usize> {
     let ratio = train_timesteps as f64 / n as f64;

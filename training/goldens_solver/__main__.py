@@ -92,6 +92,14 @@ def options_of(solver: str) -> list[dict]:
             return [{}, *noisy]
         case "euler" | "heun" | "rhork-3" | "rhork-4":
             return [{}, {"s_churn": 3.0}, {"s_churn": 80.0, "s_tmin": 0.1, "s_tmax": 20.0, "s_noise": 1.01}]
+        case "sa-solver":
+            return [
+                {"order": order} | rest
+                for order in (1, 2, 3)
+                for rest in ({}, {"eta": 0.0}, {"eta": 0.6, "s_noise": 0.9}, {"corrector": False}, {"lower_order_final": False})
+            ]
+        case "tcd":
+            return [{}, {"eta": 0.0}, {"eta": 1.0, "s_noise": 0.8}]
         case "unipc":
             return [
                 {"order": order, "solver_type": kind} | rest
@@ -114,6 +122,9 @@ def method_cases(solver: str):
         yield method_case("linear-v", solver, options, "trailing", some)
         yield method_case("sd", solver, options, "karras", many)
         yield method_case("sd-sigma-min", solver, options, "linspace", many)
+        if solver in ("sa-solver", "tcd"):  # diffusers ends these above a clean sample, always
+            for evaluations in (few, some, many):
+                yield method_case("sd-sigma-min", solver, options, "trailing", evaluations)
         if index == 0:
             for evaluations in (1, 2, 5, 21) if solver != "pndm" else (20, 22):
                 yield method_case("sd", solver, options, "trailing", evaluations)
@@ -141,6 +152,8 @@ FAMILIES = {
     "pndm": ("pndm", "s-pndm", "plms", "ipndm"),
     "runge-kutta": ("heun", "rhork-3", "rhork-4", "dpm2"),
     "ancestral": ("euler", "euler-a", "dpm2-a", "dpmpp-2s-a"),
+    "sa-solver": ("sa-solver",),
+    "consistency": ("lcm", "tcd", "consistency"),
 }
 
 

@@ -351,6 +351,73 @@ def ancestral(run: Run, t, rhos, y, o):
     return y
 
 
+def sa_solver(run: Run, t, rhos, y, o):
+    """Xue et al. 2023: the polynomial through the denoised samples, in a reverse process with noise of rate tau."""
+    order, eta, n = o.get("order", 2), o.get("eta", 1.0), len(t)
+    lowers = run.config.get("lower_order_final", True)
+    known: list[tuple[float, np.ndarray]] = []  # (lambda, denoised), the newest first
+    before = None  # of the last step: what the corrector repeats
+
+    def step(y, noise, tau, lam, end, nodes):
+        rate = 1 + tau**2
+        if np.isinf(end):
+            return nodes[0][1]
+        kernel = lambda u: rate * np.exp(rate * (u - end)) * np.exp(end - u)  # noqa: E731
+        # In y = x / alpha: d(y e^(rate lambda)) has rate e^(rate lambda) denoised.
+        whole = integral(lambda u: kernel(u) * np.exp(u - end), lam, end)
+        at_lam = next(value for at, value in nodes if at == lam) if len(nodes) != 1 else nodes[0][1]
+        if len(nodes) <= 2:
+            change = whole * at_lam
+            if len(nodes) == 2:  # the authors' second order: the slope as if the kernel were 1
+                slope = (nodes[0][1] - nodes[1][1]) / (nodes[0][0] - nodes[1][0])
+                change = change + rate * (end - lam) ** 2 / 2 * slope
+        else:
+            at = [node for node, _ in nodes]
+            weights = [
+                integral(lambda u, j=j: kernel(u) * np.exp(u - end) * lagrange(at, j)(u), lam, end) for j in range(len(nodes))
+            ]
+            change = sum(weight * value for weight, (_, value) in zip(weights, nodes, strict=True))
+        spread = np.exp(-end) * np.sqrt(1 - np.exp(-2 * tau**2 * (end - lam)))
+        return np.exp(-rate * (end - lam)) * y + change + spread * noise
+
+    for i in range(n):
+        run.stages.append(1)
+        lam = -np.log(rhos[i])
+        denoised = run.evaluate(y, rhos[i], t[i])[0]
+        if before is not None and o.get("corrector", True):
+            y_before, noise, tau, lam_before, count = before
+            y = step(y_before, noise, tau, lam_before, lam, [(lam, denoised), *known][:count])
+        known.insert(0, (lam, denoised))
+        left = n - i if lowers else np.inf
+        end = np.inf if rhos[i + 1] == 0 else -np.log(rhos[i + 1])
+        count = 1 if np.isinf(end) else min(order, left, i + 1)
+        tau = eta if 0.2 <= t[i] / len(run.table) <= 0.8 else 0.0
+        noise = o.get("s_noise", 1.0) * run.drawn()
+        before = (y, noise, tau, lam, int(min(order, left + 1, i + 2)))
+        y = step(y, noise, tau, lam, end, known[:count]) if end != lam else y
+    return y
+
+
+def distilled(run: Run, t, rhos, y, o):
+    """To the clean sample and back up with fresh noise: Song et al. 2023; Luo et al. 2023; Zheng et al. 2024."""
+    table = np.where(run.table == 0, 2.0**-24, run.table)
+    for i in range(len(t)):
+        run.stages.append(1)
+        denoised, epsilon = run.evaluate(y, rhos[i], t[i])
+        noise, to, last = o.get("s_noise", 1.0) * run.drawn(), rhos[i + 1], i + 1 == len(t)
+        if o["kind"] == "consistency":
+            y = denoised + np.sqrt(max(to**2 - rho_of(table[0]) ** 2, 0)) * noise
+        elif o["kind"] == "lcm":
+            s = 10 * t[i]
+            x = y / np.sqrt(1 + rhos[i] ** 2)
+            y = 0.5**2 / (s**2 + 0.5**2) * x + s / np.sqrt(s**2 + 0.5**2) * denoised + to * noise
+        else:
+            eta = o.get("eta", 0.3)
+            below = to if last or eta == 0 else min(to, rho_of(table[int(np.floor((1 - eta) * t[i + 1]))]))
+            y = denoised + below * epsilon + np.sqrt((to - below) * (to + below)) * noise
+    return y
+
+
 # name -> (method, evaluations a step, what the method is told)
 METHODS = {
     "dpmpp-3m": (dpm_multistep, 1, {"data": True, "order": 3}),
@@ -380,6 +447,10 @@ METHODS = {
     "dpm2": (ancestral, 2, {"kind": "dpm2", "default_eta": 0.0}),
     "dpm2-a": (ancestral, 2, {"kind": "dpm2", "default_eta": 1.0}),
     "dpmpp-2s-a": (ancestral, 2, {"kind": "dpmpp-2s", "default_eta": 1.0}),
+    "sa-solver": (sa_solver, 1, {}),
+    "lcm": (distilled, 1, {"kind": "lcm"}),
+    "tcd": (distilled, 1, {"kind": "tcd"}),
+    "consistency": (distilled, 1, {"kind": "consistency"}),
 }
 
 
@@ -392,6 +463,11 @@ def levels(config: dict, solver: str, spacing: str, evaluations: int) -> tuple[n
     if method is pndm:
         count = evaluations - {"rk": 9, "improved-euler": int(evaluations > 2), "plain": 0}[told["start"]]
     t, rhos = grid(config, "pndm" if method is pndm else solver, spacing, count)
+    if method is distilled and told["kind"] != "consistency" and spacing == "trailing" and count <= 50:
+        table = alphas_cumprod(config)
+        learned = np.arange(50, 0, -1) * (len(table) // 50) - 1  # the timesteps of the distillation
+        t = learned[[i * 50 // count for i in range(count)]].astype(float)
+        rhos = np.append(rho_of(np.where(table == 0, 2.0**-24, table)[t.astype(int)]), rhos[-1])
     return t, rhos, stages
 
 

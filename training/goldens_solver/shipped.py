@@ -94,6 +94,22 @@ def scheduler_of(config: dict, solver: str, options: dict):
             return diffusers.DEISMultistepScheduler(
                 **known, solver_order=options.get("order", 3), algorithm_type="deis", solver_type="logrho"
             ), False
+        case "sa-solver" if not ends_clean:
+            for field in ("final_sigmas_type", "euler_at_final", "rescale_betas_zero_snr", "lambda_min_clipped"):
+                known.pop(field, None)
+            if options.get("s_noise", 1.0) != 1.0 or not options.get("corrector", True):
+                return None
+            order, eta = options.get("order", 2), options.get("eta", 1.0)
+            return diffusers.SASolverScheduler(
+                **known, predictor_order=order, corrector_order=order,
+                tau_func=lambda t: torch.tensor(eta if 200 <= t <= 800 else 0.0, dtype=torch.float64),
+            ), False  # fmt: skip
+        # Where its runs end is fixed: at a clean sample, and at the level of timestep 0.
+        case "lcm" | "tcd" if options.get("s_noise", 1.0) == 1.0 and ends_clean == (solver == "lcm"):
+            for field in ("lambda_min_clipped", "steps_offset"):
+                plain.pop(field, None)
+            kind = diffusers.LCMScheduler if solver == "lcm" else diffusers.TCDScheduler
+            return kind(**plain, timestep_spacing="trailing"), False
         case "heun" | "euler" | "euler-a" | "dpm2" | "dpm2-a" if ends_clean and not options.keys() & {"eta", "s_noise", "s_churn"}:
             if solver not in ("euler", "euler-a"):
                 plain.pop("rescale_betas_zero_snr", None)
@@ -129,6 +145,8 @@ def of_method(config: dict, solver: str, spacing: str, evaluations: int, x: np.n
     # Its PNDM combines v of different samples as if they were one's; its singlestep solvers have one spacing.
     if pseudo and (config["prediction_type"] != "epsilon" or spacing not in ("leading", "trailing")):
         return None
+    if solver in ("lcm", "tcd") and (spacing != "trailing" or evaluations > 50):
+        return None
     if singlestep and spacing not in ("linspace", "karras"):
         return None
     if exploding and config["prediction_type"] == "sample" and solver != "heun":
@@ -139,7 +157,7 @@ def of_method(config: dict, solver: str, spacing: str, evaluations: int, x: np.n
         return None  # it rounds the timestep halfway
     if pseudo and spacing == "trailing" and 1000 % count:
         return None  # it evaluates at other timesteps than it steps to
-    if not exploding:
+    if not exploding and solver not in ("lcm", "tcd"):
         if not singlestep:
             scheduler.register_to_config(timestep_spacing="linspace" if spacing == "karras" else spacing)
         if not pseudo:
@@ -162,7 +180,8 @@ def of_method(config: dict, solver: str, spacing: str, evaluations: int, x: np.n
         injected.evaluation = i
         seen = scheduler.scale_model_input(sample, t_i) if exploding else sample
         output = torch.from_numpy(model(seen.double().numpy().ravel(), times[i])).reshape(shape)
-        sample = scheduler.step(output, t_i, sample).prev_sample.double()
+        told = {"eta": options.get("eta", 0.3)} if solver == "tcd" else {}
+        sample = scheduler.step(output, t_i, sample, **told).prev_sample.double()
     final = sample.numpy().ravel() / (np.sqrt(1 + rhos[-1] ** 2) if exploding else 1.0)
     # It divides zero by zero in steps of no length, and multiplies infinity by zero in UniPC's bh1 at a clean end.
     return final if np.all(np.isfinite(final)) else None
