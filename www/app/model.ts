@@ -1,7 +1,7 @@
 // The loaded model: one at a time, loaded anew when the backend is changed or after an error.
 
 import { Tenstep, type Backend, type LoadProgress } from "tenstep";
-import { elements } from "./elements.js";
+import { common } from "./common-elements.js";
 
 let loading: Promise<Tenstep> | undefined;
 let controller = new AbortController();
@@ -41,10 +41,10 @@ export function loadModel(
 export function reportModel({ backend, model }: Tenstep): void {
   const runner = backend.backend === "webgpu" ? "WebGPU" : "the processor";
   const device = backend.device ? ` (${backend.device})` : "";
-  elements.backendReport.textContent = `Runs on ${runner}${device}. ${backend.reason}`;
-  elements.backendReport.dataset["backend"] = backend.backend;
+  common.backendReport.textContent = `Runs on ${runner}${device}. ${backend.reason}`;
+  common.backendReport.dataset["backend"] = backend.backend;
   const millions = (model.parameters / 1e6).toFixed(1);
-  elements.modelReport.textContent =
+  common.modelReport.textContent =
     `Model: ${model.name}, revision ${model.revision}, ${millions} million parameters, ` +
     `${model.defaultWidth} × ${model.defaultHeight} pixels. Licence: ${model.licence}.`;
 }

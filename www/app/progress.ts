@@ -1,9 +1,10 @@
 // How far the page is: bytes while a model loads, steps while a picture forms. Nothing here is guessed; where
 // no total is known the bar has no value.
 
-import { elements } from "./elements.js";
+import type { LoadProgress } from "tenstep";
+import { common } from "./common-elements.js";
 
-const { work, progress, progressText } = elements;
+const { work, progress, progressText } = common;
 
 /** Shows `done` of `total`, or work without a known end where `total` is absent. */
 export function showProgress(text: string, done?: number, total?: number): void {
@@ -23,8 +24,17 @@ export function hideProgress(): void {
   progressText.textContent = "";
 }
 
+/** Shows how far a load is. */
+export function showLoading({ phase, loadedBytes, totalBytes }: LoadProgress): void {
+  if (phase === "download" && totalBytes > 0) {
+    showProgress(`Loading the model: ${bytesText(loadedBytes, totalBytes)}`, loadedBytes, totalBytes);
+  } else {
+    showProgress(phase === "engine" ? "Starting the engine…" : "Preparing the model…");
+  }
+}
+
 /** `3.1 of 8.4 MB`: decimal megabytes, as browsers count downloads. */
-export function bytesText(loaded: number, total: number): string {
+function bytesText(loaded: number, total: number): string {
   const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
   return `${megabytes(loaded)} of ${megabytes(total)} MB`;
 }
