@@ -1,7 +1,7 @@
-// The static site: page, package, model. `--fake-engine` puts the tests' fake engine in place of the wasm modules.
+// The static site: pages, package, model. `--fake-engine` puts the tests' fake engine in place of the wasm modules.
 
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
-import { basename, extname, join } from "node:path";
+import { extname, join } from "node:path";
 import { asProgram, run, say } from "./command.mjs";
 import { dist, root, wasmOutputs } from "./paths.mjs";
 
@@ -9,7 +9,7 @@ export async function buildDist({ fakeEngine = false } = {}) {
   rmSync(dist, { recursive: true, force: true });
   await run(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.lib.json"]);
   copyEngine(fakeEngine);
-  await bundlePage();
+  await bundlePages();
   const models = join(root, "www", "models");
   if (existsSync(models)) cpSync(models, join(dist, "models"), { recursive: true });
   say(`Built ${dist}`);
@@ -29,14 +29,18 @@ function copyEngine(fakeEngine) {
   }
 }
 
-/** TypeScript goes through esbuild into main.js; everything else is copied as it lies. The package stays a folder of modules. */
-async function bundlePage() {
+/**
+ * Each page's TypeScript goes through esbuild into one file, so that neither waits for a second; everything else is copied
+ * as it lies, side by side. The package stays a folder of modules.
+ */
+async function bundlePages() {
   const app = join(root, "www", "app");
-  if (!existsSync(join(app, "main.ts"))) return;
+  if (!existsSync(app)) return;
   const { build } = await import("esbuild");
   await build({
-    entryPoints: [join(app, "main.ts")],
-    outfile: join(dist, "main.js"),
+    entryPoints: [join(app, "main.ts"), join(app, "lab", "lab.ts")],
+    outdir: dist,
+    entryNames: "[name]",
     bundle: true,
     format: "esm",
     target: "es2022",
@@ -49,9 +53,10 @@ async function bundlePage() {
       },
     ],
   });
-  for (const entry of readdirSync(app)) {
-    if (extname(entry) === ".ts") continue;
-    cpSync(join(app, entry), join(dist, basename(entry)), { recursive: true, filter: (path) => extname(path) !== ".ts" });
+  for (const folder of [app, join(app, "lab")]) {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      if (entry.isFile() && extname(entry.name) !== ".ts") cpSync(join(folder, entry.name), join(dist, entry.name));
+    }
   }
 }
 

@@ -1,21 +1,14 @@
 // The page's parts that need no page: links, file names, errors in words.
 
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import test from "node:test";
-import { build } from "esbuild";
+import { loadAppModule } from "./app-module.mjs";
 
 globalThis.location = { origin: "https://example.org", pathname: "/tenstep/" };
-const { addressFromSettings, linkFromQuery } = await load("link");
-const { fileName } = await load("file-name");
-const { seedFromText } = await load("seed");
-const { isAbort, troubleFromError } = await load("troubles");
-
-async function load(name) {
-  const entry = fileURLToPath(new URL(`../../../www/app/${name}.ts`, import.meta.url));
-  const { outputFiles } = await build({ entryPoints: [entry], bundle: true, format: "esm", write: false });
-  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString("base64")}`);
-}
+const { addressFromSettings, linkFromQuery } = await loadAppModule("link");
+const { fileName } = await loadAppModule("file-name");
+const { seedFromText } = await loadAppModule("seed");
+const { isAbort, troubleFromError } = await loadAppModule("troubles");
 
 const settings = {
   prompt: "a red apple", negativePrompt: "", style: "", steps: 10, guidanceScale: 4, seed: 7, solver: "ddim", schedule: "karras",
