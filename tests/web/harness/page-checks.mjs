@@ -12,7 +12,7 @@ export function watchPage() {
     const { picture, status, progress, "progress-text": progressText } = Object.fromEntries(
       ["picture", "status", "progress", "progress-text"].map((id) => [id, document.getElementById(id)]),
     );
-    add(seen.states, picture.dataset.state);
+    add(seen.states, picture?.dataset.state);
     add(seen.statuses, status.textContent);
     if (progress.closest("[hidden]") || !progress.hasAttribute("value")) return;
     if (/of [\d.]+ MB/.test(progressText.textContent)) seen.loads.push({ value: progress.value, max: progress.max });

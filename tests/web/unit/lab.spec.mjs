@@ -41,7 +41,7 @@ test("an axis spans its values with room, and a single value as well", () => {
 test("ticks are round, within the axis, and few over many decades", () => {
   assert.deepEqual(logTicks({ low: 4, high: 22 }), [5, 10, 20]);
   assert.deepEqual(logTicks({ low: 0.009, high: 0.3 }), [0.01, 0.02, 0.05, 0.1, 0.2]);
-  assert.deepEqual(logTicks({ low: 0.0001, high: 0.1 }), [0.0001, 0.001, 0.01, 0.1]);
+  assert.deepEqual(logTicks({ low: 0.00009, high: 0.1 }), [0.0001, 0.001, 0.01, 0.1]);
 });
 
 test("methods that draw fresh noise are told by their names", () => {

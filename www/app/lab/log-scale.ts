@@ -18,9 +18,9 @@ export function logPosition({ low, high }: LogScale, value: number): number {
   return Math.log(value / low) / Math.log(high / low);
 }
 
-/** Round values on the axis: powers of ten, with their doubles and fives where the axis spans less than two and a half decades. */
+/** Round values on the axis: powers of ten, with their doubles and fives where the axis spans at most three decades. */
 export function logTicks({ low, high }: LogScale): number[] {
-  const mantissas = Math.log10(high / low) < 2.5 ? [1, 2, 5] : [1];
+  const mantissas = Math.log10(high / low) <= 3 ? [1, 2, 5] : [1];
   const ticks: number[] = [];
   for (let exponent = Math.floor(Math.log10(low)); exponent <= Math.ceil(Math.log10(high)); exponent++) {
     // Through decimal text, so that a tick of 0.2 is 0.2 and not its neighbour.
