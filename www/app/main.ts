@@ -22,6 +22,7 @@ const { prepare, start } = connectWork({
   offerModel: (info) => offerModel(info, link),
   run: makePicture,
   undo: forgetPreview,
+  home: elements.prompt,
   setBusy: (busy) => {
     elements.picture.setAttribute("aria-busy", String(busy));
     elements.outcome.hidden = busy || !hasResult();

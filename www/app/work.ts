@@ -16,6 +16,8 @@ export interface Work {
   run(tenstep: Tenstep, signal: AbortSignal): Promise<void>;
   /** Work was cancelled or failed. */
   undo(): void;
+  /** What takes the keyboard's focus when the button that had it goes away. */
+  home: HTMLElement;
   /** Work begins, or has ended in whatever way. */
   setBusy(busy: boolean): void;
 }
@@ -46,14 +48,14 @@ export function connectWork(work: Work): { prepare(): Promise<void>; start(): Pr
   });
   cancel.addEventListener("click", () => {
     working?.abort();
-    prompt.focus();
+    work.home.focus();
   });
   backend.addEventListener("change", () => {
     working?.abort();
     void prepare();
   });
   retry.addEventListener("click", () => {
-    prompt.focus();
+    work.home.focus();
     void (shouldRun ? start() : prepare());
   });
   return { prepare, start };

@@ -1,11 +1,11 @@
 // The solver laboratory: methods against budgets, measured by the distance to the converged solution.
 
 import type { Tenstep } from "tenstep";
+import { followLink } from "../common-form.js";
 import { durationText } from "../duration.js";
 import { fileName } from "../file-name.js";
 import { labelOf } from "../labels.js";
 import { linkFromQuery } from "../link.js";
-import { followLink } from "../common-form.js";
 import { showProgress } from "../progress.js";
 import { announce, showWarnings } from "../status.js";
 import { connectWork } from "../work.js";
@@ -34,6 +34,7 @@ const { prepare } = connectWork({
   offerModel: (info) => offerModel(info, link),
   run: compare,
   undo: giveUpWaiting,
+  home: elements.generate,
   setBusy: (busy) => elements.outcome.setAttribute("aria-busy", String(busy)),
 });
 elements.downloadCsv.addEventListener("click", () => save("csv", "text/csv", csvFromComparison));
