@@ -2,14 +2,11 @@
 
 import type { ModelInfo } from "tenstep";
 import { common } from "./common-elements.js";
-import type { Settings } from "./form.js";
 import { labelOf } from "./labels.js";
 import type { Link } from "./link.js";
 import { randomSeed, seedFromText } from "./seed.js";
+import type { CommonSettings, Settings } from "./settings.js";
 import { Slider } from "./slider.js";
-
-/** What the fields here say. */
-export type CommonSettings = Pick<Settings, "prompt" | "style" | "schedule" | "guidanceScale" | "seed">;
 
 const { style, schedule, seed, seedError } = common;
 const guidance = new Slider(common.guidance, common.guidanceValue, (value) => (Number(value) > 1 ? value : `${value} (off)`));

@@ -1,6 +1,6 @@
 // What a download is called.
 
-import type { Settings } from "./form.js";
+import type { Settings } from "./settings.js";
 
 /** A file name from prompt and seed: `a-red-apple-7.png`. Letters of every script stay. */
 export function fileName(settings: Pick<Settings, "prompt" | "seed">, extension = "png"): string {

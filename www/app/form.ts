@@ -1,13 +1,11 @@
 // The first page's form: what a person asked for, and which choices the model offers.
 
-import type { ModelInfo, PictureOptions } from "tenstep";
+import type { ModelInfo } from "tenstep";
 import * as fields from "./common-form.js";
 import { elements } from "./elements.js";
 import type { Link } from "./link.js";
+import type { Settings } from "./settings.js";
 import { Slider } from "./slider.js";
-
-/** All that a picture depends on. */
-export type Settings = Required<Omit<PictureOptions, "width" | "height">>;
 
 const { negativePrompt, seed, seedLock, solver } = elements;
 const steps = new Slider(elements.steps, elements.stepsValue);

@@ -1,8 +1,8 @@
 // Links carry a picture as its settings: the same query gives the same picture again.
 
 import type { Backend } from "tenstep";
-import type { Settings } from "./form.js";
 import { seedFromText } from "./seed.js";
+import type { Settings } from "./settings.js";
 
 /** What the page's address asks for. Absent fields leave the page's own choice. */
 export interface Link extends Partial<Settings> {

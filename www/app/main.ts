@@ -5,10 +5,11 @@ import { durationText } from "./duration.js";
 import { elements } from "./elements.js";
 import { connectExamples } from "./examples.js";
 import { fileName } from "./file-name.js";
-import { followLink, offerModel, readForm, type Settings } from "./form.js";
+import { followLink, offerModel, readForm } from "./form.js";
 import { addressFromSettings, linkFromQuery } from "./link.js";
 import { forgetPreview, hasResult, showPreview, showResult } from "./picture.js";
 import { showProgress } from "./progress.js";
+import type { Settings } from "./settings.js";
 import { announce, showWarnings } from "./status.js";
 import { connectWork } from "./work.js";
 

@@ -2,7 +2,7 @@
 
 import { elements } from "./elements.js";
 import { fileName } from "./file-name.js";
-import type { Settings } from "./form.js";
+import type { Settings } from "./settings.js";
 
 const { picture, placeholder, preview, result, download } = elements;
 

@@ -1,7 +1,7 @@
 // A comparison as plain data: what was asked, and what came of each method and budget.
 
 import type { BackendReport, ModelInfo } from "tenstep";
-import type { CommonSettings } from "../common-form.js";
+import type { CommonSettings } from "../settings.js";
 
 export interface Comparison {
   settings: CommonSettings;
