@@ -1,7 +1,7 @@
 import type { PictureOptions } from "tenstep";
 
-/** All that a picture of the first page depends on. */
-export type Settings = Required<Omit<PictureOptions, "width" | "height">>;
+/** What both pages ask for. */
+export type CommonSettings = Required<Pick<PictureOptions, "prompt" | "style" | "schedule" | "guidanceScale" | "seed">>;
 
-/** What of it both pages ask for. */
-export type CommonSettings = Pick<Settings, "prompt" | "style" | "schedule" | "guidanceScale" | "seed">;
+/** All that a picture of the first page depends on. */
+export type Settings = CommonSettings & Required<Pick<PictureOptions, "negativePrompt" | "steps" | "solver">>;
