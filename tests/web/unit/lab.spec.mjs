@@ -28,7 +28,7 @@ test("the distance is the root of the mean square", () => {
 
 test("distances have three digits that count", () => {
   const texts = [0, 0.123456, 1.5, 12.3456, 0.00123456, 0.000123456].map(distanceText);
-  assert.deepEqual(texts, ["0", "0.123", "1.5", "12.3", "0.00123", "0.000123"]);
+  assert.deepEqual(texts, ["0.00", "0.123", "1.50", "12.3", "0.00123", "0.000123"]);
 });
 
 test("an axis spans its values with room, and a single value as well", () => {

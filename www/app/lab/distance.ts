@@ -7,5 +7,5 @@ export function rmsDistance(a: Float32Array, b: Float32Array): number {
 
 /** A distance as people read it: three digits that count. */
 export function distanceText(distance: number): string {
-  return String(Number(distance.toPrecision(3)));
+  return distance.toPrecision(3);
 }
