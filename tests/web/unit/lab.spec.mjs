@@ -35,12 +35,16 @@ test("an axis spans its values with room, and a single value as well", () => {
   const scale = logScale([5, 20, 10]);
   assert.ok(scale.low < 5 && scale.low > 4 && scale.high > 20 && scale.high < 24, JSON.stringify(scale));
   assert.ok(Math.abs(logPosition(scale, 10) - 0.5) < 1e-12, "the middle of 5 and 20 is 10");
-  assert.ok(Math.abs(logPosition(logScale([7]), 7) - 0.5) < 1e-12);
+  const single = logScale([7]);
+  assert.ok(Math.abs(logPosition(single, 7) - 0.5) < 1e-12);
+  assert.ok(Math.abs(single.high / single.low - 2) < 1e-12);
 });
 
 test("ticks are round, within the axis, and few over many decades", () => {
   assert.deepEqual(logTicks({ low: 4, high: 22 }), [5, 10, 20]);
   assert.deepEqual(logTicks({ low: 0.009, high: 0.3 }), [0.01, 0.02, 0.05, 0.1, 0.2]);
+  assert.deepEqual(logTicks({ low: 3.8, high: 8.4 }), [4, 5, 6, 7, 8]);
+  assert.deepEqual(logTicks({ low: 1.9, high: 3.8 }), [2, 3]);
   assert.deepEqual(logTicks({ low: 0.00009, high: 0.1 }), [0.0001, 0.001, 0.01, 0.1]);
 });
 

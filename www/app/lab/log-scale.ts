@@ -6,10 +6,10 @@ export interface LogScale {
   high: number;
 }
 
-/** Spans `values`, all above 0, with a little room at both ends; around a single value it spans a factor of two. */
+/** Spans `values`, all above 0, with a little room at both ends, and at least a factor of two. */
 export function logScale(values: readonly number[]): LogScale {
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const room = low === high ? Math.SQRT2 : (high / low) ** 0.06;
+  const room = Math.max((high / low) ** 0.06, Math.sqrt((2 * low) / high));
   return { low: low / room, high: high * room };
 }
 
@@ -18,9 +18,16 @@ export function logPosition({ low, high }: LogScale, value: number): number {
   return Math.log(value / low) / Math.log(high / low);
 }
 
-/** Round values on the axis: powers of ten, with their doubles and fives where the axis spans at most three decades. */
-export function logTicks({ low, high }: LogScale): number[] {
-  const mantissas = Math.log10(high / low) <= 3 ? [1, 2, 5] : [1];
+/** Digits that ticks begin with, from few ticks to many. */
+const MANTISSAS = [[1], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]];
+
+/** Round values on the axis: as few as there are from three on. */
+export function logTicks(scale: LogScale): number[] {
+  const choices = MANTISSAS.map((mantissas) => ticksWith(mantissas, scale));
+  return choices.find((ticks) => ticks.length >= 3) ?? choices.at(-1) ?? [];
+}
+
+function ticksWith(mantissas: readonly number[], { low, high }: LogScale): number[] {
   const ticks: number[] = [];
   for (let exponent = Math.floor(Math.log10(low)); exponent <= Math.ceil(Math.log10(high)); exponent++) {
     // Through decimal text, so that a tick of 0.2 is 0.2 and not its neighbour.
