@@ -80,6 +80,10 @@ impl Solver for Pndm {
         self.aliases
     }
 
+    fn is_pseudo(&self) -> bool {
+        true
+    }
+
     fn order(&self) -> usize {
         self.order
     }

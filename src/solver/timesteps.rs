@@ -259,8 +259,7 @@ pub(super) fn distilled_grid(schedule: &Schedule, distilled: usize, n: usize) ->
     if n > distilled || apart == 0 {
         return multistep_grid(schedule, Spacing::Trailing, n);
     }
-    let timesteps: Vec<usize> =
-        (0..n).map(|index| (distilled - index * distilled / n) * apart - 1).collect();
+    let timesteps: Vec<usize> = (0..n).map(|index| (distilled - index * distilled / n) * apart - 1).collect();
     grid_at(schedule, &timesteps, end(schedule), Schedule::nonzero_level)
 }
 
