@@ -31,6 +31,7 @@ export interface Loaded {
 export interface Started {
   seed: number;
   steps: number;
+  solverSteps: number;
   width: number;
   height: number;
   warnings: string[];
