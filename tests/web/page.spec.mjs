@@ -85,6 +85,12 @@ test("a prompt typed with nothing but the keyboard becomes a picture that formed
   assert.deepEqual(complaints, []);
 });
 
+test("a solver that takes two evaluations a step says both", async () => {
+  const { page } = await visit("?prompt=a+red+apple&seed=7&steps=4&solver=heun");
+  await finished(page);
+  assert.match(await text(page, "timings"), /4 evaluations in 3 steps/);
+});
+
 test("Shift+Enter breaks the line", async () => {
   const { page } = await visit();
   await page.locator("#prompt").fill("a red");

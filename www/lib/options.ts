@@ -119,7 +119,7 @@ export interface PictureOptions {
 
 /** Where a picture stands after a step. */
 export interface StepReport {
-  /** Steps done, from 1 to `steps`. */
+  /** Network evaluations done, from 1 to `steps`. */
   step: number;
   steps: number;
   /** A cheap estimate of the picture, smaller than it; null where none is ready yet. */
@@ -141,7 +141,7 @@ export interface StartOptions extends PictureOptions {
 export interface Timings {
   /** Tokenizer and text encoder. */
   text: number;
-  /** One entry a step. */
+  /** One entry a network evaluation. */
   steps: number[];
   /** Latents to pixels, read-back included. */
   decode: number;
@@ -154,6 +154,8 @@ export interface Picture {
   image: ImageData;
   /** The seed that was used. */
   seed: number;
+  /** Steps of the solver; fewer than network evaluations (`timings.steps.length`) where it takes several for one. */
+  solverSteps: number;
   timings: Timings;
   /** Sentences about input that was changed, such as a prompt that was cut. */
   warnings: string[];

@@ -57,6 +57,7 @@ export interface Decoded extends Pixels {
 
 export interface Generated extends Pixels {
   seed: number;
+  solverSteps: number;
   timings: Timings;
   warnings: string[];
 }
