@@ -5,8 +5,8 @@ import { elements } from "./elements.js";
 import type { Link } from "./link.js";
 import { randomSeed, seedFromText } from "./seed.js";
 
-/** All that a picture depends on. */
-export type Settings = Required<Omit<PictureOptions, "width" | "height">>;
+/** All that a picture of this page depends on. */
+export type Settings = Required<Omit<PictureOptions, "width" | "height" | "solverOptions" | "timesteps" | "sigmas">>;
 
 const { style, negativePrompt, steps, guidance, seed, seedLock, seedError, solver, schedule } = elements;
 
