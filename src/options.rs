@@ -347,7 +347,8 @@ mod tests {
         ] {
             let fields = [(name.to_owned(), field), timesteps.clone()];
             let error = GenerateOptions::from_fields(&fields, &limits()).expect_err("two kinds of levels");
-            let message = format!("timesteps must be left out where {name} is given, not a list of 2 numbers");
+            let message =
+                format!("timesteps must be left out where {name} is given, not a list of 2 numbers");
             assert_eq!(error.to_string(), message);
         }
     }
