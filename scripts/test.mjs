@@ -31,6 +31,9 @@ async function checkRust({ rust, wasm, browsers }) {
   const clippy = (args, env) => cargo(["clippy", "--locked", ...args, "--", "-D", "warnings"], env);
   await stages.run("rust: format", () => cargo(["fmt", "--check"]));
   await stages.run("rust: tests", () => cargo(["test", "--locked"], softwareGpu(browsers)));
+  // The tests have built the command.
+  const tenstep = join(target, "debug", "tenstep");
+  await stages.run("rust: methods in docs", () => run(process.execPath, ["scripts/methods-docs.mjs", "--check", "--tenstep", tenstep]));
   await stages.run("rust: clippy", () => clippy(["--all-targets"]));
   for (const features of ["web,gpu", "web,cpu"]) {
     await stages.run(`rust: clippy for wasm, ${features}`, () => {

@@ -1,13 +1,17 @@
 //! What a caller asks of one picture, checked in one place for the browser, Rust and the command line.
 
 use crate::error::{Error, Result};
-use crate::solver::Spacing;
+use crate::solver::{Levels, SolverOptions, Spacing};
 
 /// One option as it arrives from outside: a JavaScript property or a command-line argument.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Field {
     Number(f64),
     Text(String),
+    /// A list of numbers.
+    Numbers(Vec<f64>),
+    /// Named fields, none of which is another `Fields`.
+    Fields(Vec<(String, Field)>),
     /// Anything else, described for the error message ("an object", "true").
     Other(String),
 }
@@ -17,7 +21,26 @@ impl Field {
         match self {
             Self::Number(number) => number.to_string(),
             Self::Text(text) => format!("{:?}", text.chars().take(40).collect::<String>()),
+            Self::Numbers(numbers) => format!("a list of {} numbers", numbers.len()),
+            Self::Fields(_) => "an object".to_owned(),
             Self::Other(description) => description.clone(),
+        }
+    }
+}
+
+/// Noise levels that a caller lists, in place of a number of steps and a schedule; see [`Levels`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum ListedLevels {
+    Timesteps(Vec<f64>),
+    Sigmas(Vec<f64>),
+}
+
+impl ListedLevels {
+    /// The same as the solvers take them.
+    pub fn as_levels(&self) -> Levels<'_> {
+        match self {
+            Self::Timesteps(list) => Levels::Timesteps(list),
+            Self::Sigmas(list) => Levels::Sigmas(list),
         }
     }
 }
@@ -56,8 +79,12 @@ pub struct GenerateOptions {
     /// A solver's name. [`GenerateOptions::from_fields`] also takes the names that
     /// [`crate::solver::resolve`] knows, with the schedule that they imply if none is given.
     pub solver: String,
+    /// Options of the solver, all of which it has.
+    pub solver_options: SolverOptions,
     /// A timestep schedule's name.
     pub schedule: String,
+    /// In place of `steps` and `schedule`: the levels to visit, at most [`MAX_STEPS`] and the last.
+    pub levels: Option<ListedLevels>,
     /// Seed of the noise, 0 to [`MAX_SEED`]; `None` lets the caller's platform draw one.
     pub seed: Option<u64>,
     /// Pixels.
@@ -73,14 +100,17 @@ pub const MAX_GUIDANCE_SCALE: f64 = 100.0;
 /// Largest seed: the largest integer that a JavaScript number holds exactly, 2^53 - 1.
 pub const MAX_SEED: u64 = (1 << 53) - 1;
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 13] = [
     "prompt",
     "negativePrompt",
     "style",
     "steps",
     "guidanceScale",
     "solver",
+    "solverOptions",
     "schedule",
+    "timesteps",
+    "sigmas",
     "seed",
     "width",
     "height",
@@ -105,7 +135,10 @@ impl GenerateOptions {
                         options.schedule = spacing.name().to_owned();
                     }
                 }
+                "solverOptions" => options.solver_options = solver_options(field)?,
                 "schedule" => options.schedule = one_of("schedule", field, &limits.schedules, false)?,
+                "timesteps" => options.levels = Some(ListedLevels::Timesteps(list("timesteps", field)?)),
+                "sigmas" => options.levels = Some(ListedLevels::Sigmas(list("sigmas", field)?)),
                 "steps" => options.steps = integer("steps", field, 1, MAX_STEPS as u64)? as usize,
                 "seed" => options.seed = Some(integer("seed", field, 0, MAX_SEED)?),
                 "guidanceScale" => options.guidance_scale = guidance_scale(field)?,
@@ -120,6 +153,7 @@ impl GenerateOptions {
                 }
             }
         }
+        refuse_two_kinds_of_levels(fields)?;
         if options.width.saturating_mul(options.height) > limits.max_pixels {
             return Err(Error::InvalidOption {
                 option: "width",
@@ -133,6 +167,35 @@ impl GenerateOptions {
 
 fn refused<T>(option: &'static str, accepted: impl Into<String>, field: &Field) -> Result<T> {
     Err(Error::InvalidOption { option, accepted: accepted.into(), value: field.describe() })
+}
+
+/// Levels are listed, or they follow from a number of steps and a schedule.
+fn refuse_two_kinds_of_levels(fields: &[(String, Field)]) -> Result<()> {
+    let field_of = |wanted: &str| fields.iter().find(|(name, _)| name == wanted);
+    let listed = field_of("timesteps").map(|found| ("timesteps", found));
+    let Some((option, (_, field))) = listed.or(field_of("sigmas").map(|found| ("sigmas", found))) else {
+        return Ok(());
+    };
+    let others = ["sigmas", "steps", "schedule"].into_iter().filter(|other| *other != option);
+    match others.into_iter().find(|other| field_of(other).is_some()) {
+        Some(other) => refused(option, format!("left out where {other} is given"), field),
+        None => Ok(()),
+    }
+}
+
+/// Whether the solver has them is seen when the run is planned.
+fn solver_options(field: &Field) -> Result<SolverOptions> {
+    match field {
+        Field::Fields(fields) => SolverOptions::from_fields(fields),
+        _ => refused("solverOptions", "an object of the solver's options", field),
+    }
+}
+
+fn list(option: &'static str, field: &Field) -> Result<Vec<f64>> {
+    match field {
+        Field::Numbers(numbers) if numbers.len() <= MAX_STEPS + 1 => Ok(numbers.clone()),
+        _ => refused(option, format!("a list of at most {} numbers", MAX_STEPS + 1), field),
+    }
 }
 
 fn text(option: &'static str, field: &Field) -> Result<String> {
@@ -206,7 +269,9 @@ mod tests {
                 steps: 10,
                 guidance_scale: 4.0,
                 solver: "ddim".to_owned(),
+                solver_options: SolverOptions::default(),
                 schedule: "trailing".to_owned(),
+                levels: None,
                 seed: None,
                 width: 64,
                 height: 64,
@@ -230,6 +295,10 @@ mod tests {
         assert_eq!(read("style", Field::Text(String::new())).expect("no style").style, "");
         assert_eq!(read("height", Field::Number(96.0)).expect("a multiple").height, 96);
         assert_eq!(read("guidanceScale", Field::Number(0.0)).expect("zero").guidance_scale, 0.0);
+        let levels = read("timesteps", Field::Numbers(vec![900.0, 3.5])).expect("levels").levels;
+        assert_eq!(levels, Some(ListedLevels::Timesteps(vec![900.0, 3.5])));
+        let fields = Field::Fields(vec![("eta".to_owned(), Field::Number(0.5))]);
+        assert_eq!(read("solverOptions", fields).expect("eta").solver_options.eta, Some(0.5));
     }
 
     #[test]
@@ -254,12 +323,33 @@ mod tests {
             ("style", Field::Text("baroque".to_owned())),
             ("prompt", Field::Number(3.0)),
             ("negativePrompt", Field::Other("null".to_owned())),
+            ("steps", Field::Numbers(vec![10.0])),
+            ("prompt", Field::Fields(Vec::new())),
+            ("timesteps", Field::Number(3.0)),
+            ("sigmas", Field::Numbers(vec![1.0; MAX_STEPS + 2])),
+            ("solverOptions", Field::Text("eta".to_owned())),
         ];
         for (name, field) in bad {
             match read(name, field.clone()) {
                 Err(Error::InvalidOption { option, .. }) => assert_eq!(option, name, "{field:?}"),
                 other => panic!("{name} = {field:?} gave {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn levels_are_listed_or_follow_from_steps_and_schedule() {
+        let timesteps = ("timesteps".to_owned(), Field::Numbers(vec![900.0, 3.5]));
+        for (name, field) in [
+            ("steps", Field::Number(10.0)),
+            ("schedule", Field::Text("trailing".to_owned())),
+            ("sigmas", Field::Numbers(vec![1.0, 0.0])),
+        ] {
+            let fields = [(name.to_owned(), field), timesteps.clone()];
+            let error = GenerateOptions::from_fields(&fields, &limits()).expect_err("two kinds of levels");
+            let message =
+                format!("timesteps must be left out where {name} is given, not a list of 2 numbers");
+            assert_eq!(error.to_string(), message);
         }
     }
 

@@ -65,7 +65,9 @@ fn solvers_are_listed_and_their_plans_printed() {
     let solvers = listed["solvers"].as_array().expect("a list");
     let heun = solvers.iter().find(|solver| solver["name"] == "heun").expect("a method");
     assert_eq!((&heun["order"], &heun["evaluationsPerStep"]), (&2.into(), &2.into()));
-    let heading = "name          order evaluations  options";
+    let measured = heun["measuredOrder"].as_f64().expect("a number");
+    assert!((1.8..2.2).contains(&measured), "{measured}");
+    let heading = "name          order measured evaluations  options";
     assert_eq!(done(&["solvers"]).lines().next(), Some(heading));
 
     let arguments = ["plan", "--solver", "Heun Karras", "--steps", "10", "--json"];

@@ -178,6 +178,49 @@ fn deterministic_solvers_near_one_solution() {
 }
 
 #[test]
+fn options_of_the_solver_reach_it() {
+    let model = model();
+    let asked = |solver: &str, name: &str, value: f64| {
+        let fields = [
+            ("steps", Field::Number(3.0)),
+            ("solver", text(solver)),
+            ("solverOptions", Field::Fields(vec![(name.to_owned(), Field::Number(value))])),
+        ];
+        options(&model, &fields)
+    };
+    let plain = options(&model, &[("steps", Field::Number(3.0)), ("solver", text("ddim"))]);
+    let plain = latents(&model, &plain);
+    assert_eq!(latents(&model, &asked("ddim", "eta", 0.0)), plain);
+    assert!(relative_error(&latents(&model, &asked("ddim", "eta", 1.0)), &plain) > 0.1);
+    let error = block_on(model.start(&asked("ddim", "order", 2.0))).err().expect("ddim has no order");
+    assert!(error.to_string().starts_with("order must be left out: ddim has only eta"), "{error}");
+}
+
+#[test]
+fn levels_may_be_listed() {
+    let model = model();
+    let listed = ("timesteps", Field::Numbers(vec![999.0, 749.0, 499.0, 249.0]));
+    let spaced = [("steps", Field::Number(4.0)), ("schedule", text("trailing"))];
+    assert_eq!(latents(&model, &options(&model, &[listed])), latents(&model, &options(&model, &spaced)));
+    let ends_noisy = options(&model, &[("sigmas", Field::Numbers(vec![20.0, 2.0, 0.5]))]);
+    assert!(latents(&model, &ends_noisy).iter().all(|value| value.is_finite()));
+    let rising = options(&model, &[("sigmas", Field::Numbers(vec![0.5, 2.0]))]);
+    let error = block_on(model.start(&rising)).err().expect("noise must fall");
+    assert!(error.to_string().starts_with("sigmas must be at least two numbers, falling"), "{error}");
+}
+
+/// A budget is kept, and what it makes of steps is said.
+#[test]
+fn evaluations_and_solver_steps_are_told_apart() {
+    let model = model();
+    for (solver, budget, solver_steps) in [("dpmpp-2m", 10, 10), ("heun", 10, 6), ("dpmpp-3s", 10, 4)] {
+        let fields = [("steps", Field::Number(f64::from(budget))), ("solver", text(solver))];
+        let run = block_on(model.start(&options(&model, &fields))).expect("a run");
+        assert_eq!((run.steps(), run.solver_steps()), (budget as usize, solver_steps), "{solver}");
+    }
+}
+
+#[test]
 fn one_step_is_legal() {
     let model = model();
     let asked = options(&model, &[("steps", Field::Number(1.0)), ("prompt", text("a red apple"))]);

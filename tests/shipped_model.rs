@@ -46,7 +46,9 @@ fn the_default_model_says_how_it_was_made() {
     assert!(hexadecimal(&training["git_commit"], 40), "the commit: {}", training["git_commit"]);
     assert!(hexadecimal(&training["data"]["images_sha256"], 64), "a hash of the pictures");
     assert!(training["seed"].is_u64(), "the seed: {}", training["seed"]);
-    assert!(training["images_seen"].as_u64().is_some_and(|seen| seen > 0));
+    for seen in [&training["images_seen"], &training["autoencoder"]["autoencoder"]["images_seen"]] {
+        assert!(seen.as_u64().is_some_and(|seen| seen > 0));
+    }
     for stage in ["dataset", "autoencoder", "text", "unet"] {
         assert!(training["config"][stage].is_object(), "the numbers of {stage}");
     }

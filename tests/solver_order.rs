@@ -1,150 +1,62 @@
-//! The order of convergence of each solver, measured on data ~ N(0, s²), where everything has a closed form:
-//! `denoised = x alpha s² / (alpha² s² + sigma²)`, and the exact flow keeps `x / sqrt(alpha² s² + sigma²)`.
-//! The error is the median over several `s`, because for a single one two parts of it may cancel.
-//!
-//! A multistep method starts with lower orders, for want of history, and that start can be all that its error
-//! shows. So these are also measured from an exact start, where each has its own order.
+//! The order of convergence of each solver, by `tenstep::solver::Convergence`: the data are a Gaussian, the flow is
+//! known in closed form.
 
 use tenstep::options::Field;
 use tenstep::solver::{
-    self, Grid, NoiseLevel, PredictionType, Problem, Schedule, SchedulerConfig, Settings, SolverOptions,
-    Source, Spacing,
+    self, Convergence, NoiseLevel, PredictionType, Schedule, SchedulerConfig, SolverOptions, Source, Spacing,
+    Spread,
 };
 
 const DEVIATIONS: [f64; 5] = [0.2, 0.35, 0.5, 0.8, 1.3];
-
-/// How the levels of a run are spread.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Spread {
-    /// In lambda, from sigma / alpha = 10 to 0.05.
-    Lambda,
-    /// In the timestep, from 980 to 20.
-    Timestep,
-}
 
 /// Of the noisy samples at `level`.
 fn deviation(s: f64, level: NoiseLevel) -> f64 {
     (level.alpha * s).hypot(level.sigma)
 }
 
-struct Measured {
-    solver: &'static str,
-    options: &'static [(&'static str, &'static str)],
-    spread: Spread,
-    /// Evaluations at whose start the sample is set to the exact one.
-    warm: usize,
-    /// The smallest budget; the others are 2, 4 and 8 times that.
-    fewest: usize,
+type Options = [(&'static str, &'static str)];
+
+fn measured(solver: &str, options: &Options) -> Convergence {
+    let field = |(name, value): &(&str, &str)| {
+        let number = value.parse().map(Field::Number);
+        (name.to_string(), number.unwrap_or_else(|_| Field::Text(value.to_string())))
+    };
+    let options = SolverOptions::from_fields(&options.iter().map(field).collect::<Vec<_>>());
+    Convergence {
+        solver: solver::find(solver).expect("a listed solver"),
+        options: options.expect("known options"),
+        spread: Spread::Lambda,
+        exact_start: 0,
+        fewest: 48,
+    }
 }
 
-impl Measured {
-    fn options(&self) -> SolverOptions {
-        let field = |(name, value): &(&str, &str)| {
-            let number = value.parse().map(Field::Number);
-            (name.to_string(), number.unwrap_or_else(|_| Field::Text(value.to_string())))
-        };
-        SolverOptions::from_fields(&self.options.iter().map(field).collect::<Vec<_>>())
-            .expect("known options")
-    }
+fn from_exact_start(solver: &str, options: &Options, exact_start: usize) -> Convergence {
+    Convergence { exact_start, ..measured(solver, options) }
+}
 
-    /// Steps of the solver and the error at the end, for a budget of `n` evaluations.
-    fn error(&self, config: &SchedulerConfig, n: usize) -> (f64, f64) {
-        let runs = DEVIATIONS.map(|s| self.error_of(s, config, n));
-        let mut errors = runs.map(|(_, error)| error);
-        errors.sort_by(f64::total_cmp);
-        (runs[0].0, errors[DEVIATIONS.len() / 2])
-    }
+fn over_timesteps(solver: &str) -> Convergence {
+    Convergence { spread: Spread::Timestep, fewest: 120, ..measured(solver, &[]) }
+}
 
-    fn error_of(&self, s: f64, config: &SchedulerConfig, n: usize) -> (f64, f64) {
-        let schedule = Schedule::new(config).expect("a schedule");
-        let solver = solver::find(self.solver).expect("a listed solver");
-        let stages = solver.stages(n, false).expect("enough evaluations");
-        let count = solver.levels(&stages);
-        let place = |i: usize| i as f64 / count as f64;
-        let level = |i: usize| match self.spread {
-            Spread::Lambda => NoiseLevel::from_sigma(10.0 * (0.05f64 / 10.0).powf(place(i))),
-            Spread::Timestep => schedule.level_at(980.0 - 960.0 * place(i)),
-        };
-        let levels: Vec<NoiseLevel> = (0..=count).map(level).collect();
-        let timestep = |level: &NoiseLevel| schedule.timestep_from_sigma(level.sigma_over_alpha());
-        let timesteps = levels[..count].iter().map(timestep).collect();
-        let grid = Grid::new(timesteps, levels.clone()).expect("noise falls");
-        let settings = Settings::new(config, &self.options());
-        let problem = Problem { schedule: &schedule, settings, grid: &grid, stages: &stages };
-        let steps = solver.steps(&problem).expect("a plan");
-
-        let exact = |level: NoiseLevel| deviation(s, level) / deviation(s, levels[0]);
-        let mut samples = vec![1.0];
-        let mut values = Vec::new();
-        for (index, step) in steps.iter().enumerate() {
-            let level = step.level;
-            if index < self.warm {
-                samples[0] = exact(level);
-            }
-            let x = samples[0];
-            let denoised = x * level.alpha * (s / deviation(s, level)).powi(2);
-            let epsilon = (x - level.alpha * denoised) / level.sigma;
-            let output = match config.prediction_type {
-                PredictionType::Epsilon => epsilon,
-                PredictionType::VPrediction => level.alpha * epsilon - level.sigma * denoised,
-                PredictionType::Sample => denoised,
-            };
-            values.insert(0, step.model_value.sample * x + step.model_value.model_output * output);
-            let combine = |samples: &[f64], terms: &[(Source, f64)]| -> f64 {
-                let read = |source| match source {
-                    Source::Sample(back) => samples[back],
-                    Source::ModelValue(back) => values[back],
-                    Source::Noise => panic!("a deterministic solver asks for noise"),
-                };
-                terms.iter().map(|&(source, coefficient)| coefficient * read(source)).sum()
-            };
-            if !step.correction.is_empty() {
-                samples[0] = combine(&samples, &step.correction);
-            }
-            samples.insert(0, combine(&samples, &step.update));
-        }
-        (stages.len() as f64, (samples[0] - exact(levels[count])).abs())
-    }
-
-    /// Slope of ln error over ln steps, by least squares.
-    fn slope(&self, config: &SchedulerConfig) -> f64 {
-        let point = |(steps, error): (f64, f64)| (steps.ln(), error.ln());
-        let points = [1, 2, 4, 8].map(|times| point(self.error(config, times * self.fewest)));
-        let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / points.len() as f64;
-        let (mean_x, mean_y) = (mean(|point| point.0), mean(|point| point.1));
-        let covariance: f64 = points.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
-        let variance: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
-        -covariance / variance
-    }
-
+trait LiesIn {
     /// Measures for each prediction type, and asserts that the slope lies in `least..=most`.
+    fn lies_in(self, least: f64, most: f64);
+}
+
+impl LiesIn for Convergence {
     fn lies_in(self, least: f64, most: f64) {
         for prediction_type in [PredictionType::Epsilon, PredictionType::VPrediction, PredictionType::Sample]
         {
             let config = SchedulerConfig { prediction_type, ..SchedulerConfig::default() };
-            let slope = self.slope(&config);
-            let Self { solver, options, warm, .. } = &self;
-            let name = format!("{solver} {options:?}, exact start {warm}, {prediction_type:?}");
+            let slope = self.order(&config).expect("a plan");
+            let Self { solver, options, exact_start, .. } = &self;
+            let name =
+                format!("{} {options:?}, exact start {exact_start}, {prediction_type:?}", solver.name());
             println!("{name}: slope {slope:.3}");
             assert!((least..=most).contains(&slope), "{name}: slope {slope}, not in {least} to {most}");
         }
     }
-}
-
-fn measured(solver: &'static str, options: &'static [(&'static str, &'static str)]) -> Measured {
-    from_exact_start(solver, options, 0)
-}
-
-fn from_exact_start(
-    solver: &'static str,
-    options: &'static [(&'static str, &'static str)],
-    warm: usize,
-) -> Measured {
-    Measured { solver, options, spread: Spread::Lambda, warm, fewest: 48 }
-}
-
-fn over_timesteps(solver: &'static str) -> Measured {
-    Measured { spread: Spread::Timestep, fewest: 120, ..measured(solver, &[]) }
 }
 
 #[test]
@@ -177,7 +89,7 @@ fn the_third_order_has_the_smaller_error() {
     let config = SchedulerConfig::default();
     for n in [20, 40, 80] {
         let [second, third] =
-            ["dpmpp-2m", "dpmpp-3m"].map(|solver| measured(solver, &[]).error(&config, n).1);
+            ["dpmpp-2m", "dpmpp-3m"].map(|solver| measured(solver, &[]).error(&config, n).expect("a plan").1);
         assert!(third < second, "{n} evaluations: {third:e}, second order {second:e}");
     }
 }
@@ -198,12 +110,8 @@ fn dpm_solver_singlestep() {
 #[test]
 fn unipc() {
     for solver_type in ["bh1", "bh2"] {
-        let second: &'static [_] = if solver_type == "bh1" {
-            &[("order", "2"), ("solver_type", "bh1"), ("lower_order_final", "false")]
-        } else {
-            &[("order", "2"), ("solver_type", "bh2"), ("lower_order_final", "false")]
-        };
-        measured("unipc", second).lies_in(2.8, 3.2);
+        let second = [("order", "2"), ("solver_type", solver_type), ("lower_order_final", "false")];
+        measured("unipc", &second).lies_in(2.8, 3.2);
     }
     measured("unipc", &[("order", "1")]).lies_in(1.8, 2.2);
     measured("unipc", &[("order", "2"), ("corrector", "false")]).lies_in(1.8, 2.2);
@@ -223,7 +131,7 @@ fn deis_and_lms() {
     // Over fewer evaluations, two parts of the error of `deis` nearly cancel.
     for solver in ["deis", "deis-rhoab", "deis-tab"] {
         let order_3 = from_exact_start(solver, &[("order", "3")], 3);
-        Measured { fewest: if solver == "deis" { 192 } else { 48 }, ..order_3 }.lies_in(2.7, 3.3);
+        Convergence { fewest: if solver == "deis" { 192 } else { 48 }, ..order_3 }.lies_in(2.7, 3.3);
     }
     measured("deis", &[]).lies_in(1.8, 2.3);
     from_exact_start("lms", &[], 4).lies_in(3.6, 4.4);
@@ -298,7 +206,9 @@ fn stochastic_methods_end_with_the_deviation_of_the_data() {
     };
     // The last step, to a clean sample, leaves out the noise of the least level.
     let least = schedule.level(0).sigma_over_alpha();
-    for solver in ["ddpm", "ddim", "euler-a", "dpm2-a", "dpmpp-2s-a", "dpmpp-2m-sde", "dpmpp-3m-sde", "sa-solver"] {
+    for solver in
+        ["ddpm", "ddim", "euler-a", "dpm2-a", "dpmpp-2s-a", "dpmpp-2m-sde", "dpmpp-3m-sde", "sa-solver"]
+    {
         for eta in ["0.5", "1"] {
             for s in DEVIATIONS {
                 let error = |budget| (deviation_of_last(solver, eta, s, budget) / s - 1.0).abs();

@@ -7,6 +7,8 @@ diffusion model meets mean 0 and deviation 1 in each channel. Afterwards the sta
 into the encoder's last convolution: what is exported is a plain AutoencoderTiny with scaling_factor 1, shift_factor 0.
 """
 
+import json
+
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny
@@ -145,12 +147,13 @@ def main(arguments: list[str] | None = None) -> None:
         return reconstruction_loss(output.float(), sample, config) + 0.1 * outside
 
     model = Compression(vae, config, options.decoder_only).to(memory_format=torch.channels_last)
-    trainer.run(model, batch_loss, revision)
+    run = trainer.run(model, batch_loss, revision)
     if not trainer.main:
         return
     if not options.decoder_only:
         fold_statistics(vae, encode_all(vae, images[~held_out]))
     vae.save_pretrained(root / "vae")
+    (root / f"{stage}.json").write_text(json.dumps(run) + "\n")
     trainer.path.unlink()
     for name, chosen in (("train", kept[::16]), ("held out", np.flatnonzero(held_out))):
         inside, whole = psnr(vae, images[chosen])

@@ -135,6 +135,11 @@ def export(options: argparse.Namespace, folder: Path) -> None:
             "minutes": round(state["spent"] / 60, 1),
             "hardware": f"{processor()}, {os.cpu_count()} cores, shared",
             "torch": torch.__version__,
+            "autoencoder": {
+                stage: json.loads((root / f"{stage}.json").read_text())
+                for stage in ("autoencoder", "decoder")
+                if (root / f"{stage}.json").exists()
+            },
         },
     )
 

@@ -47,8 +47,11 @@ class Trainer:
             return schedule.Clock(spent + schedule.seconds_until(options.until), spent)
         return schedule.Clock(60 * (options.minutes or self.config["minutes"]), spent)
 
-    def run(self, model: nn.Module, batch_loss: Callable, initial: str | None = None) -> None:
-        """`batch_loss(model, random, size)`: the mean loss over `size` pictures; `initial` names where it starts."""
+    def run(self, model: nn.Module, batch_loss: Callable, initial: str | None = None) -> dict:
+        """`batch_loss(model, random, size)`: the mean loss over `size` pictures; `initial` names where it starts.
+
+        Gives what a model's provenance says of the stage.
+        """
         config, accelerator, clock = self.config, self.accelerator, self.clock()
         model.to(self.device)
         average = copy.deepcopy(model).requires_grad_(False)
@@ -109,6 +112,7 @@ class Trainer:
         plain.load_state_dict(average.state_dict())
         plain.eval()
         self.report(f"done: {seen} images in {clock.spent / 60:.1f} min")
+        return {"initial": initial, "steps": step, "images_seen": seen, "minutes": round(clock.spent / 60, 1)}
 
     def orders(self, clock, step: int, next_line: float, next_save: float) -> tuple[float, bool, bool, bool]:
         """(learning rate, stop?, report?, save?) by the first process's clock: all must stop and meet at one step."""

@@ -8,11 +8,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::{Args, ValueEnum};
 use pollster::block_on;
 
+use super::named_fields;
 use crate::burn::Cpu;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::gpu::{Gpu, GpuOptions};
-use crate::options::{Field, GenerateOptions, MAX_SEED};
+use crate::options::{Field, GenerateOptions, ListedLevels, MAX_SEED};
 use crate::pipeline::{self, Model};
 
 /// Options that are left out have the model's defaults; `tenstep inspect` shows them.
@@ -35,18 +36,27 @@ pub struct Arguments {
     /// A style word of the model
     #[arg(long)]
     style: Option<String>,
-    /// Solver steps, 1 to 1000
+    /// Budget of network evaluations, 1 to 1000
     #[arg(long, allow_negative_numbers = true)]
     steps: Option<f64>,
     /// Guidance scale, 0 to 100; up to 1 there is no guidance
     #[arg(long, allow_negative_numbers = true)]
     guidance_scale: Option<f64>,
-    /// dpmpp-2m or ddim
+    /// The method; `tenstep solvers` lists them
     #[arg(long)]
     solver: Option<String>,
-    /// trailing, leading, linspace or karras
+    /// An option of the method, as name=value; may be repeated
+    #[arg(long = "option", value_name = "NAME=VALUE")]
+    options: Vec<String>,
+    /// How the steps are spaced; `tenstep solvers --json` lists the schedules
     #[arg(long)]
     schedule: Option<String>,
+    /// Instead of steps and a schedule: the timesteps to evaluate at, falling, with commas between
+    #[arg(long, value_delimiter = ',')]
+    timesteps: Option<Vec<f64>>,
+    /// The same by sigma / alpha, and where the picture ends, which may be 0
+    #[arg(long, value_delimiter = ',')]
+    sigmas: Option<Vec<f64>>,
     /// 0 to 2^53 - 1 [default: another one each time]
     #[arg(long, allow_negative_numbers = true)]
     seed: Option<f64>,
@@ -102,7 +112,7 @@ fn generate<E: Executor>(executor: E, why: &str, arguments: &Arguments) -> Resul
         timings.decode
     );
 
-    let parameters = parameters(&options, &model);
+    let parameters = parameters(arguments, &options, &model);
     let parameters: Vec<(&str, &str)> =
         parameters.iter().map(|(keyword, text)| (*keyword, text.as_str())).collect();
     let path = &arguments.output;
@@ -115,6 +125,7 @@ fn generate<E: Executor>(executor: E, why: &str, arguments: &Arguments) -> Resul
 fn options<E: Executor>(arguments: &Arguments, model: &Model<E>) -> Result<GenerateOptions> {
     let text = |value: &Option<String>| value.clone().map(Field::Text);
     let number = |value: Option<f64>| value.map(Field::Number);
+    let list = |value: &Option<Vec<f64>>| value.clone().map(Field::Numbers);
     let fields = [
         ("prompt", Some(Field::Text(arguments.prompt.clone()))),
         ("negativePrompt", text(&arguments.negative_prompt)),
@@ -122,7 +133,10 @@ fn options<E: Executor>(arguments: &Arguments, model: &Model<E>) -> Result<Gener
         ("steps", number(arguments.steps)),
         ("guidanceScale", number(arguments.guidance_scale)),
         ("solver", text(&arguments.solver)),
+        ("solverOptions", Some(Field::Fields(named_fields(&arguments.options)?))),
         ("schedule", text(&arguments.schedule)),
+        ("timesteps", list(&arguments.timesteps)),
+        ("sigmas", list(&arguments.sigmas)),
         ("seed", number(arguments.seed)),
         ("width", number(arguments.width)),
         ("height", number(arguments.height)),
@@ -141,18 +155,28 @@ fn seed_of_now() -> u64 {
 }
 
 /// What a PNG says of how it was made.
-fn parameters<E: Executor>(options: &GenerateOptions, model: &Model<E>) -> Vec<(&'static str, String)> {
+fn parameters<E: Executor>(
+    arguments: &Arguments,
+    options: &GenerateOptions,
+    model: &Model<E>,
+) -> Vec<(&'static str, String)> {
     let info = model.info();
-    vec![
+    let levels = match &options.levels {
+        None => vec![("steps", options.steps.to_string()), ("schedule", options.schedule.clone())],
+        Some(ListedLevels::Timesteps(list)) => vec![("timesteps", format!("{list:?}"))],
+        Some(ListedLevels::Sigmas(list)) => vec![("sigmas", format!("{list:?}"))],
+    };
+    let mut parameters = vec![
         ("Software", concat!("tenstep ", env!("CARGO_PKG_VERSION")).to_owned()),
         ("model", format!("{} {}", info.name, info.revision)),
         ("prompt", options.prompt.clone()),
         ("negativePrompt", options.negative_prompt.clone()),
         ("style", options.style.clone()),
-        ("steps", options.steps.to_string()),
         ("guidanceScale", options.guidance_scale.to_string()),
         ("solver", options.solver.clone()),
-        ("schedule", options.schedule.clone()),
+        ("solverOptions", arguments.options.join(" ")),
         ("seed", options.seed.unwrap_or(0).to_string()),
-    ]
+    ];
+    parameters.extend(levels);
+    parameters
 }

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
+use crate::options::Field;
 use crate::weights::Manifest;
 
 /// Pictures from a prompt, in about ten network evaluations.
@@ -78,4 +79,18 @@ fn read_text(path: &Path) -> Result<String> {
 /// Bytes as people read them.
 fn megabytes(bytes: u64) -> String {
     format!("{:.2} MB", bytes as f64 / 1e6)
+}
+
+/// Options of a method, each `name=value`.
+fn named_fields(options: &[String]) -> Result<Vec<(String, Field)>> {
+    options.iter().map(|option| named_field(option)).collect()
+}
+
+fn named_field(option: &str) -> Result<(String, Field)> {
+    let Some((name, value)) = option.split_once('=') else {
+        let accepted = "name=value".to_owned();
+        return Err(Error::InvalidOption { option: "option", accepted, value: format!("{option:?}") });
+    };
+    let value = value.parse().map_or_else(|_| Field::Text(value.to_owned()), Field::Number);
+    Ok((name.to_owned(), value))
 }

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{read_manifest, read_text};
+use super::{named_fields, read_manifest, read_text};
 use crate::error::{Error, Result};
-use crate::options::Field;
 use crate::solver::{
     self, Levels, LinearMap, NoiseLevel, SamplingPlan, SchedulerConfig, SolverOptions, Source, Spacing,
     StepPlan,
@@ -52,8 +51,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Some(name) => Spacing::find(name)?,
         None => implied.unwrap_or(Spacing::Trailing),
     };
-    let fields: Vec<_> = arguments.options.iter().map(|option| field(option)).collect::<Result<_>>()?;
-    let options = SolverOptions::from_fields(&fields)?;
+    let options = SolverOptions::from_fields(&named_fields(&arguments.options)?)?;
     let config = scheduler_config(arguments)?;
     let (levels, plan) = match (&arguments.timesteps, &arguments.sigmas) {
         (Some(list), _) => {
@@ -68,15 +66,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         print_text(solver.name(), levels, &plan);
     }
     Ok(())
-}
-
-fn field(option: &str) -> Result<(String, Field)> {
-    let Some((name, value)) = option.split_once('=') else {
-        let accepted = "name=value".to_owned();
-        return Err(Error::InvalidOption { option: "option", accepted, value: format!("{option:?}") });
-    };
-    let value = value.parse().map_or_else(|_| Field::Text(value.to_owned()), Field::Number);
-    Ok((name.to_owned(), value))
 }
 
 /// Without a file, that of the first diffusion models: diffusers' defaults.

@@ -3,12 +3,13 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::solver::{self, Solver, Spacing};
+use crate::solver::{self, Convergence, SchedulerConfig, Solver, Spacing};
 
 /// The budget by which evaluations for each step are shown.
 const BUDGET: usize = 100;
 
-/// Lists every method with its other names, the order it is built for, what a step costs, and its options.
+/// Lists every method with its other names, the order it is built for and the one it shows, what a step costs, and
+/// its options.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Print JSON
@@ -22,22 +23,30 @@ pub fn run(arguments: &Arguments) {
         println!("{:#}", json!({ "solvers": solvers, "schedules": Spacing::NAMES }));
         return;
     }
-    println!("{:<13} {:>5} {:>11}  options", "name", "order", "evaluations");
+    println!("{:<13} {:>5} {:>8} {:>11}  options", "name", "order", "measured", "evaluations");
     for solver in solver::all() {
         let options: Vec<&str> = solver.options().iter().map(|spec| spec.name).collect();
         let (name, order) = (solver.name(), solver.order());
-        println!("{name:<13} {order:>5} {:>11}  {}", evaluations_per_step(solver), options.join(", "));
+        let measured = measured_order(solver).map_or("-".to_owned(), |slope| format!("{slope:.2}"));
+        let evaluations = evaluations_per_step(solver);
+        println!("{name:<13} {order:>5} {measured:>8} {evaluations:>11}  {}", options.join(", "));
     }
 }
 
-fn as_json(solver: &dyn Solver) -> Value {
+fn as_json(solver: &'static dyn Solver) -> Value {
     json!({
         "name": solver.name(),
         "aliases": solver.aliases(),
         "order": solver.order(),
+        "measuredOrder": measured_order(solver),
         "evaluationsPerStep": evaluations_per_step(solver),
         "options": solver.options(),
     })
+}
+
+/// On a flow in closed form, from a cold start; `None` where there is nothing to measure: see [`Convergence`].
+fn measured_order(solver: &'static dyn Solver) -> Option<f64> {
+    Convergence::of_method(solver)?.order(&SchedulerConfig::default()).ok()
 }
 
 /// Of the steps that are neither a start nor an end.

@@ -11,7 +11,7 @@ use super::run::Run;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::options::{GenerateOptions, OptionLimits};
-use crate::solver;
+use crate::solver::{self, SolverOptions};
 use crate::tokenizer::Tokenizer;
 use crate::weights::Manifest;
 
@@ -108,7 +108,9 @@ impl ModelInfo {
                 steps: self.defaults.steps,
                 guidance_scale: self.defaults.guidance_scale,
                 solver: self.defaults.solver.clone(),
+                solver_options: SolverOptions::default(),
                 schedule: self.defaults.schedule.clone(),
+                levels: None,
                 seed: None,
                 width: self.default_width,
                 height: self.default_height,

@@ -11,7 +11,7 @@ use crate::executor::{Command, Executor, Term};
 use crate::image::Image;
 use crate::options::GenerateOptions;
 use crate::random;
-use crate::solver::{self, Guidance, LinearMap, SamplingPlan, SolverOptions, Source, Spacing};
+use crate::solver::{self, Guidance, LinearMap, SamplingPlan, Source, Spacing};
 use crate::weights::ImageFormat;
 
 /// Submitted evaluations that may be unfinished while the next is prepared. Submitted work cannot be
@@ -71,9 +71,14 @@ impl<E: Executor> Run<E> {
         let started = now_millis();
         let executor = model.executor.clone();
         let solver = solver::find(&options.solver)?;
-        let spacing = Spacing::find(&options.schedule)?;
-        let solver_options = SolverOptions::default();
-        let sampling = solver::plan(solver, &solver_options, &model.scheduler, spacing, options.steps)?;
+        let (of_solver, scheduler) = (&options.solver_options, &model.scheduler);
+        let sampling = match &options.levels {
+            Some(levels) => solver::plan_at(solver, of_solver, scheduler, levels.as_levels())?,
+            None => {
+                let spacing = Spacing::find(&options.schedule)?;
+                solver::plan(solver, of_solver, scheduler, spacing, options.steps)?
+            }
+        };
 
         let mut warnings = Vec::new();
         let prompt = match options.style.as_str() {

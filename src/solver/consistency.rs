@@ -16,8 +16,8 @@
 //! <https://arxiv.org/abs/2402.19159>, Algorithm 2, whose gamma is `eta`, as in diffusers.
 //!
 //! One evaluation a step, so a budget is used up. With the spacing `trailing`, LCM and TCD visit some of the 50
-//! timesteps that such networks are distilled at, as in diffusers. There is no order of convergence: with an
-//! exact network one step is exact, with more steps errors of the network are drawn anew.
+//! timesteps that such networks are distilled at, as in diffusers. They solve no
+//! equation in small steps, so there is no order of convergence but that of TCD with `eta` = 0, which is DDIM.
 
 use super::combination::{m, noise, x};
 use super::options::{self, FINAL_SIGMAS, OptionSpec, S_NOISE};

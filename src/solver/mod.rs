@@ -14,6 +14,8 @@ mod churn;
 mod combination;
 mod config;
 mod consistency;
+#[cfg(feature = "native")]
+mod convergence;
 mod ddim;
 mod deis;
 mod dpm2;
@@ -37,6 +39,8 @@ mod timesteps;
 mod unipc;
 
 pub use config::{BetaSchedule, FinalSigmas, SchedulerConfig, SolverType};
+#[cfg(feature = "native")]
+pub use convergence::{Convergence, Spread};
 pub use guidance::Guidance;
 pub use level::NoiseLevel;
 pub use options::{Accepted, OptionSpec, Settings, SolverOptions};
@@ -118,6 +122,12 @@ pub trait Solver: Sync {
     /// The levels it visits, from the most noise to the least.
     fn grid(&self, schedule: &Schedule, spacing: Spacing, stages: &[usize]) -> Result<Grid> {
         timesteps::multistep_grid(schedule, spacing, self.levels(stages))
+    }
+
+    /// Whether it weighs model values as if its steps were equal in the timestep, which then is where it has its
+    /// order.
+    fn is_pseudo(&self) -> bool {
+        false
     }
 
     /// Whether it chooses its levels itself, whatever the caller asks for.

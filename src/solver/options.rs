@@ -128,7 +128,7 @@ impl SolverOptions {
                 "final_sigmas" => options.final_sigmas = Some(word("final_sigmas", field)?),
                 _ => {
                     return Err(Error::InvalidOption {
-                        option: "solver options",
+                        option: "solverOptions",
                         accepted: format!("made of {}", Self::NAMES.join(", ")),
                         value: format!("{name:?}"),
                     });

@@ -17,7 +17,7 @@
 //! - `s-pndm`: one step of the improved Euler method (two evaluations); then the second formula.
 //! - `plms`: the same start, then the second, third and last formula, as in latent diffusion and in diffusers
 //!   with `skip_prk_steps`. Like `s-pndm` it takes `n + 1` evaluations for `n` steps; with a budget of one
-//!   evaluation it takes one step of DDIM.
+//!   or two evaluations it starts with a step of DDIM instead.
 //! - `ipndm`: all four formulas in order, one evaluation a step (Zhang & Chen 2022, <https://arxiv.org/abs/2204.13902>,
 //!   appendix H; diffusers' IPNDMScheduler has another noise schedule).
 //!
@@ -78,6 +78,10 @@ impl Solver for Pndm {
 
     fn aliases(&self) -> &'static [&'static str] {
         self.aliases
+    }
+
+    fn is_pseudo(&self) -> bool {
+        true
     }
 
     fn order(&self) -> usize {

@@ -39,7 +39,7 @@ impl Solver for SaSolver {
     }
 
     fn aliases(&self) -> &'static [&'static str] {
-        &["sasolver", "sa-solver-pece"]
+        &["sasolver"]
     }
 
     fn order(&self) -> usize {

@@ -16,7 +16,8 @@ const RHO: f64 = 7.0;
 /// Timesteps are whole (rounded, half to even) unless a spacing says that they are fractional.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spacing {
-    /// Multiples of `N / n` from below: never visits the noisiest level.
+    /// Multiples of `N / n` from below, of `N / (n + 1)` without 0 for multistep methods: never visits the noisiest
+    /// level.
     Leading,
     /// Multiples of `N / n` from above: starts at the noisiest level.
     Trailing,
@@ -259,8 +260,7 @@ pub(super) fn distilled_grid(schedule: &Schedule, distilled: usize, n: usize) ->
     if n > distilled || apart == 0 {
         return multistep_grid(schedule, Spacing::Trailing, n);
     }
-    let timesteps: Vec<usize> =
-        (0..n).map(|index| (distilled - index * distilled / n) * apart - 1).collect();
+    let timesteps: Vec<usize> = (0..n).map(|index| (distilled - index * distilled / n) * apart - 1).collect();
     grid_at(schedule, &timesteps, end(schedule), Schedule::nonzero_level)
 }
 

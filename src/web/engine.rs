@@ -58,10 +58,12 @@ struct ShardInfo {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct StartReport {
     run: u32,
     seed: u64,
     steps: usize,
+    solver_steps: usize,
     width: usize,
     height: usize,
     warnings: Vec<String>,
@@ -140,6 +142,7 @@ impl Engine {
             run: self.handle(),
             seed,
             steps: run.steps(),
+            solver_steps: run.solver_steps(),
             width: options.width,
             height: options.height,
             warnings: run.warnings().to_vec(),
@@ -148,7 +151,7 @@ impl Engine {
         Ok(object_from(&report)?)
     }
 
-    /// Takes one solver step.
+    /// Takes one step: an evaluation of the network.
     #[wasm_bindgen(unchecked_return_type = "StepReport")]
     pub async fn step(&self, run: u32) -> Result<JsValue, JsValue> {
         let mut running = self.take(run)?;

@@ -42,6 +42,7 @@ export interface StartReport {
   run: number;
   seed: number;
   steps: number;
+  solverSteps: number;
   width: number;
   height: number;
   warnings: string[];

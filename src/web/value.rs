@@ -1,6 +1,6 @@
 //! Plain objects in both directions.
 
-use js_sys::{Object, Reflect, Uint8ClampedArray};
+use js_sys::{Array, Object, Reflect, Uint8ClampedArray};
 use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -24,19 +24,35 @@ pub fn fields_from(options: &JsValue) -> Result<Vec<(String, Field)>> {
             value: describe(options),
         });
     };
-    let entries = Object::entries(object);
-    let mut fields = Vec::with_capacity(entries.length() as usize);
-    for entry in entries.iter() {
-        let pair: js_sys::Array = entry.unchecked_into();
-        let value = pair.get(1);
-        if !value.is_undefined() {
-            fields.push((pair.get(0).as_string().unwrap_or_default(), field_from(&value)));
-        }
-    }
-    Ok(fields)
+    Ok(entries_of(object).map(|(name, value)| (name, field_from(&value))).collect())
 }
 
+/// Enumerable properties but those that are `undefined`.
+fn entries_of(object: &Object) -> impl Iterator<Item = (String, JsValue)> {
+    let pairs = Object::entries(object).to_vec().into_iter().map(JsCast::unchecked_into::<Array>);
+    let entries = pairs.map(|pair| (pair.get(0).as_string().unwrap_or_default(), pair.get(1)));
+    entries.filter(|(_, value)| !value.is_undefined())
+}
+
+/// One level of objects and lists of numbers are told apart; what is deeper is described.
 fn field_from(value: &JsValue) -> Field {
+    if let Some(list) = value.dyn_ref::<Array>() {
+        let numbers: Option<Vec<f64>> = list.iter().map(|item| item.as_f64()).collect();
+        return numbers.map_or_else(
+            || Field::Other("a list with something that is no number".to_owned()),
+            Field::Numbers,
+        );
+    }
+    match value.dyn_ref::<Object>() {
+        Some(object) if !value.is_function() => {
+            let entries = entries_of(object).map(|(name, value)| (name, scalar_from(&value)));
+            Field::Fields(entries.collect())
+        }
+        _ => scalar_from(value),
+    }
+}
+
+fn scalar_from(value: &JsValue) -> Field {
     if let Some(number) = value.as_f64() {
         return Field::Number(number);
     }

@@ -67,14 +67,14 @@ describe("client and worker", { timeout: 30_000 }, () => {
       await tenstep.generate({ steps: 1 });
       await run.step();
       const { image, timings } = await run.image();
-      const facts = [run.seed, run.steps, run.stepsDone, run.done, first.step, first.preview.width, early.image.width, image.width, timings.steps.length];
+      const facts = [run.seed, run.steps, run.solverSteps, run.stepsDone, run.done, first.step, first.preview.width, early.image.width, image.width, timings.steps.length];
       await run.dispose();
       await run.dispose();
       const late = await outcome(run.step());
       await tenstep.dispose();
       return { facts, late: late.error.code };
     });
-    assert.deepEqual(seen, { facts: [5, 2, 2, true, 1, 8, 64, 64, 2], late: "disposed" });
+    assert.deepEqual(seen, { facts: [5, 2, 2, 2, true, 1, 8, 64, 64, 2], late: "disposed" });
   });
 
   it("aborts before, while queued, during and after a call, and goes on", async () => {

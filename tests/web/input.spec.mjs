@@ -14,6 +14,11 @@ const REFUSED = [
   "{ width: 0 }", "{ width: 63 }", "{ height: 0 }", "{ height: 63 }", "{ width: 2 ** 20, height: 2 ** 20 }", "{ width: 1e300 }",
   '{ solver: "magic" }', '{ schedule: "never" }', '{ style: "baroque" }', "{ solver: 1 }",
   "{ prompt: 5 }", "{ prompt: null }", "{ prompt: ['a'] }", "{ negativePrompt: {} }", "{ prompt: () => 'a' }",
+  "{ timesteps: 5 }", "{ timesteps: [1, 2] }", "{ timesteps: ['a'] }", "{ timesteps: [900, 3], steps: 2 }",
+  "{ sigmas: [1] }", "{ sigmas: [NaN, 0] }", "{ sigmas: new Array(2000).fill(1) }",
+  "{ solverOptions: 5 }", "{ solverOptions: null }", "{ solverOptions: [1] }", "{ solverOptions: { magic: 1 } }",
+  "{ ...{ solver: 'ddim' }, solverOptions: { order: 2 } }", "{ ...{ solver: 'ddim' }, solverOptions: { eta: 2 } }",
+  "{ ...{ solver: 'ddim' }, solverOptions: { eta: () => 1 } }",
   "{ promt: 'a' }", "{ onStep: 1 }", "{ signal: {} }", "'a fox'", "null", "{ prompt: Symbol('a') }", "{ seed: 1n }",
 ];
 const ACCEPTED = [
@@ -23,6 +28,10 @@ const ACCEPTED = [
   ["the largest seed", "{ seed: 2 ** 53 - 1 }"],
   ["an emoji", "{ prompt: '🍎' }"],
   ["half a surrogate pair and control characters", "{ prompt: '\\ud83c \\u0000\\n\\u200d' }", /does not know/],
+  ["an option of the solver", "{ solver: 'ddim', solverOptions: { eta: 0.5, s_noise: undefined } }"],
+  ["a switch of the solver", "{ solver: 'unipc', solverOptions: { corrector: false } }"],
+  ["timesteps instead of steps", "{ steps: undefined, timesteps: [999, 500.5] }"],
+  ["sigmas instead of steps", "{ steps: undefined, sigmas: [20, 2, 0] }"],
   ["options that are undefined", "{ prompt: undefined, seed: undefined, onStep: undefined, signal: undefined }"],
 ];
 

@@ -76,8 +76,15 @@ class Card(Tables):
     def started_from(self) -> str:
         """Whether "held out" holds for the weights that training began with."""
         initial = self.training.get("initial")
+        pixels = self.training.get("autoencoder", {}).get("autoencoder", {}).get("initial")
         if not initial:
-            return "Training started from random weights: no weight has ever seen a held-out picture."
+            text = "The UNet and the text encoder started from random weights: neither has ever seen a held-out picture or its caption."
+            if pixels:
+                text += (
+                    f" The autoencoder started from that of model `{pixels}`, which had held out another list: so it has seen "
+                    "held-out pictures, as pixels without a caption, and its PSNR on them is a little too good."
+                )
+            return text
         return (
             f"Training did not start from random weights but from model `{initial}`, which had held out another list of pairs "
             "and had been trained on the pairs that are held out here. **So the figures of held-out pairs are too good by an "

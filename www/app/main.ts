@@ -57,14 +57,16 @@ async function makePicture(tenstep: Tenstep, signal: AbortSignal): Promise<void>
   showOutcome(picture, settings);
 }
 
-function showOutcome({ timings, warnings }: Picture, settings: Settings): void {
+function showOutcome({ timings, solverSteps, warnings }: Picture, settings: Settings): void {
   shown = settings;
   const subject = settings.prompt.trim() || "No prompt";
   elements.caption.textContent = `${subject.length > 200 ? `${subject.slice(0, 200)}…` : subject} · seed ${settings.seed}`;
   const sum = timings.steps.reduce((total, milliseconds) => total + milliseconds, 0);
+  const evaluations = timings.steps.length;
+  const work = evaluations === solverSteps ? `${evaluations} steps` : `${evaluations} evaluations in ${solverSteps} steps`;
   elements.timings.textContent =
     `${durationText(timings.total)}: text ${durationText(timings.text)}, ` +
-    `${timings.steps.length} steps ${durationText(sum)}, picture ${durationText(timings.decode)}`;
+    `${work} ${durationText(sum)}, picture ${durationText(timings.decode)}`;
   showWarnings(warnings);
   announce(`The picture is ready: ${fileName(settings)}.`);
 }

@@ -5,7 +5,8 @@ import { TenstepError } from "./errors.js";
 import type { GenerateOptions, LoadOptions, PictureOptions, StartOptions } from "./options.js";
 
 const PICTURE_KEYS: (keyof PictureOptions)[] = [
-  "prompt", "negativePrompt", "style", "steps", "guidanceScale", "solver", "schedule", "seed", "width", "height",
+  "prompt", "negativePrompt", "style", "steps", "guidanceScale", "solver", "solverOptions", "schedule", "timesteps", "sigmas",
+  "seed", "width", "height",
 ];
 const START_KEYS: (keyof StartOptions)[] = [...PICTURE_KEYS, "signal"];
 const GENERATE_KEYS: (keyof GenerateOptions)[] = [...START_KEYS, "onStep"];
@@ -40,9 +41,30 @@ export function pictureOptionsFromStart(options: StartOptions): PictureOptions {
 function pictureOptions(options: GenerateOptions): PictureOptions {
   const given = PICTURE_KEYS.map((key) => [key, options[key]] as const).filter(([, value]) => value !== undefined);
   for (const [key, value] of given) {
-    if (typeof value !== "string" && typeof value !== "number") throw invalid(key, "a string or a number", value);
+    if (key === "timesteps" || key === "sigmas") {
+      if (!isListOfNumbers(value)) throw invalid(key, "a list of numbers", value);
+    } else if (key === "solverOptions") {
+      checkSolverOptions(value);
+    } else if (typeof value !== "string" && typeof value !== "number") {
+      throw invalid(key, "a string or a number", value);
+    }
   }
   return Object.fromEntries(given);
+}
+
+function isListOfNumbers(value: unknown): boolean {
+  return Array.isArray(value) && value.every((item) => typeof item === "number");
+}
+
+function checkSolverOptions(value: unknown): void {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw invalid("solverOptions", "an object of the solver's options", value);
+  }
+  for (const [name, option] of Object.entries(value)) {
+    if (option !== undefined && !["string", "number", "boolean"].includes(typeof option)) {
+      throw invalid(name, "a string, a number, true or false", option);
+    }
+  }
 }
 
 /** Refuses what is no plain set of known options, and callbacks and signals of the wrong kind. */

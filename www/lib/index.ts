@@ -13,6 +13,7 @@ export type {
   ModelInfo,
   Picture,
   PictureOptions,
+  SolverOptions,
   StartOptions,
   StepReport,
   Timings,

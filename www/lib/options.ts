@@ -63,6 +63,30 @@ export interface ModelInfo {
   defaults: { steps: number; guidanceScale: number; solver: string; schedule: string };
 }
 
+/** Options of solvers; one that a solver does not have is an error that names those that it has. */
+export interface SolverOptions {
+  /** The most model values that a step uses, from 1. */
+  order?: number;
+  /** `midpoint` or `heun` for the DPM-Solver family, `bh1` or `bh2` for UniPC. */
+  solver_type?: "midpoint" | "heun" | "bh1" | "bh2";
+  /** How much of the noise a step takes away is drawn anew, 0 to 1. */
+  eta?: number;
+  /** Factor of the noise drawn anew, 0 to 2. */
+  s_noise?: number;
+  /** Noise added before steps, over the whole run, 0 to 1000; only where sigma / alpha is from `s_tmin` to `s_tmax`. */
+  s_churn?: number;
+  s_tmin?: number;
+  s_tmax?: number;
+  /** Whether a new model value also corrects the sample it was computed for. */
+  corrector?: boolean;
+  /** Lower orders at the end of short runs. */
+  lower_order_final?: boolean;
+  /** First order at the last step. */
+  euler_at_final?: boolean;
+  /** Where the picture ends: without noise, or at the noise of timestep 0. */
+  final_sigmas?: "zero" | "sigma_min";
+}
+
 /** The picture to make. Everything is optional: `{}` is the unconditional picture. */
 export interface PictureOptions {
   /** Default "". Text beyond the encoder's length is cut and said so in `warnings`. */
@@ -71,14 +95,20 @@ export interface PictureOptions {
   negativePrompt?: string;
   /** One of `model.styles`, or "" for none. Default "". */
   style?: string;
-  /** Network evaluations, an integer from 1 to 1000. Default `model.defaults.steps`. */
+  /** The budget of network evaluations, an integer from 1 to 1000. Default `model.defaults.steps`. */
   steps?: number;
   /** Classifier-free guidance, 0 to 100; 1 and less switches guidance off. Default `model.defaults.guidanceScale`. */
   guidanceScale?: number;
   /** One of `model.solvers`, or a name that people know, such as "DPM++ 2M Karras", which may imply a schedule. */
   solver?: string;
+  /** What the solver does beyond its defaults, by diffusers' and k-diffusion's names. Each solver has some of them. */
+  solverOptions?: SolverOptions;
   /** One of `model.schedules`: how the steps are spaced. */
   schedule?: string;
+  /** In place of `steps` and `schedule`: the timesteps to evaluate at, falling, at most 1001; fractions are allowed. */
+  timesteps?: number[];
+  /** The same by sigma / alpha, falling, with where the picture ends as the last, usually 0. */
+  sigmas?: number[];
   /** An integer from 0 to 2^53 - 1. The same seed gives the same picture. Default: a random one, given back in the result. */
   seed?: number;
   /** Pixels, a multiple of `model.sizeMultiple`. */
@@ -89,7 +119,7 @@ export interface PictureOptions {
 
 /** Where a picture stands after a step. */
 export interface StepReport {
-  /** Steps done, from 1 to `steps`. */
+  /** Network evaluations done, from 1 to `steps`. */
   step: number;
   steps: number;
   /** A cheap estimate of the picture, smaller than it; null where none is ready yet. */
@@ -111,7 +141,7 @@ export interface StartOptions extends PictureOptions {
 export interface Timings {
   /** Tokenizer and text encoder. */
   text: number;
-  /** One entry a step. */
+  /** One entry a network evaluation. */
   steps: number[];
   /** Latents to pixels, read-back included. */
   decode: number;
@@ -124,6 +154,8 @@ export interface Picture {
   image: ImageData;
   /** The seed that was used. */
   seed: number;
+  /** Steps of the solver; fewer than network evaluations (`timings.steps.length`) where it takes several for one. */
+  solverSteps: number;
   timings: Timings;
   /** Sentences about input that was changed, such as a prompt that was cut. */
   warnings: string[];

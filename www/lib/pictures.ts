@@ -7,8 +7,8 @@ export function imageFromPixels({ data, width, height }: Pixels): ImageData {
   return new ImageData(data, width, height);
 }
 
-export function pictureFromGenerated({ seed, timings, warnings, ...pixels }: Generated): Picture {
-  return { image: imageFromPixels(pixels), seed, timings, warnings };
+export function pictureFromGenerated({ seed, solverSteps, timings, warnings, ...pixels }: Generated): Picture {
+  return { image: imageFromPixels(pixels), seed, solverSteps, timings, warnings };
 }
 
 export function reportFromStepped({ step, steps, preview }: Stepped): StepReport {

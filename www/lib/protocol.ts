@@ -31,6 +31,7 @@ export interface Loaded {
 export interface Started {
   seed: number;
   steps: number;
+  solverSteps: number;
   width: number;
   height: number;
   warnings: string[];
@@ -56,6 +57,7 @@ export interface Decoded extends Pixels {
 
 export interface Generated extends Pixels {
   seed: number;
+  solverSteps: number;
   timings: Timings;
   warnings: string[];
 }

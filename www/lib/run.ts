@@ -10,7 +10,10 @@ import type { WorkerLink } from "./worker-link.js";
 export class Run {
   /** The seed that is used. */
   readonly seed: number;
+  /** Network evaluations in all, at most as many as were asked for; each is one call of `step`. */
   readonly steps: number;
+  /** Steps of the solver in all: fewer than `steps` where the solver takes several evaluations for one. */
+  readonly solverSteps: number;
   /** Pixels. */
   readonly width: number;
   /** Pixels. */
@@ -29,6 +32,7 @@ export class Run {
     this.#run = run;
     this.seed = started.seed;
     this.steps = started.steps;
+    this.solverSteps = started.solverSteps;
     this.width = started.width;
     this.height = started.height;
     this.warnings = started.warnings;

@@ -78,7 +78,7 @@ async function answer(request: Exclude<Request, { type: "abort" }>, signal: Abor
 async function generate(id: number, options: PictureOptions, signal: AbortSignal): Promise<Generated> {
   const began = performance.now();
   const { engine, model } = ready();
-  const { run, seed, warnings } = await engine.start(model, options);
+  const { run, seed, solverSteps, warnings } = await engine.start(model, options);
   let isIntact = true;
   try {
     for (let isDone = false; !isDone; ) {
@@ -91,7 +91,7 @@ async function generate(id: number, options: PictureOptions, signal: AbortSignal
     await turn();
     signal.throwIfAborted();
     const { timings, ...pixels } = await engine.decode(run);
-    return { ...pixels, seed, warnings, timings: { ...timings, total: performance.now() - began } };
+    return { ...pixels, seed, solverSteps, warnings, timings: { ...timings, total: performance.now() - began } };
   } catch (error) {
     isIntact = isTyped(error);
     throw error;

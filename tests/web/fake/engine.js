@@ -69,7 +69,7 @@ export class Engine {
     }
     const run = this.#nextRun++;
     this.#runs.set(run, { prompt, steps, seed, width, height, step: 0 });
-    return { run, seed, steps, width, height, warnings: [] };
+    return { run, seed, steps, solverSteps: steps, width, height, warnings: [] };
   }
 
   async step(number) {
