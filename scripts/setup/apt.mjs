@@ -11,12 +11,10 @@ export function canInstallWithApt() {
 export async function aptInstall(packages, why) {
   say(`Installing Debian packages ${packages.join(" ")}: ${why}`);
   const env = { DEBIAN_FRONTEND: "noninteractive" };
-  const install = () => run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], { env });
   try {
-    await install().catch(async () => {
-      await run("apt-get", ["update", "-qq"], { env });
-      await install();
-    });
+    // Old lists would give old browsers: WebGPU in Firefox needs a new one. Without a network they have to do.
+    await run("apt-get", ["update", "-qq"], { env }).catch((error) => say(error.message));
+    await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], { env });
     return true;
   } catch (error) {
     say(error.message);

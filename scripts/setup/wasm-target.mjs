@@ -42,21 +42,16 @@ function hasStandardLibrary(env) {
 }
 
 async function viaDebian() {
-  const isInstalled = () => DEBIAN_PROGRAMS.every((program) => existsSync(program)) && hasDebianSource();
+  const isInstalled = () => DEBIAN_PROGRAMS.every((program) => existsSync(program)) && hasDebianSource() && isNewEnough(debianVersion());
   if (!isInstalled() && canInstallWithApt()) {
     await aptInstall(DEBIAN_PACKAGES, `Debian's Rust can build the standard library for ${TARGET} from source.`);
   }
   if (!isInstalled()) {
     throw new Error(
-      `No way to compile for ${TARGET}. Either run "rustup target add ${TARGET}", or, on Debian, as root: apt-get install ${DEBIAN_PACKAGES.join(" ")}`,
+      `No way to compile for ${TARGET} with Rust ${OLDEST_RUST} or newer. Either run "rustup target add ${TARGET}", or, on Debian, as root: apt-get install ${DEBIAN_PACKAGES.join(" ")}`,
     );
   }
-  const version = answer("/usr/bin/rustc", ["--version"]);
-  if (!isNewEnough(version)) {
-    throw new Error(
-      `No way to compile for ${TARGET}: Rust ${OLDEST_RUST} or newer is needed, and Debian's is ${version}. Run "rustup target add ${TARGET}", or take a newer Debian.`,
-    );
-  }
+  const version = debianVersion();
   say(`wasm target: Debian's ${version.split(" (")[0]}, which builds the standard library from source (a minute, once).`);
   return {
     cargo: "/usr/bin/cargo",
@@ -68,6 +63,10 @@ async function viaDebian() {
     args: ["-Z", "build-std=std,panic_abort"],
     version,
   };
+}
+
+function debianVersion() {
+  return answer("/usr/bin/rustc", ["--version"]);
 }
 
 function hasDebianSource() {
