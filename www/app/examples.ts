@@ -4,12 +4,13 @@ import { elements } from "./elements.js";
 
 const prompts = [
   "a red apple",
-  "a green apple",
-  "a red heart",
+  "a strawberry",
+  "a carrot",
+  "a panda",
   "a blue heart",
-  "a grinning face",
-  "a purple heart",
-  "a smiling face",
+  "a sunflower",
+  "a star",
+  "a rocket",
 ] as const;
 
 /** Puts the examples under the prompt; one that is pressed becomes the prompt, and `start` is called. */
