@@ -5,7 +5,7 @@
 mod diffusers_folder;
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use diffusers_folder::{Folder, source};
 use serde_json::Value;
@@ -57,6 +57,21 @@ fn failures_exit_with_1_and_a_code() {
     folder.write("manifest.json", r#"{"schemaVersion": 7}"#);
     let complaint = refused(&["inspect", &missing], 1);
     assert!(complaint.starts_with("error[unsupported-manifest-version]: manifest: schema version 7"));
+}
+
+/// `tenstep solvers --json | head -1`: who reads has seen enough, and that is no failure.
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tenstep"))
+        .args(["solvers", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("tenstep starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("tenstep ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{megabytes, read_manifest};
+use super::{megabytes, print, read_manifest};
 use crate::burn::Cpu;
 use crate::error::Result;
 use crate::pipeline::{Loader, ModelInfo};
@@ -29,11 +29,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let manifest = read_manifest(&arguments.manifest)?;
     let loader = Loader::new(Rc::new(Cpu::new()), manifest.clone())?;
     if arguments.json {
-        println!("{:#}", as_json(&manifest, loader.info()));
+        print(&[format!("{:#}", as_json(&manifest, loader.info()))])
     } else {
-        print_text(&manifest, loader.info(), arguments.tensors);
+        print(&as_lines(&manifest, loader.info(), arguments.tensors))
     }
-    Ok(())
 }
 
 fn as_json(manifest: &Manifest, info: &ModelInfo) -> Value {
@@ -57,33 +56,34 @@ fn as_json(manifest: &Manifest, info: &ModelInfo) -> Value {
     })
 }
 
-fn print_text(manifest: &Manifest, info: &ModelInfo, tensors: bool) {
-    println!("{} {} ({})", info.name, info.revision, info.licence);
+fn as_lines(manifest: &Manifest, info: &ModelInfo, tensors: bool) -> Vec<String> {
+    let mut lines = vec![format!("{} {} ({})", info.name, info.revision, info.licence)];
     for component in &manifest.components {
-        println!(
+        lines.push(format!(
             "  {:<13} {:>12} parameters {:>12} in {} shards{}",
             component.name,
             component.parameters(),
             megabytes(component.bytes()),
             component.shards.len(),
             if component.lazy { ", fetched when asked for" } else { "" },
-        );
+        ));
         for tensor in component.tensors.iter().filter(|_| tensors) {
-            println!("      {} {:?} {:?}", tensor.name, tensor.dtype, tensor.shape);
+            lines.push(format!("      {} {:?} {:?}", tensor.name, tensor.dtype, tensor.shape));
         }
     }
     let gigaflops = |flops: u64| flops as f64 / 1e9;
-    println!("  to fetch      {}", megabytes(manifest.eager_bytes()));
-    println!("  evaluation    {:.3} GFLOP, guided", gigaflops(info.evaluation_flops));
-    println!("  decode        {:.3} GFLOP", gigaflops(info.decode_flops));
+    lines.push(format!("  to fetch      {}", megabytes(manifest.eager_bytes())));
+    lines.push(format!("  evaluation    {:.3} GFLOP, guided", gigaflops(info.evaluation_flops)));
+    lines.push(format!("  decode        {:.3} GFLOP", gigaflops(info.decode_flops)));
     let (width, height, multiple) = (info.default_width, info.default_height, info.size_multiple);
-    println!("  picture       {width} x {height}, sides in multiples of {multiple}");
+    lines.push(format!("  picture       {width} x {height}, sides in multiples of {multiple}"));
     let defaults = &info.defaults;
-    println!(
+    lines.push(format!(
         "  defaults      {} steps, guidance {}, {}, {}",
         defaults.steps, defaults.guidance_scale, defaults.solver, defaults.schedule
-    );
+    ));
     if !info.styles.is_empty() {
-        println!("  styles        {}", info.styles.join(", "));
+        lines.push(format!("  styles        {}", info.styles.join(", ")));
     }
+    lines
 }

@@ -9,6 +9,7 @@ mod inspect;
 mod plan;
 mod solvers;
 
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -47,10 +48,7 @@ pub fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
-        Command::Solvers(arguments) => {
-            solvers::run(&arguments);
-            Ok(())
-        }
+        Command::Solvers(arguments) => solvers::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
     };
     match result {
@@ -74,6 +72,17 @@ fn read_text(path: &Path) -> Result<String> {
     let failed =
         |error: std::io::Error| Error::Io { path: path.display().to_string(), message: error.to_string() };
     std::fs::read_to_string(path).map_err(failed)
+}
+
+/// Writes lines to standard output. Whoever reads them may close it once they have seen enough, as `head` does.
+fn print(lines: &[String]) -> Result<()> {
+    let text = lines.join("\n") + "\n";
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::Io { path: "standard output".to_owned(), message: error.to_string() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Bytes as people read them.

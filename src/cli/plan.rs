@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{named_fields, read_manifest, read_text};
+use super::{named_fields, print, read_manifest, read_text};
 use crate::error::{Error, Result};
 use crate::solver::{
     self, Levels, LinearMap, NoiseLevel, SamplingPlan, SchedulerConfig, SolverOptions, Source, Spacing,
@@ -61,11 +61,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         _ => (spacing.name(), solver::plan(solver, &options, &config, spacing, arguments.steps)?),
     };
     if arguments.json {
-        println!("{:#}", as_json(solver.name(), levels, &plan));
+        print(&[format!("{:#}", as_json(solver.name(), levels, &plan))])
     } else {
-        print_text(solver.name(), levels, &plan);
+        print(&as_lines(solver.name(), levels, &plan))
     }
-    Ok(())
 }
 
 /// Without a file, that of the first diffusion models: diffusers' defaults.
@@ -124,16 +123,18 @@ fn of_source(source: Source) -> (&'static str, usize) {
     }
 }
 
-fn print_text(solver: &str, levels: &str, plan: &SamplingPlan) {
+fn as_lines(solver: &str, levels: &str, plan: &SamplingPlan) -> Vec<String> {
     let (evaluations, steps) = (plan.evaluations(), plan.solver_steps());
-    println!("{solver}, {levels}: {evaluations} evaluations in {steps} steps");
+    let mut lines = vec![format!("{solver}, {levels}: {evaluations} evaluations in {steps} steps")];
     for step in &plan.steps {
-        println!("timestep {:.2}, sigma / alpha {:.4}", step.timestep, step.level.sigma_over_alpha());
+        let rho = step.level.sigma_over_alpha();
+        lines.push(format!("timestep {:.2}, sigma / alpha {rho:.4}", step.timestep));
         for (what, terms) in [("correction", &step.correction), ("update", &step.update)] {
             for &(source, coefficient) in terms {
                 let (of, back) = of_source(source);
-                println!("  {what}: {coefficient:+.6} {of} {back} back");
+                lines.push(format!("  {what}: {coefficient:+.6} {of} {back} back"));
             }
         }
     }
+    lines
 }

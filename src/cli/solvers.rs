@@ -3,6 +3,8 @@
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::print;
+use crate::error::Result;
 use crate::solver::{self, Convergence, SchedulerConfig, Solver, Spacing};
 
 /// The budget by which evaluations for each step are shown.
@@ -17,20 +19,21 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) {
+pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         let solvers: Vec<Value> = solver::all().map(as_json).collect();
-        println!("{:#}", json!({ "solvers": solvers, "schedules": Spacing::NAMES }));
-        return;
+        return print(&[format!("{:#}", json!({ "solvers": solvers, "schedules": Spacing::NAMES }))]);
     }
-    println!("{:<13} {:>5} {:>8} {:>11}  options", "name", "order", "measured", "evaluations");
+    let mut lines =
+        vec![format!("{:<13} {:>5} {:>8} {:>11}  options", "name", "order", "measured", "evaluations")];
     for solver in solver::all() {
         let options: Vec<&str> = solver.options().iter().map(|spec| spec.name).collect();
         let (name, order) = (solver.name(), solver.order());
         let measured = measured_order(solver).map_or("-".to_owned(), |slope| format!("{slope:.2}"));
         let evaluations = evaluations_per_step(solver);
-        println!("{name:<13} {order:>5} {measured:>8} {evaluations:>11}  {}", options.join(", "));
+        lines.push(format!("{name:<13} {order:>5} {measured:>8} {evaluations:>11}  {}", options.join(", ")));
     }
+    print(&lines)
 }
 
 fn as_json(solver: &'static dyn Solver) -> Value {
