@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { findBrowsers } from "../../../scripts/setup/browsers.mjs";
 
 const CHROMIUM_FLAGS = [
@@ -62,12 +63,15 @@ export function spawnChromium(url) {
   const flags = ["--headless", ...CHROMIUM_FLAGS, ...SWIFTSHADER_FLAGS, `--user-data-dir=${profile}`];
   const chromium = spawn(required("chromium"), [...flags, url], { stdio: "ignore" });
   const ended = new Promise((resolve) => chromium.on("close", resolve));
+  const processes = (...parts) =>
+    readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && [profile, ...parts].every((part) => commandLine(pid).includes(part)));
   return {
-    renderers: () =>
-      readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && ["--type=renderer", profile].every((part) => commandLine(pid).includes(part))),
+    renderers: () => processes("--type=renderer"),
     close: async () => {
       chromium.kill();
       await ended;
+      // Its children outlive it by a moment, and write to the profile.
+      while (processes().length > 0) await setTimeout(50);
       rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
     },
   };
