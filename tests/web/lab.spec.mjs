@@ -2,42 +2,17 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import test, { after, afterEach, before } from "node:test";
-import { launchChromium } from "./harness/browsers.mjs";
-import { openSite } from "./harness/site.mjs";
-import { contrasts, namelessControls, watchPage } from "./harness/page-checks.mjs";
+import test from "node:test";
+import { contrasts, namelessControls } from "./harness/page-checks.mjs";
+import { visits } from "./harness/visits.mjs";
 
-let site;
-let chromium;
-const open = [];
-
-before(async () => {
-  site = await openSite();
-  chromium = await launchChromium({ webgpu: false });
-});
-after(async () => {
-  await chromium?.close();
-  await site?.close();
-});
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((context) => context.close()));
-  site.reset();
-});
+const shared = visits();
 
 /** The laboratory with its model loaded, and what it reported that nobody should see. */
 async function visit(query = "", options = {}) {
-  const context = await chromium.browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
-  open.push(context);
-  const page = await context.newPage();
-  const complaints = [];
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  await page.addInitScript(watchPage);
-  await page.goto(`${site.url}lab.html${query}`);
-  await page.waitForSelector("#backend-report[data-backend]");
-  return { page, complaints };
+  const visited = await shared.visit(`lab.html${query}`, options);
+  await visited.page.waitForSelector("#backend-report[data-backend]");
+  return visited;
 }
 
 /** Chooses exactly these methods and budgets. */
@@ -191,7 +166,7 @@ for (const colorScheme of ["light", "dark"]) {
 test("the two pages lead to each other", async () => {
   const { page } = await visit();
   await page.getByRole("link", { name: /Tenstep/ }).press("Enter");
-  await page.waitForURL(site.url);
+  await page.waitForURL(shared.site.url);
   await page.getByRole("link", { name: "Compare solvers" }).press("Enter");
-  await page.waitForURL(`${site.url}lab.html`);
+  await page.waitForURL(`${shared.site.url}lab.html`);
 });

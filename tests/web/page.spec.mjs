@@ -3,46 +3,16 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import test, { after, afterEach, before } from "node:test";
-import { launchChromium } from "./harness/browsers.mjs";
-import { openSite } from "./harness/site.mjs";
-import { contrasts, namelessControls, watchPage } from "./harness/page-checks.mjs";
+import test from "node:test";
+import { contrasts, namelessControls } from "./harness/page-checks.mjs";
+import { visits } from "./harness/visits.mjs";
 
 const MANIFEST = "/models/default/manifest.json";
 /** More than a person would take: time enough to cancel. */
 const MANY_STEPS = "steps=1000";
 
-let site;
-let chromium;
-const open = [];
-
-before(async () => {
-  site = await openSite();
-  chromium = await launchChromium({ webgpu: false });
-});
-after(async () => {
-  await chromium?.close();
-  await site?.close();
-});
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((context) => context.close()));
-  site.reset();
-});
-
-/** The page at `query`, with what it reported that nobody should see. */
-async function visit(query = "", options = {}) {
-  const context = await chromium.browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
-  open.push(context);
-  const page = await context.newPage();
-  const complaints = [];
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  await page.addInitScript(watchPage);
-  await page.goto(`${site.url}${query}`);
-  return { page, complaints };
-}
+const shared = visits();
+const visit = (query = "", options = {}) => shared.visit(query, options);
 
 /** Waits for `selector`, and fails with the page's own words if it shows an error instead. */
 async function comes(page, selector) {
@@ -240,7 +210,7 @@ test("the cancel button brings back the last picture", async () => {
 test("cancelling while the model loads leaves the load alone", async () => {
   const held = [];
   const manifest = await readFile(new URL(`../../dist${MANIFEST}`, import.meta.url));
-  site.answer(MANIFEST, (_, response) => held.push(() => response.writeHead(200, { "content-type": "application/json" }).end(manifest)));
+  shared.site.answer(MANIFEST, (_, response) => held.push(() => response.writeHead(200, { "content-type": "application/json" }).end(manifest)));
   const { page } = await visit("?prompt=a+red+apple");
   await page.waitForSelector("#cancel");
   await page.keyboard.press("Escape");
@@ -257,7 +227,7 @@ test("cancelling while the model loads leaves the load alone", async () => {
 });
 
 test("a model that cannot be had is a sentence with a way out, and a retry gets it", async () => {
-  site.answerStatus(MANIFEST, 404);
+  shared.site.answerStatus(MANIFEST, 404);
   const { page } = await visit("?prompt=a+red+apple&steps=2");
   await page.waitForSelector("#error");
   assert.equal(await page.locator("#error").getAttribute("role"), "alert");
@@ -266,14 +236,14 @@ test("a model that cannot be had is a sentence with a way out, and a retry gets 
   assert.equal(await text(page, "error-code"), "fetch-failed");
   assert.equal(await page.locator("#work").isVisible(), false, "nothing pretends to go on");
 
-  site.reset();
+  shared.site.reset();
   await page.locator("#retry").click();
   await finished(page);
   assert.equal(await page.locator("#error").isVisible(), false);
 });
 
 test("a page instead of a manifest is named as such", async () => {
-  site.answerBytes(MANIFEST, Buffer.from("<!doctype html><p>Not here."), "text/html");
+  shared.site.answerBytes(MANIFEST, Buffer.from("<!doctype html><p>Not here."), "text/html");
   const { page } = await visit();
   await page.waitForSelector("#error");
   assert.equal(await text(page, "error-code"), "invalid-manifest");
@@ -402,9 +372,9 @@ test("the page asks its own server only", async () => {
   const { page } = await visit();
   const others = [];
   page.context().on("request", (request) => {
-    if (!request.url().startsWith(site.url) && !request.url().startsWith("blob:")) others.push(request.url());
+    if (!request.url().startsWith(shared.site.url) && !request.url().startsWith("blob:")) others.push(request.url());
   });
-  await page.goto(`${site.url}?prompt=a+red+apple&steps=2`);
+  await page.goto(`${shared.site.url}?prompt=a+red+apple&steps=2`);
   await finished(page);
   assert.deepEqual(others, []);
 });
