@@ -72,16 +72,13 @@ impl Gaussian {
     }
 
     fn output(&self, x: [f64; 3], timestep: f64) -> [f64; 3] {
-        let NoiseLevel { alpha, sigma } = self.level(timestep);
+        let level = self.level(timestep);
+        let NoiseLevel { alpha, sigma } = level;
         let gain = alpha * Self::VARIANCE / (alpha * alpha * Self::VARIANCE + sigma * sigma);
         std::array::from_fn(|i| {
             let denoised = Self::MEAN[i] + gain * (x[i] - alpha * Self::MEAN[i]);
             let epsilon = (x[i] - alpha * denoised) / sigma;
-            match self.prediction_type {
-                PredictionType::Epsilon => epsilon,
-                PredictionType::VPrediction => alpha * epsilon - sigma * denoised,
-                PredictionType::Sample => denoised,
-            }
+            self.prediction_type.model_output(level, denoised, epsilon)
         })
     }
 }

@@ -4,8 +4,8 @@
 use tenstep::Error;
 use tenstep::options::Field;
 use tenstep::solver::{
-    self, Accepted, FinalSigmas, Levels, NoiseLevel, OptionSpec, SamplingPlan, Schedule, SchedulerConfig,
-    Solver, SolverOptions, Source, Spacing,
+    self, Accepted, BetaSchedule, FinalSigmas, Levels, NoiseLevel, OptionSpec, PredictionType, SamplingPlan,
+    Schedule, SchedulerConfig, Solver, SolverOptions, Source, Spacing,
 };
 
 /// Whole numbers that look random, the same in every run.
@@ -33,7 +33,6 @@ fn field(random: &mut Random, spec: &OptionSpec) -> (String, Field) {
 }
 
 fn configs() -> Vec<SchedulerConfig> {
-    use tenstep::solver::{BetaSchedule, PredictionType};
     let linear = SchedulerConfig::default();
     let cosine = SchedulerConfig {
         beta_schedule: BetaSchedule::SquaredcosCapV2,
@@ -45,17 +44,23 @@ fn configs() -> Vec<SchedulerConfig> {
         prediction_type: PredictionType::VPrediction,
         ..linear.clone()
     };
-    vec![linear, cosine, zero_snr]
+    let flow = SchedulerConfig { prediction_type: PredictionType::Flow, flow_shift: 3.0, ..linear.clone() };
+    vec![linear, cosine, zero_snr, flow]
 }
 
 /// The sample where a run ends that starts at `alpha · clean + sigma · epsilon`, if the model values are these
 /// at every level, whatever rounding or a large step has made of the sample.
-fn end(plan: &SamplingPlan, clean: f64, epsilon: f64) -> f64 {
+fn end(plan: &SamplingPlan, prediction_type: PredictionType, clean: f64, epsilon: f64) -> f64 {
     let first = plan.steps[0].level;
     let mut samples = vec![first.alpha * clean + first.sigma * epsilon];
     let mut values = Vec::new();
     for step in &plan.steps {
-        values.insert(0, if step.model_value == step.denoised { clean } else { epsilon });
+        let value = match step.model_value {
+            map if map == step.denoised => clean,
+            map if map == prediction_type.epsilon(step.level) => epsilon,
+            _ => epsilon - clean,
+        };
+        values.insert(0, value);
         let combine = |samples: &[f64], terms: &[(Source, f64)]| -> f64 {
             let read = |source| match source {
                 Source::Sample(back) => samples[back],
@@ -101,12 +106,13 @@ fn check(
     let falls = firsts.is_sorted_by(|before, after| before >= after);
     assert!(falls || options.s_churn.is_some(), "{name}: noise rises");
 
-    // The boundary condition of LCM keeps a part of the sample, which is much at a small timestep.
-    if plan.is_stochastic() || solver.name() == "lcm" {
+    // The boundary condition of LCM keeps a part of the sample, which is much at a small timestep; a consistency
+    // model's sample is clean at timestep 0.
+    if plan.is_stochastic() || ["lcm", "consistency"].contains(&solver.name()) {
         return;
     }
     let (clean, epsilon) = (0.7, -1.3);
-    let last = end(&plan, clean, epsilon);
+    let last = end(&plan, config.prediction_type, clean, epsilon);
     let ends_clean = options.final_sigmas.unwrap_or(config.final_sigmas_type) == FinalSigmas::Zero;
     let level = if ends_clean && solver.name() != "dpm-fast" {
         NoiseLevel::CLEAN

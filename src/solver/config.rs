@@ -36,6 +36,9 @@ pub struct SchedulerConfig {
     pub solver_type: SolverType,
     /// Leaves out timesteps whose half log signal-to-noise ratio is below this. Steep schedules need it.
     pub lambda_min_clipped: Option<f64>,
+    /// Flow matching: how much more the noisy part of the way counts; 1 is even.
+    #[serde(alias = "shift")]
+    pub flow_shift: f64,
 }
 
 /// How beta grows over the training timesteps.
@@ -114,6 +117,7 @@ impl Default for SchedulerConfig {
             euler_at_final: false,
             solver_type: SolverType::Midpoint,
             lambda_min_clipped: None,
+            flow_shift: 1.0,
         }
     }
 }
@@ -134,6 +138,8 @@ const READ: &[&str] = &[
     "euler_at_final",
     "solver_type",
     "lambda_min_clipped",
+    "flow_shift",
+    "shift",
 ];
 
 /// Fields that choose a solver, a spacing or a detail of another solver: the caller's options do that here.
@@ -149,11 +155,15 @@ const CHOSEN_BY_OPTIONS: &[&str] = &[
     "sample_max_value",
     "dynamic_thresholding_ratio",
     "clip_sample_range",
-    "flow_shift",
     "time_shift_type",
     "shift_terminal",
+    "base_shift",
+    "max_shift",
+    "base_image_seq_len",
+    "max_image_seq_len",
     "original_inference_steps",
     "timestep_scaling",
+    "use_flow_sigmas",
 ];
 
 /// Fields that must hold what changes nothing.
@@ -163,7 +173,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("use_exponential_sigmas", &["false"]),
     ("use_beta_sigmas", &["false"]),
     ("use_lu_lambdas", &["false"]),
-    ("use_flow_sigmas", &["false"]),
+    ("invert_sigmas", &["false"]),
+    ("stochastic_sampling", &["false"]),
     ("use_dynamic_shifting", &["false"]),
     ("algorithm_type", &["\"dpmsolver++\"", "\"deis\""]),
     (
@@ -174,6 +185,9 @@ const ONLY: &[(&str, &[&str])] = &[
     ("sigma_min", &["null"]),
     ("sigma_max", &["null"]),
 ];
+
+/// The largest shift of flow matching; published models have 1 to 17.
+const MAX_FLOW_SHIFT: f64 = 1000.0;
 
 /// The longest table of betas.
 const MAX_TRAIN_TIMESTEPS: usize = 100_000;
@@ -202,7 +216,17 @@ impl SchedulerConfig {
                 return unsupported(field, value.to_string(), "no such field".to_owned());
             }
         }
+        // The schedulers of flow matching do not write a prediction type: they have no other.
+        let class = fields.get("_class_name").and_then(Value::as_str).unwrap_or_default();
+        let flow = "flow_prediction";
+        if class.starts_with("FlowMatch") {
+            read.entry("prediction_type").or_insert(flow.into());
+        }
         check_names(&read)?;
+        let is_flow = read.get("prediction_type").is_some_and(|name| name == flow);
+        if !is_flow && fields.get("use_flow_sigmas").is_some_and(|value| value == true) {
+            return unsupported("use_flow_sigmas", "true".to_owned(), format!("prediction_type {flow}"));
+        }
         let config: Self = serde_json::from_value(Value::Object(read)).map_err(|error| {
             Error::InvalidConfig { component: "scheduler".to_owned(), message: error.to_string() }
         })?;
@@ -224,6 +248,9 @@ impl SchedulerConfig {
                 let (start, end) = (self.beta_start, self.beta_end);
                 invalid(format!("beta_start {start} and beta_end {end} must rise between 0 and 1"))
             }
+            _ if !(self.flow_shift > 0.0 && self.flow_shift <= MAX_FLOW_SHIFT) => {
+                invalid(format!("flow_shift must be within 0 to {MAX_FLOW_SHIFT}, not {}", self.flow_shift))
+            }
             _ if self.steps_offset >= count => {
                 invalid(format!("steps_offset must be below {count}, not {}", self.steps_offset))
             }
@@ -236,7 +263,7 @@ impl SchedulerConfig {
 fn check_names(fields: &serde_json::Map<String, Value>) -> Result<()> {
     const CHOICES: &[(&str, &[&str])] = &[
         ("beta_schedule", &["linear", "scaled_linear", "squaredcos_cap_v2"]),
-        ("prediction_type", &["epsilon", "v_prediction", "sample"]),
+        ("prediction_type", &["epsilon", "v_prediction", "sample", "flow_prediction"]),
         ("final_sigmas_type", &["zero", "sigma_min"]),
         ("solver_type", &["midpoint", "heun", "logrho", "bh1", "bh2"]),
     ];

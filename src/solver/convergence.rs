@@ -6,8 +6,7 @@
 //! shows. So it can also be measured from an exact start, where it has its own order.
 
 use super::{
-    Grid, NoiseLevel, PredictionType, Problem, Schedule, SchedulerConfig, Settings, Solver, SolverOptions,
-    Source, Spacing,
+    Grid, NoiseLevel, Problem, Schedule, SchedulerConfig, Settings, Solver, SolverOptions, Source, Spacing,
 };
 use crate::error::Result;
 
@@ -92,11 +91,7 @@ impl Convergence {
             let x = samples[0];
             let denoised = x * level.alpha * (s / deviation(s, level)).powi(2);
             let epsilon = (x - level.alpha * denoised) / level.sigma;
-            let output = match config.prediction_type {
-                PredictionType::Epsilon => epsilon,
-                PredictionType::VPrediction => level.alpha * epsilon - level.sigma * denoised,
-                PredictionType::Sample => denoised,
-            };
+            let output = config.prediction_type.model_output(level, denoised, epsilon);
             values.insert(0, step.model_value.sample * x + step.model_value.model_output * output);
             let combine = |samples: &[f64], terms: &[(Source, f64)]| -> f64 {
                 let read = |source| match source {

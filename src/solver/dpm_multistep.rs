@@ -105,9 +105,10 @@ impl Solver for DpmMultistep {
         let eta = if self.stochastic { settings.eta_or(1.0) } else { 0.0 };
         let lambda = |index: usize| problem.grid.level(index).lambda();
         let step = |(index, (timestep, level, next))| {
-            let exponential = match self.form {
-                Value::Denoised => Exponential::stochastic(level, next, eta),
-                Value::Epsilon => Exponential::new(Value::Epsilon, level, next),
+            let exponential = if self.form == Value::Denoised {
+                Exponential::stochastic(level, next, eta)
+            } else {
+                Exponential::new(self.form, level, next)
             };
             let [c_1, c_2, c_3] = exponential.c;
             let h = next.lambda() - level.lambda();

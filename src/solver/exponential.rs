@@ -39,22 +39,21 @@ pub(super) struct Exponential {
 }
 
 impl Exponential {
-    /// The deterministic step.
+    /// The deterministic step, in the data form or else the epsilon form.
     pub fn new(form: Value, level: NoiseLevel, next: NoiseLevel) -> Self {
+        let data_form = form == Value::Denoised;
         let h = next.lambda() - level.lambda();
-        let (z, scale, a) = match form {
-            Value::Denoised => (-h, next.alpha, next.sigma / level.sigma),
-            Value::Epsilon => (h, -next.sigma, next.alpha / level.alpha),
+        let (z, scale, a) = if data_form {
+            (-h, next.alpha, next.sigma / level.sigma)
+        } else {
+            (h, -next.sigma, next.alpha / level.alpha)
         };
         let mut step = Self { a, c: [f64::NAN; 3], noise: 0.0, z, scale };
         if next.sigma > 0.0 {
             step.c = step.coefficients();
         } else {
             // The limit of h to infinity; only first order has one.
-            step.c[0] = match form {
-                Value::Denoised => next.alpha,
-                Value::Epsilon => -next.alpha * level.sigma_over_alpha(),
-            };
+            step.c[0] = if data_form { next.alpha } else { -next.alpha * level.sigma_over_alpha() };
         }
         step
     }

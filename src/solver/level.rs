@@ -1,4 +1,13 @@
-//! One level of noise.
+//! One level of noise, and the views of it that authors use.
+//!
+//! | view | sample | noise |
+//! | --- | --- | --- |
+//! | variance preserving | `x = alpha x_0 + sigma epsilon`, `alpha² + sigma² = 1` | `alpha`, `sigma` |
+//! | variance exploding | `y = x / alpha = x_0 + rho epsilon` | `rho = sigma / alpha` |
+//! | flow matching | `x / (alpha + sigma) = (1 − s) x_0 + s epsilon` | `s = sigma / (alpha + sigma)` |
+//!
+//! They are one sample in three scales, so every method works for networks trained in any of them. All states and
+//! coefficients here are in the first.
 
 /// Signal and noise coefficients of `x = alpha · x_0 + sigma · epsilon`, with `alpha² + sigma² = 1`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,6 +33,12 @@ impl NoiseLevel {
         Self { alpha, sigma: sigma * alpha }
     }
 
+    /// From the `s` of flow matching, `(1 − s) x_0 + s epsilon`, scaled to variance preserving.
+    pub fn from_flow(s: f64) -> Self {
+        let norm = s.hypot(1.0 - s);
+        Self { alpha: (1.0 - s) / norm, sigma: s / norm }
+    }
+
     /// From half the log signal-to-noise ratio.
     pub fn from_lambda(lambda: f64) -> Self {
         Self::from_sigma((-lambda).exp())
@@ -32,6 +47,11 @@ impl NoiseLevel {
     /// `sigma / alpha`; infinite for pure noise.
     pub fn sigma_over_alpha(self) -> f64 {
         self.sigma / self.alpha
+    }
+
+    /// The `s` of flow matching, in `0..=1`: the inverse of [`NoiseLevel::from_flow`].
+    pub fn flow(self) -> f64 {
+        self.sigma / (self.alpha + self.sigma)
     }
 
     /// Half the log signal-to-noise ratio, `lambda_t`; infinite at both ends.

@@ -77,6 +77,8 @@ static SOLVERS: &[&dyn Solver] = &[
     &runge_kutta::HEUN,
     &runge_kutta::RHO_RK_3,
     &runge_kutta::RHO_RK_4,
+    &runge_kutta::FLOW_EULER,
+    &runge_kutta::FLOW_HEUN,
     &dpm2::DPM2,
     &dpm_multistep::DPMPP_2M_SDE,
     &dpm_multistep::DPMPP_3M_SDE,
@@ -127,6 +129,12 @@ pub trait Solver: Sync {
     /// Whether it weighs model values as if its steps were equal in the timestep, which then is where it has its
     /// order.
     fn is_pseudo(&self) -> bool {
+        false
+    }
+
+    /// Whether it can take a step from where there is no signal. The others get a little: see
+    /// [`Schedule::nonzero_level`].
+    fn can_start_from_pure_noise(&self) -> bool {
         false
     }
 
@@ -251,6 +259,8 @@ fn plan_on(
     grid: &Grid,
     stages: Vec<usize>,
 ) -> Result<SamplingPlan> {
+    let from_pure_noise = solver.can_start_from_pure_noise().then(|| grid.from_pure_noise(schedule));
+    let grid = from_pure_noise.as_ref().unwrap_or(grid);
     let problem = Problem { schedule, settings: *settings, grid, stages: &stages };
     SamplingPlan::new(solver.steps(&problem)?, stages)
 }

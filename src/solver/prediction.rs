@@ -18,6 +18,10 @@ pub enum PredictionType {
     VPrediction,
     /// The clean sample.
     Sample,
+    /// `epsilon − x_0`, the velocity of flow matching (Lipman et al. 2022, Liu et al. 2022). The network sees
+    /// `(1 − s) x_0 + s epsilon`; see [`NoiseLevel`].
+    #[serde(rename = "flow_prediction")]
+    Flow,
 }
 
 impl PredictionType {
@@ -34,6 +38,9 @@ impl PredictionType {
             Self::Epsilon => Ok(LinearMap { sample: 1.0 / alpha, model_output: -sigma / alpha }),
             Self::VPrediction => Ok(LinearMap { sample: alpha, model_output: -sigma }),
             Self::Sample => Ok(LinearMap { sample: 0.0, model_output: 1.0 }),
+            Self::Flow => {
+                Ok(LinearMap { sample: self.model_input_scale(level), model_output: -level.flow() })
+            }
         }
     }
 
@@ -44,6 +51,24 @@ impl PredictionType {
             Self::Epsilon => LinearMap { sample: 0.0, model_output: 1.0 },
             Self::VPrediction => LinearMap { sample: sigma, model_output: alpha },
             Self::Sample => LinearMap { sample: 1.0 / sigma, model_output: -alpha / sigma },
+            Self::Flow => {
+                LinearMap { sample: self.model_input_scale(level), model_output: 1.0 - level.flow() }
+            }
+        }
+    }
+
+    /// Factor of the sample on its way into the network.
+    pub fn model_input_scale(self, level: NoiseLevel) -> f64 {
+        if self == Self::Flow { 1.0 / (level.alpha + level.sigma) } else { 1.0 }
+    }
+
+    /// What a network gives whose estimates are `denoised` and `epsilon`.
+    pub fn model_output(self, level: NoiseLevel, denoised: f64, epsilon: f64) -> f64 {
+        match self {
+            Self::Epsilon => epsilon,
+            Self::VPrediction => level.alpha * epsilon - level.sigma * denoised,
+            Self::Sample => denoised,
+            Self::Flow => epsilon - denoised,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a method plans for, and the shapes that plans of many methods share.
 
 use super::combination::Combination;
-use super::{Grid, NoiseLevel, Schedule, Settings, StepPlan};
+use super::{Grid, LinearMap, NoiseLevel, Schedule, Settings, StepPlan};
 use crate::error::Result;
 
 /// Below this many steps `lower_order_final` lowers the order at the end; diffusers' number.
@@ -25,6 +25,8 @@ pub(super) enum Value {
     Denoised,
     /// The estimate of the noise, which is `dy/drho` in `y = x / alpha`, `rho = sigma / alpha`.
     Epsilon,
+    /// `epsilon − x_0`, which is `d(x / (alpha + sigma)) / ds`: the velocity of flow matching.
+    Velocity,
 }
 
 impl Problem<'_> {
@@ -37,14 +39,24 @@ impl Problem<'_> {
         update: Combination,
     ) -> Result<StepPlan> {
         let prediction_type = self.settings.prediction_type;
-        let denoised = prediction_type.denoised(level)?;
+        let (denoised, epsilon) = (prediction_type.denoised(level)?, prediction_type.epsilon(level));
         let model_value = match value {
             Value::Denoised => denoised,
-            Value::Epsilon => prediction_type.epsilon(level),
+            Value::Epsilon => epsilon,
+            Value::Velocity => LinearMap {
+                sample: epsilon.sample - denoised.sample,
+                model_output: epsilon.model_output - denoised.model_output,
+            },
         };
-        let update = update.terms();
-        let correction = Vec::new();
-        Ok(StepPlan { timestep, level, model_input_scale: 1.0, model_value, denoised, correction, update })
+        Ok(StepPlan {
+            timestep: self.schedule.time_input(timestep, level),
+            level,
+            model_input_scale: prediction_type.model_input_scale(level),
+            model_value,
+            denoised,
+            correction: Vec::new(),
+            update: update.terms(),
+        })
     }
 
     /// The network's time input at `level`: that of entry `index` of the grid, where it is that entry's level.

@@ -2,7 +2,7 @@
 
 use std::f64::consts::FRAC_PI_2;
 
-use super::{BetaSchedule, FinalSigmas, NoiseLevel, SchedulerConfig};
+use super::{BetaSchedule, FinalSigmas, NoiseLevel, PredictionType, SchedulerConfig};
 use crate::error::{Error, Result};
 
 /// Where multistep solvers put the last timestep of a schedule that ends in pure noise, so that its `lambda`
@@ -10,6 +10,10 @@ use crate::error::{Error, Result};
 const LEAST_ALPHA_CUMPROD: f64 = 1.0 / (1 << 24) as f64;
 
 /// Tables over the training timesteps `0..N`, noise rising.
+///
+/// Flow matching has no table: timestep `t` is `s = shift(u)`, `u = (t + 1) / N`, with
+/// `shift(u) = flow_shift u / (1 + (flow_shift − 1) u)` (Esser et al. 2024, <https://arxiv.org/abs/2403.03206>, Eq.
+/// (23)), so that the last is all noise and none is clean. Its networks are told `N s` instead of `t`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     /// `alpha_t²` of every training timestep.
@@ -20,21 +24,24 @@ pub struct Schedule {
     pub(super) final_sigmas: FinalSigmas,
     /// Timesteps from here on are left out by multistep solvers.
     clipped: usize,
+    /// Of flow matching.
+    flow_shift: Option<f64>,
 }
 
 impl Schedule {
     /// Errors with [`Error::InvalidConfig`] if no timestep is left after clipping.
     pub fn new(config: &SchedulerConfig) -> Result<Self> {
-        let betas = betas(config);
-        let products = betas.iter().scan(1.0, |product, beta| {
-            *product *= 1.0 - beta;
-            Some(*product)
-        });
-        let mut alphas_cumprod: Vec<f64> = products.collect();
-        if config.rescale_betas_zero_snr {
-            rescale_zero_terminal_snr(&mut alphas_cumprod);
-        }
+        let flow_shift = (config.prediction_type == PredictionType::Flow).then_some(config.flow_shift);
+        let alphas_cumprod = match flow_shift {
+            Some(shift) => {
+                let count = config.num_train_timesteps;
+                let alpha = |t: usize| flow_level(shift, (t + 1) as f64 / count as f64).alpha;
+                (0..count).map(|t| alpha(t).powi(2)).collect()
+            }
+            None => products(config),
+        };
         let mut schedule = Self {
+            flow_shift,
             clipped: alphas_cumprod.len(),
             alphas_cumprod,
             beta_schedule: config.beta_schedule,
@@ -65,18 +72,21 @@ impl Schedule {
 
     /// The level of a training timestep.
     pub fn level(&self, timestep: usize) -> NoiseLevel {
-        NoiseLevel::from_alpha_cumprod(self.alphas_cumprod[timestep])
+        match self.flow_shift {
+            Some(shift) => flow_level(shift, (timestep + 1) as f64 / self.len() as f64),
+            None => NoiseLevel::from_alpha_cumprod(self.alphas_cumprod[timestep]),
+        }
     }
 
     /// The same, with a little signal left where there would be none: as much as diffusers leaves, or a
     /// quarter of the timestep before, where that has less.
     pub fn nonzero_level(&self, timestep: usize) -> NoiseLevel {
-        let mut alpha_cumprod = self.alphas_cumprod[timestep];
-        if alpha_cumprod == 0.0 {
-            let before = self.alphas_cumprod[timestep.saturating_sub(1)];
-            alpha_cumprod = if before > LEAST_ALPHA_CUMPROD { LEAST_ALPHA_CUMPROD } else { 0.25 * before };
+        if self.alphas_cumprod[timestep] > 0.0 {
+            return self.level(timestep);
         }
-        NoiseLevel::from_alpha_cumprod(alpha_cumprod)
+        let before = self.alphas_cumprod[timestep.saturating_sub(1)];
+        let least = if before > LEAST_ALPHA_CUMPROD { LEAST_ALPHA_CUMPROD } else { 0.25 * before };
+        NoiseLevel::from_alpha_cumprod(least)
     }
 
     /// The level of a timestep, between two training timesteps: the inverse of
@@ -85,14 +95,64 @@ impl Schedule {
         if timestep.fract() == 0.0 && (0.0..self.len() as f64).contains(&timestep) {
             return self.nonzero_level(timestep as usize);
         }
+        if let Some(shift) = self.flow_shift {
+            return self.with_signal(flow_level(shift, (timestep + 1.0) / self.len() as f64));
+        }
         let low = (timestep.max(0.0) as usize).min(self.len() - 2);
         let [from, to] = [low, low + 1].map(|timestep| self.nonzero_level(timestep).lambda());
         NoiseLevel::from_lambda(from + (timestep - low as f64) * (to - from))
     }
 
+    /// What the network is told of a timestep, whose level is `level`.
+    pub(super) fn time_input(&self, timestep: f64, level: NoiseLevel) -> f64 {
+        if self.flow_shift.is_some() { self.len() as f64 * level.flow() } else { timestep }
+    }
+
+    /// The timestep of which the network is told `time_input`, which is at most [`Schedule::last_time_input`].
+    pub(super) fn timestep_of(&self, time_input: f64) -> f64 {
+        if self.flow_shift.is_none() {
+            return time_input;
+        }
+        let s = time_input / self.len() as f64;
+        self.timestep_from_sigma(s / (1.0 - s))
+    }
+
+    /// The time input of the noisiest timestep that multistep solvers use.
+    pub(super) fn last_time_input(&self) -> f64 {
+        if self.flow_shift.is_some() { self.len() as f64 } else { (self.clipped - 1) as f64 }
+    }
+
+    /// The level's noise as authors count it: `s` for flow matching, else `sigma / alpha`.
+    pub(super) fn sigma(&self, level: NoiseLevel) -> f64 {
+        if self.flow_shift.is_some() { level.flow() } else { level.sigma_over_alpha() }
+    }
+
+    /// That of the noisiest timestep: 1 for flow matching, else with a little signal left.
+    pub(super) fn most_sigma(&self) -> f64 {
+        if self.flow_shift.is_some() { 1.0 } else { self.nonzero_level(self.len() - 1).sigma_over_alpha() }
+    }
+
+    /// The inverse of [`Schedule::sigma`], with a little signal where there would be none.
+    pub(super) fn level_from_sigma(&self, sigma: f64) -> NoiseLevel {
+        match self.flow_shift {
+            Some(_) => self.with_signal(NoiseLevel::from_flow(sigma)),
+            None => NoiseLevel::from_sigma(sigma),
+        }
+    }
+
+    /// `level`, or the noisiest of [`Schedule::nonzero_level`] if that has more signal.
+    fn with_signal(&self, level: NoiseLevel) -> NoiseLevel {
+        let noisiest = self.nonzero_level(self.len() - 1);
+        if level.alpha < noisiest.alpha { noisiest } else { level }
+    }
+
     /// The timestep, between two training timesteps, whose level is `sigma = sigma_t / alpha_t`: by
     /// interpolation in `ln sigma`, within the schedule's range.
     pub fn timestep_from_sigma(&self, sigma: f64) -> f64 {
+        if let Some(shift) = self.flow_shift {
+            let s = if sigma.is_finite() { sigma / (1.0 + sigma) } else { 1.0 };
+            return self.len() as f64 * s / (shift - (shift - 1.0) * s) - 1.0;
+        }
         let log_sigma = |timestep: usize| -self.nonzero_level(timestep).lambda();
         let wanted = sigma.ln();
         // The first timestep with more noise, and the one before it.
@@ -106,6 +166,25 @@ impl Schedule {
         let weight = (wanted - log_sigma(low)) / (log_sigma(high) - log_sigma(low));
         low as f64 + weight.clamp(0.0, 1.0)
     }
+}
+
+/// The level of flow matching at `u` of the way to pure noise.
+fn flow_level(shift: f64, u: f64) -> NoiseLevel {
+    NoiseLevel::from_flow(shift * u / (1.0 + (shift - 1.0) * u))
+}
+
+/// `alphas_cumprod` of a diffusion.
+fn products(config: &SchedulerConfig) -> Vec<f64> {
+    let betas = betas(config);
+    let products = betas.iter().scan(1.0, |product, beta| {
+        *product *= 1.0 - beta;
+        Some(*product)
+    });
+    let mut alphas_cumprod: Vec<f64> = products.collect();
+    if config.rescale_betas_zero_snr {
+        rescale_zero_terminal_snr(&mut alphas_cumprod);
+    }
+    alphas_cumprod
 }
 
 fn betas(config: &SchedulerConfig) -> Vec<f64> {

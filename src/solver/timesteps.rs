@@ -45,8 +45,8 @@ pub enum Levels<'a> {
     /// The network's time inputs, falling; fractional ones are taken as they are. The run ends where
     /// `final_sigmas` says.
     Timesteps(&'a [f64]),
-    /// `sigma / alpha` of the evaluations, and of where the run ends, falling; the last may be 0. The network's
-    /// time inputs are the timesteps of these levels, fractional.
+    /// `sigma / alpha` of the evaluations, and of where the run ends, falling; the last may be 0. For networks of
+    /// flow matching `s` from 1 to 0. The network's time inputs are the timesteps of these levels, fractional.
     Sigmas(&'a [f64]),
 }
 
@@ -55,24 +55,26 @@ impl Levels<'_> {
         let falls = |values: &[f64]| values.is_sorted_by(|before, after| before > after);
         let (timesteps, levels): (Vec<f64>, Vec<NoiseLevel>) = match *self {
             Self::Timesteps(list) => {
-                let most = schedule.clipped_timesteps() - 1;
-                let inside = list.iter().all(|timestep| (0.0..=most as f64).contains(timestep));
+                let most = schedule.last_time_input();
+                let inside = list.iter().all(|timestep| (0.0..=most).contains(timestep));
                 if list.is_empty() || !falls(list) || !inside {
                     return Err(self.refused(&format!("at least one number, falling within {most} to 0")));
                 }
-                let last = end(schedule);
-                let levels = list.iter().map(|&timestep| schedule.level_at(timestep)).chain([last]);
-                (list.to_vec(), levels.collect())
+                let timesteps: Vec<f64> = list.iter().map(|&input| schedule.timestep_of(input)).collect();
+                let levels = timesteps.iter().map(|&timestep| schedule.level_at(timestep));
+                let levels = levels.chain([end(schedule)]).collect();
+                (timesteps, levels)
             }
             Self::Sigmas(list) => {
-                let most = schedule.nonzero_level(schedule.len() - 1).sigma_over_alpha();
+                let most = schedule.most_sigma();
                 let inside = list.iter().all(|sigma| (0.0..=most * (1.0 + 1e-9)).contains(sigma));
                 if list.len() < 2 || !falls(list) || !inside {
                     return Err(self.refused(&format!("at least two numbers, falling within {most} to 0")));
                 }
-                let before = &list[..list.len() - 1];
-                let timesteps = before.iter().map(|&sigma| schedule.timestep_from_sigma(sigma)).collect();
-                (timesteps, list.iter().map(|&sigma| NoiseLevel::from_sigma(sigma)).collect())
+                let levels: Vec<NoiseLevel> =
+                    list.iter().map(|&sigma| schedule.level_from_sigma(sigma)).collect();
+                let timestep = |level: &NoiseLevel| schedule.timestep_from_sigma(level.sigma_over_alpha());
+                (levels[..list.len() - 1].iter().map(timestep).collect(), levels)
             }
         };
         Grid::new(timesteps, levels)
@@ -175,6 +177,16 @@ impl Grid {
             });
         }
         Ok(Self { timesteps, levels })
+    }
+
+    /// The same grid, from pure noise on where it starts at the last timestep of a schedule that ends in that.
+    pub(super) fn from_pure_noise(&self, schedule: &Schedule) -> Self {
+        let last = schedule.len() - 1;
+        let mut grid = self.clone();
+        if grid.levels[0] == schedule.nonzero_level(last) {
+            grid.levels[0] = schedule.level(last);
+        }
+        grid
     }
 
     /// Number of evaluations.
@@ -349,15 +361,15 @@ fn sigma_grid(
     last: NoiseLevel,
     sigma: impl Fn(f64, f64, f64) -> f64,
 ) -> Result<Grid> {
-    let sigma_max = schedule.nonzero_level(schedule.len() - 1).sigma_over_alpha();
-    let sigma_min = schedule.level(0).sigma_over_alpha();
-    let sigmas: Vec<f64> = (0..n).map(|index| sigma(sigma_max, sigma_min, ramp(index, n))).collect();
-    let timesteps = sigmas.iter().map(|&sigma| schedule.timestep_from_sigma(sigma)).collect();
+    let sigma_max = schedule.most_sigma();
+    let sigma_min = schedule.sigma(schedule.level(0));
+    let sigmas = (0..n).map(|index| sigma(sigma_max, sigma_min, ramp(index, n)));
     // The way there and back through a power must not put the last evaluation past the end.
     let level =
-        |&sigma: &f64| if sigma <= sigma_min { schedule.level(0) } else { NoiseLevel::from_sigma(sigma) };
-    let levels = sigmas.iter().map(level).chain([last]).collect();
-    Grid::new(timesteps, levels)
+        |sigma: f64| if sigma <= sigma_min { schedule.level(0) } else { schedule.level_from_sigma(sigma) };
+    let levels: Vec<NoiseLevel> = sigmas.map(level).chain([last]).collect();
+    let timestep = |level: &NoiseLevel| schedule.timestep_from_sigma(level.sigma_over_alpha());
+    Grid::new(levels[..n].iter().map(timestep).collect(), levels)
 }
 
 /// `n` evaluations from the last timestep on, the way to timestep 0 in so many equal parts.
