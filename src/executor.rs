@@ -38,6 +38,15 @@ pub enum Command<'a, E: Executor + ?Sized> {
     /// `out[offset + i] = Σ coefficient · tensor[term.offset + i]` for `i < len`, with at most
     /// [`MAX_TERMS`] terms. `out` may also be a term only at the same offset.
     Combine { out: &'a E::Tensor, offset: usize, len: usize, terms: Vec<Term<'a, E::Tensor>> },
+    /// The same, times `1 + rescale (deviation of the first term's elements / deviation of the sum − 1)`. `out` is
+    /// no term.
+    CombineRescaled {
+        out: &'a E::Tensor,
+        offset: usize,
+        len: usize,
+        terms: Vec<Term<'a, E::Tensor>>,
+        rescale: f32,
+    },
 }
 
 /// The most terms of one [`Command::Combine`]: with the output and the uniforms they fill the eight storage

@@ -76,6 +76,10 @@ pub struct GenerateOptions {
     pub steps: usize,
     /// Classifier-free guidance scale, 0 to [`MAX_GUIDANCE_SCALE`]. Up to 1 there is no guidance.
     pub guidance_scale: f64,
+    /// How far guidance's contrast is brought back to that of the prompt alone, 0 to 1.
+    pub guidance_rescale: f64,
+    /// The `sigma / alpha` at which there is guidance: above the first, up to the second.
+    pub guidance_interval: [f64; 2],
     /// A solver's name. [`GenerateOptions::from_fields`] also takes the names that
     /// [`crate::solver::resolve`] knows, with the schedule that they imply if none is given.
     pub solver: String,
@@ -100,12 +104,14 @@ pub const MAX_GUIDANCE_SCALE: f64 = 100.0;
 /// Largest seed: the largest integer that a JavaScript number holds exactly, 2^53 - 1.
 pub const MAX_SEED: u64 = (1 << 53) - 1;
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 15] = [
     "prompt",
     "negativePrompt",
     "style",
     "steps",
     "guidanceScale",
+    "guidanceRescale",
+    "guidanceInterval",
     "solver",
     "solverOptions",
     "schedule",
@@ -142,6 +148,8 @@ impl GenerateOptions {
                 "steps" => options.steps = integer("steps", field, 1, MAX_STEPS as u64)? as usize,
                 "seed" => options.seed = Some(integer("seed", field, 0, MAX_SEED)?),
                 "guidanceScale" => options.guidance_scale = guidance_scale(field)?,
+                "guidanceRescale" => options.guidance_rescale = guidance_rescale(field)?,
+                "guidanceInterval" => options.guidance_interval = guidance_interval(field)?,
                 "width" => options.width = side("width", field, limits)?,
                 "height" => options.height = side("height", field, limits)?,
                 _ => {
@@ -242,6 +250,23 @@ fn guidance_scale(field: &Field) -> Result<f64> {
     }
 }
 
+fn guidance_rescale(field: &Field) -> Result<f64> {
+    match field {
+        Field::Number(number) if (0.0..=1.0).contains(number) => Ok(*number),
+        _ => refused("guidanceRescale", "a number from 0 to 1", field),
+    }
+}
+
+fn guidance_interval(field: &Field) -> Result<[f64; 2]> {
+    match field {
+        Field::Numbers(numbers) => match numbers[..] {
+            [above, up_to] if above >= 0.0 && above < up_to => Ok([above, up_to]),
+            _ => refused("guidanceInterval", "two numbers, the first at least 0 and below the second", field),
+        },
+        _ => refused("guidanceInterval", "a list of two numbers", field),
+    }
+}
+
 fn side(option: &'static str, field: &Field, limits: &OptionLimits) -> Result<usize> {
     let multiple = limits.size_multiple as u64;
     let most = (limits.max_pixels / limits.size_multiple) as u64;
@@ -254,6 +279,7 @@ fn side(option: &'static str, field: &Field, limits: &OptionLimits) -> Result<us
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::solver::Guidance;
 
     fn limits() -> OptionLimits {
         OptionLimits {
@@ -268,6 +294,8 @@ mod tests {
                 style: String::new(),
                 steps: 10,
                 guidance_scale: 4.0,
+                guidance_rescale: 0.0,
+                guidance_interval: Guidance::EVERYWHERE,
                 solver: "ddim".to_owned(),
                 solver_options: SolverOptions::default(),
                 schedule: "trailing".to_owned(),
@@ -295,6 +323,9 @@ mod tests {
         assert_eq!(read("style", Field::Text(String::new())).expect("no style").style, "");
         assert_eq!(read("height", Field::Number(96.0)).expect("a multiple").height, 96);
         assert_eq!(read("guidanceScale", Field::Number(0.0)).expect("zero").guidance_scale, 0.0);
+        let interval =
+            read("guidanceInterval", Field::Numbers(vec![0.2, f64::INFINITY])).expect("an interval");
+        assert_eq!(interval.guidance_interval, [0.2, f64::INFINITY]);
         let levels = read("timesteps", Field::Numbers(vec![900.0, 3.5])).expect("levels").levels;
         assert_eq!(levels, Some(ListedLevels::Timesteps(vec![900.0, 3.5])));
         let fields = Field::Fields(vec![("eta".to_owned(), Field::Number(0.5))]);
@@ -322,6 +353,11 @@ mod tests {
             ("schedule", Field::Text("simple".to_owned())),
             ("style", Field::Text("baroque".to_owned())),
             ("prompt", Field::Number(3.0)),
+            ("guidanceRescale", Field::Number(1.1)),
+            ("guidanceInterval", Field::Number(1.0)),
+            ("guidanceInterval", Field::Numbers(vec![0.5])),
+            ("guidanceInterval", Field::Numbers(vec![2.0, 1.0])),
+            ("guidanceInterval", Field::Numbers(vec![f64::NAN, 1.0])),
             ("negativePrompt", Field::Other("null".to_owned())),
             ("steps", Field::Numbers(vec![10.0])),
             ("prompt", Field::Fields(Vec::new())),

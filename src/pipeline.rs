@@ -20,6 +20,7 @@ mod networks;
 #[cfg(feature = "native")]
 mod open;
 mod run;
+mod sampling;
 
 pub use loader::Loader;
 pub use model::{Model, ModelInfo};

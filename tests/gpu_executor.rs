@@ -247,6 +247,21 @@ fn combinations() -> Result<()> {
         assert!(relative_error(&actual[10..], &expected) <= BOUND);
     }
 
+    // Times what moves the sum's deviation 0.7 of the way to the first term's.
+    let (len, rescale) = (90, 0.7);
+    gpu.submit(&[Command::CombineRescaled { out: &out, offset: 10, len, terms: terms(1.0), rescale }])?;
+    let sum =
+        |i: usize| (0..MAX_TERMS).map(|n| (n as f64 - 2.5) * f64::from(data[n][3 * n + i])).sum::<f64>();
+    let sums: Vec<f64> = (0..len).map(sum).collect();
+    let given: Vec<f64> = data[0][..len].iter().map(|&value| f64::from(value)).collect();
+    let deviation = |values: &[f64]| {
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        values.iter().map(|value| (value - mean).powi(2)).sum::<f64>().sqrt()
+    };
+    let factor = 1.0 + f64::from(rescale) * (deviation(&given) / deviation(&sums) - 1.0);
+    let expected: Vec<f64> = sums.iter().map(|sum| factor * sum).collect();
+    assert!(relative_error(&block_on(gpu.read(&out))?[10..], &expected) <= BOUND);
+
     // No terms make zeros; NaN in `out` is not read.
     gpu.write(&out, &[f32::NAN; 100])?;
     gpu.submit(&[Command::Combine { out: &out, offset: 0, len: 100, terms: Vec::new() }])?;

@@ -5,37 +5,13 @@ mod support;
 use std::rc::Rc;
 
 use pollster::block_on;
+use support::runs::{latents, model, options, text};
 use support::{Checkpoint, relative_error};
 use tenstep::Error;
 use tenstep::burn::Cpu;
-use tenstep::options::{Field, GenerateOptions};
-use tenstep::pipeline::{Loader, Model, open};
+use tenstep::options::Field;
+use tenstep::pipeline::{Loader, open};
 use tenstep::weights::Manifest;
-
-fn model() -> Model<Cpu> {
-    let checkpoint = Checkpoint::default_model();
-    block_on(open(Rc::new(Cpu::new()), &checkpoint.path)).expect("the default model loads")
-}
-
-fn options(model: &Model<Cpu>, fields: &[(&str, Field)]) -> GenerateOptions {
-    let fields: Vec<(String, Field)> =
-        fields.iter().map(|(name, field)| ((*name).to_owned(), field.clone())).collect();
-    GenerateOptions::from_fields(&fields, model.limits()).expect("good options")
-}
-
-fn text(value: &str) -> Field {
-    Field::Text(value.to_owned())
-}
-
-fn latents(model: &Model<Cpu>, options: &GenerateOptions) -> Vec<f32> {
-    block_on(async {
-        let mut run = model.start(options).await.expect("a run");
-        while !run.is_done() {
-            run.step().await.expect("a step");
-        }
-        run.latents().await.expect("latents")
-    })
-}
 
 #[test]
 fn a_picture_has_the_size_asked_for_and_is_not_blank() {

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tenstep::Error;
 use tenstep::solver::{
-    self, FinalSigmas, Guidance, SamplingPlan, Schedule, SchedulerConfig, SolverOptions, SolverType, Source,
-    Spacing,
+    self, FinalSigmas, PredictionType, SamplingPlan, Schedule, SchedulerConfig, SolverOptions, SolverType,
+    Source, Spacing,
 };
 
 /// The plan of a method with its default options.
@@ -81,7 +81,7 @@ fn configs_that_cannot_be_followed_name_the_field() {
         ("clip_sample", json!(true)),
         ("thresholding", json!(true)),
         ("beta_schedule", json!("sigmoid")),
-        ("prediction_type", json!("flow_prediction")),
+        ("prediction_type", json!("score")),
         ("use_exponential_sigmas", json!(true)),
         ("use_flow_sigmas", json!(true)),
         ("algorithm_type", json!("sde-dpmsolver++")),
@@ -107,6 +107,8 @@ fn configs_that_cannot_be_followed_name_the_field() {
         json!({"beta_start": "0.1"}),
         json!({"trained_betas": [0.1]}),
         json!({"steps_offset": 1000}),
+        json!({"flow_shift": 0.0}),
+        json!({"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": -3.0}),
     ];
     for json in nonsense {
         let error = SchedulerConfig::from_json(&json).expect_err(&json.to_string());
@@ -196,9 +198,25 @@ fn epsilon_says_nothing_about_pure_noise() {
 }
 
 #[test]
-fn guidance_is_a_linear_combination_above_one() {
-    assert_eq!(Guidance::new(4.0), Guidance { cond: 4.0, uncond: Some(-3.0) });
-    for scale in [0.0, 0.5, 1.0] {
-        assert_eq!(Guidance::new(scale), Guidance { cond: 1.0, uncond: None });
+fn flow_matching_is_read_from_its_schedulers() {
+    let written = json!({
+        "_class_name": "FlowMatchEulerDiscreteScheduler", "_diffusers_version": "0.42.0", "base_image_seq_len": 256,
+        "base_shift": 0.5, "invert_sigmas": false, "max_image_seq_len": 4096, "max_shift": 1.15,
+        "num_train_timesteps": 1000, "shift": 3.0, "shift_terminal": null, "stochastic_sampling": false,
+        "time_shift_type": "exponential", "use_beta_sigmas": false, "use_dynamic_shifting": false,
+        "use_exponential_sigmas": false, "use_karras_sigmas": false,
+    });
+    let config = SchedulerConfig::from_json(&written).expect("a config");
+    assert_eq!((config.prediction_type, config.flow_shift), (PredictionType::Flow, 3.0));
+    let json = json!({"prediction_type": "flow_prediction", "use_flow_sigmas": true, "flow_shift": 3.0, "beta_end": 0.02});
+    assert_eq!(SchedulerConfig::from_json(&json).expect("the same by a solver's scheduler"), config);
+
+    // s = shift u / (1 + (shift − 1) u): half of the way is three quarters of the noise.
+    let schedule = Schedule::new(&config).expect("a schedule");
+    assert!((schedule.level(499).flow() - 0.75).abs() < 1e-12);
+    assert_eq!(schedule.level(999).alpha, 0.0);
+    for timestep in [0.0, 0.5, 123.4, 998.0] {
+        let back = schedule.timestep_from_sigma(schedule.level_at(timestep).sigma_over_alpha());
+        assert!((back - timestep).abs() < 1e-9, "{timestep} comes back as {back}");
     }
 }

@@ -75,7 +75,10 @@ impl Executor for Cpu {
         for command in commands {
             match command {
                 Command::Evaluate(plan) => plan.evaluate(),
-                Command::Combine { out, offset, len, terms } => combine(out, *offset, *len, terms)?,
+                Command::Combine { out, offset, len, terms } => combine(out, *offset, *len, terms, 0.0)?,
+                Command::CombineRescaled { out, offset, len, terms, rescale } => {
+                    combine(out, *offset, *len, terms, *rescale)?;
+                }
             }
         }
         Ok(())
@@ -98,7 +101,7 @@ impl Executor for Cpu {
     }
 }
 
-fn combine(out: &Tensor, offset: usize, len: usize, terms: &[Term<'_, Tensor>]) -> Result<()> {
+fn combine(out: &Tensor, offset: usize, len: usize, terms: &[Term<'_, Tensor>], rescale: f32) -> Result<()> {
     let holds =
         |tensor: &Tensor, start: usize| start.checked_add(len).is_some_and(|end| end <= tensor.elements());
     let fits = terms.len() <= MAX_TERMS
@@ -124,10 +127,22 @@ fn combine(out: &Tensor, offset: usize, len: usize, terms: &[Term<'_, Tensor>]) 
             *sum += coefficient * f64::from(value);
         }
     }
+    let mut factor = 1.0;
+    if let Some(first) = terms.first().filter(|_| rescale != 0.0) {
+        let tensor = first.tensor.get();
+        let first = values(&tensor)[first.offset..][..len].iter().map(|&value| f64::from(value));
+        factor += f64::from(rescale) * (deviation(first) / deviation(sums.iter().copied()) - 1.0);
+    }
     out.with_values_mut(|values| {
         for (value, sum) in values[offset..].iter_mut().zip(&sums) {
-            *value = *sum as f32;
+            *value = (factor * sum) as f32;
         }
     });
     Ok(())
+}
+
+fn deviation(values: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
+    let count = values.len() as f64;
+    let mean = values.clone().sum::<f64>() / count;
+    (values.map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt()
 }

@@ -42,6 +42,12 @@ pub struct Arguments {
     /// Guidance scale, 0 to 100; up to 1 there is no guidance
     #[arg(long, allow_negative_numbers = true)]
     guidance_scale: Option<f64>,
+    /// How far guidance's contrast is brought back to that of the prompt alone, 0 to 1
+    #[arg(long, allow_negative_numbers = true)]
+    guidance_rescale: Option<f64>,
+    /// The sigma / alpha at which there is guidance, as above,up-to; inf is allowed
+    #[arg(long, value_delimiter = ',')]
+    guidance_interval: Option<Vec<f64>>,
     /// The method; `tenstep solvers` lists them
     #[arg(long)]
     solver: Option<String>,
@@ -132,6 +138,8 @@ fn options<E: Executor>(arguments: &Arguments, model: &Model<E>) -> Result<Gener
         ("style", text(&arguments.style)),
         ("steps", number(arguments.steps)),
         ("guidanceScale", number(arguments.guidance_scale)),
+        ("guidanceRescale", number(arguments.guidance_rescale)),
+        ("guidanceInterval", list(&arguments.guidance_interval)),
         ("solver", text(&arguments.solver)),
         ("solverOptions", Some(Field::Fields(named_fields(&arguments.options)?))),
         ("schedule", text(&arguments.schedule)),
@@ -173,6 +181,8 @@ fn parameters<E: Executor>(
         ("negativePrompt", options.negative_prompt.clone()),
         ("style", options.style.clone()),
         ("guidanceScale", options.guidance_scale.to_string()),
+        ("guidanceRescale", options.guidance_rescale.to_string()),
+        ("guidanceInterval", format!("{:?}", options.guidance_interval)),
         ("solver", options.solver.clone()),
         ("solverOptions", arguments.options.join(" ")),
         ("seed", options.seed.unwrap_or(0).to_string()),

@@ -98,6 +98,7 @@ fn as_json(solver: &str, levels: &str, plan: &SamplingPlan) -> Value {
             "modelInputScale": step.model_input_scale,
             "modelValue": map(step.model_value),
             "denoised": map(step.denoised),
+            "noiseSpan": step.noise_span,
             "correction": terms(&step.correction),
             "update": terms(&step.update),
         })

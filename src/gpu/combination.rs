@@ -17,6 +17,8 @@ pub struct Combination<'a> {
     pub offset: usize,
     pub len: usize,
     pub terms: &'a [Term<'a, Tensor>],
+    /// Of [`Command::CombineRescaled`](crate::executor::Command).
+    pub rescale: Option<f32>,
 }
 
 /// Bind groups of combinations by place in the submission and by the memory they touch, and the parameters
@@ -59,12 +61,13 @@ impl Combinations {
         let mut bound = Vec::with_capacity(list.len());
         for (index, combination) in list.iter().enumerate() {
             let (tensors, terms) = slots(combination)?;
-            words.extend(combine::params(combination.len, combination.offset, &terms));
+            let rescale = combination.rescale;
+            words.extend(combine::params(combination.len, combination.offset, &terms, rescale));
             words.resize((index + 1) * (ALIGNMENT / 4) as usize, 0);
             bound.push(Bound {
-                pipeline: pipelines.get(&combine::variant()),
+                pipeline: pipelines.get(&combine::variant(rescale.is_some())),
                 group: self.group(device, pipelines, index, &tensors, combination.out),
-                workgroups: combine::workgroups(combination.len),
+                workgroups: combine::workgroups(combination.len, rescale.is_some()),
             });
         }
         if !words.is_empty() {
@@ -102,7 +105,7 @@ impl Combinations {
 
 /// The tensors to bind, each once, and the terms by the slot that they read.
 fn slots<'a>(combination: &Combination<'a>) -> Result<(Vec<&'a Tensor>, Vec<SlotTerm>)> {
-    let Combination { out, offset, len, terms } = *combination;
+    let Combination { out, offset, len, terms, .. } = *combination;
     if terms.len() > MAX_TERMS {
         return Err(misuse("terms", MAX_TERMS, terms.len()));
     }

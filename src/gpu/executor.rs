@@ -41,7 +41,8 @@ impl Gpu {
     pub async fn new(options: GpuOptions) -> Result<Self> {
         let device = Device::new(&options).await?;
         let pipelines = Pipelines::new(&device)?;
-        pipelines.prepare(&device, &[(combine::variant(), MAX_TERMS + 1)]).await?;
+        let variants = [false, true].map(|rescaled| (combine::variant(rescaled), MAX_TERMS + 1));
+        pipelines.prepare(&device, &variants).await?;
         let combinations = Combinations::new(&device);
         device.settled_check().await?;
         Ok(Self(Rc::new(Shared {
@@ -167,7 +168,11 @@ impl Executor for Gpu {
             .iter()
             .filter_map(|command| match command {
                 Command::Combine { out, offset, len, terms } if *len > 0 => {
-                    Some(Combination { out, offset: *offset, len: *len, terms })
+                    Some(Combination { out, offset: *offset, len: *len, terms, rescale: None })
+                }
+                Command::CombineRescaled { out, offset, len, terms, rescale } => {
+                    let rescale = Some(*rescale);
+                    Some(Combination { out, offset: *offset, len: *len, terms, rescale })
                 }
                 _ => None,
             })
@@ -177,7 +182,7 @@ impl Executor for Gpu {
             .iter()
             .filter_map(|command| match command {
                 Command::Evaluate(plan) => Some(*plan),
-                Command::Combine { .. } => None,
+                _ => None,
             })
             .collect();
         let plans = self.bound(&plans);
@@ -190,7 +195,7 @@ impl Executor for Gpu {
                 let dispatches: &[Bound] = match command {
                     Command::Evaluate(_) => plans.next().map_or(&[], |plan| plan),
                     Command::Combine { len: 0, .. } => &[],
-                    Command::Combine { .. } => combined.next().unwrap_or(&[]),
+                    _ => combined.next().unwrap_or(&[]),
                 };
                 encode(&mut pass, dispatches);
             }

@@ -11,7 +11,7 @@ use super::run::Run;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::options::{GenerateOptions, OptionLimits};
-use crate::solver::{self, SolverOptions};
+use crate::solver::{self, Guidance, SolverOptions};
 use crate::tokenizer::Tokenizer;
 use crate::weights::Manifest;
 
@@ -107,6 +107,8 @@ impl ModelInfo {
                 style: String::new(),
                 steps: self.defaults.steps,
                 guidance_scale: self.defaults.guidance_scale,
+                guidance_rescale: 0.0,
+                guidance_interval: Guidance::EVERYWHERE,
                 solver: self.defaults.solver.clone(),
                 solver_options: SolverOptions::default(),
                 schedule: self.defaults.schedule.clone(),

@@ -6,12 +6,14 @@ use serde::Serialize;
 
 use super::clock::now_millis;
 use super::model::{Model, Plans};
+use super::networks::Size;
+use super::sampling::{Sampling, term};
 use crate::error::Result;
 use crate::executor::{Command, Executor, Term};
 use crate::image::Image;
 use crate::options::GenerateOptions;
-use crate::random;
-use crate::solver::{self, Guidance, LinearMap, SamplingPlan, Source, Spacing};
+use crate::random::{self, BrownianPath, Noise, Of};
+use crate::solver::{Guidance, LinearMap, Source};
 use crate::weights::ImageFormat;
 
 /// Submitted evaluations that may be unfinished while the next is prepared. Submitted work cannot be
@@ -43,14 +45,14 @@ pub struct StepReport {
 pub struct Run<E: Executor> {
     executor: Rc<E>,
     plans: Rc<Plans<E>>,
-    sampling: SamplingPlan,
+    /// For steps that guidance leaves out; absent where there are none.
+    unguided: Option<Rc<Plans<E>>>,
+    sampling: Sampling<E>,
     image_format: ImageFormat,
     guidance: Guidance,
     seed: u64,
     warnings: Vec<String>,
     timings: Timings,
-    /// Evaluations done.
-    step: usize,
     /// `[n, L, D]`.
     prompt_embeds: E::Tensor,
     /// `[1, h, w, C]` each: the noisy states at the current noise level and before; at the end, the latents of
@@ -62,6 +64,9 @@ pub struct Run<E: Executor> {
     history: Vec<E::Tensor>,
     /// `[1, h, w, C]`, for stochastic solvers.
     noise: Option<E::Tensor>,
+    path: BrownianPath,
+    /// `[1, h, w, C]`: the guided output, where its deviation is moved.
+    rescaled: Option<E::Tensor>,
     /// Previews on their way to the host, oldest first.
     previews: Vec<E::Readback>,
 }
@@ -70,16 +75,6 @@ impl<E: Executor> Run<E> {
     pub(super) async fn new(model: &Model<E>, options: &GenerateOptions) -> Result<Self> {
         let started = now_millis();
         let executor = model.executor.clone();
-        let solver = solver::find(&options.solver)?;
-        let (of_solver, scheduler) = (&options.solver_options, &model.scheduler);
-        let sampling = match &options.levels {
-            Some(levels) => solver::plan_at(solver, of_solver, scheduler, levels.as_levels())?,
-            None => {
-                let spacing = Spacing::find(&options.schedule)?;
-                solver::plan(solver, of_solver, scheduler, spacing, options.steps)?
-            }
-        };
-
         let mut warnings = Vec::new();
         let prompt = match options.style.as_str() {
             "" => options.prompt.clone(),
@@ -89,7 +84,11 @@ impl<E: Executor> Run<E> {
         let mut input_ids = Vec::new();
         // Equal prompts leave nothing to guide towards: the empty prompt is the unconditional picture.
         let guided = prompt != options.negative_prompt;
-        let guidance = Guidance::new(if guided { options.guidance_scale } else { 1.0 });
+        let guidance = Guidance::new(
+            if guided { options.guidance_scale } else { 1.0 },
+            options.guidance_rescale,
+            options.guidance_interval,
+        );
         if guidance.uncond.is_some() {
             input_ids.extend(encode(model, "negative prompt", &options.negative_prompt, &mut warnings));
         }
@@ -97,24 +96,36 @@ impl<E: Executor> Run<E> {
 
         let batch = if guidance.uncond.is_some() { 2 } else { 1 };
         let size = model.networks.size(batch, options.width, options.height);
+        let [height, width, channels] = latent_shape(size);
+        let latents = [1, height, width, channels];
+        let sampling = Sampling::new(executor.as_ref(), options, &model.scheduler, &latents)?;
         let plans = model.plans(size).await?;
-        let latents = [1, size.latent_height, size.latent_width, size.latent_channels];
+        let left_out = |guidance: Guidance| {
+            sampling.is_adaptive() && guidance.interval != Guidance::EVERYWHERE
+                || sampling.plan().steps.iter().any(|step| guidance.at(step.level).uncond.is_none())
+        };
+        let unguided = match guidance.uncond {
+            Some(_) if left_out(guidance) => Some(model.plans(Size { batch: 1, ..size }).await?),
+            _ => None,
+        };
         let prompt_embeds = encode_text(executor.as_ref(), &plans, &input_ids)?;
         let seed = options.seed.unwrap_or(0);
-        let stochastic = sampling.is_stochastic();
         let tensor = || executor.tensor(&latents);
+        let tensor_if = |wanted: bool| if wanted { tensor().map(Some) } else { Ok(None) };
         let denoised = tensor()?;
-        let samples = (0..sampling.samples).map(|_| tensor()).collect::<Result<_>>()?;
-        let history = (0..sampling.history).map(|_| tensor()).collect::<Result<_>>()?;
-        let noise = if stochastic { Some(tensor()?) } else { None };
+        let samples = (0..sampling.plan().samples).map(|_| tensor()).collect::<Result<_>>()?;
+        let history = (0..sampling.plan().history).map(|_| tensor()).collect::<Result<_>>()?;
+        let noise = tensor_if(sampling.plan().is_stochastic())?;
+        let rescaled = tensor_if(guidance.uncond.is_some() && guidance.rescale > 0.0)?;
         let timings = Timings { text: now_millis() - started, ..Timings::default() };
-        let run = Self {
+        let mut run = Self {
             image_format: model.manifest.image,
             guidance,
-            step: 0,
             previews: Vec::new(),
             executor,
+            path: BrownianPath::new(seed, SAMPLE, latent_shape(size)),
             plans,
+            unguided,
             sampling,
             seed,
             warnings,
@@ -124,36 +135,41 @@ impl<E: Executor> Run<E> {
             denoised,
             history,
             noise,
+            rescaled,
         };
-        run.set_noise(&draw_noise(seed, 0, latents))?;
+        run.set_noise(&step_noise(seed, 0, size))?;
         Ok(run)
     }
 
     /// Replaces the noise that the seed drew, before the first step: `noise [1, h, w, C]`, channels last, of
     /// unit variance.
-    pub fn set_noise(&self, noise: &[f32]) -> Result<()> {
-        let scale = self.sampling.init_noise_sigma as f32;
-        self.executor.write(&self.samples[0], &noise.iter().map(|value| value * scale).collect::<Vec<_>>())
+    pub fn set_noise(&mut self, noise: &[f32]) -> Result<()> {
+        let scale = self.sampling.plan().init_noise_sigma as f32;
+        let sample: Vec<f32> = noise.iter().map(|value| value * scale).collect();
+        self.sampling.start_from(&sample);
+        self.executor.write(&self.samples[0], &sample)
     }
 
-    /// Evaluations of the network in all; each is one call of [`Run::step`].
+    /// Evaluations of the network in all; each is one call of [`Run::step`]. For an adaptive solver the most there
+    /// can be, until the run is done.
     pub fn steps(&self) -> usize {
-        self.sampling.evaluations()
+        self.sampling.steps()
     }
 
-    /// Steps of the solver in all; fewer than evaluations where a step takes several.
+    /// Steps of the solver in all; fewer than evaluations where a step takes several. For an adaptive solver those
+    /// known so far.
     pub fn solver_steps(&self) -> usize {
-        self.sampling.solver_steps()
+        self.sampling.plan().solver_steps()
     }
 
     /// Evaluations done.
     pub fn step_number(&self) -> usize {
-        self.step
+        self.sampling.evaluations
     }
 
     /// Whether every step is done.
     pub fn is_done(&self) -> bool {
-        self.step == self.steps()
+        self.sampling.is_done()
     }
 
     /// Sentences about input that was changed: a prompt that was cut, words that the model does not know.
@@ -173,34 +189,48 @@ impl<E: Executor> Run<E> {
             return Ok(StepReport { preview: None });
         }
         let started = now_millis();
+        self.write_noise()?;
         self.submit_step()?;
         if let Some(plan) = &self.plans.preview
             && let Some(readback) = self.executor.begin_read(output::<E>(&self.executor, plan, "preview"))?
         {
             self.previews.push(readback);
         }
-        self.step += 1;
+        if let Some(entry) = self.sampling.advance(self.executor.as_ref(), &self.samples).await? {
+            let update = &self.sampling.plan().steps[entry].update;
+            self.executor.submit(&[self.update(entry, update)])?;
+        }
         self.executor.settle(MAX_IN_FLIGHT - 1).await?;
         let preview = self.latest_preview()?;
         self.timings.steps.push(now_millis() - started);
         Ok(StepReport { preview })
     }
 
+    fn write_noise(&mut self) -> Result<()> {
+        let position = self.sampling.position;
+        let Some(noise) = &self.noise else { return Ok(()) };
+        let values = match self.sampling.plan().steps[position].noise_span {
+            Some(span) => self.path.increment(span),
+            None => step_noise(self.seed, position as u32 + 1, self.plans.size),
+        };
+        self.executor.write(noise, &values)
+    }
+
     fn submit_step(&self) -> Result<()> {
+        let position = self.sampling.position;
+        let step = &self.sampling.plan().steps[position];
+        let guidance = self.guidance.at(step.level);
         let (executor, plans) = (self.executor.as_ref(), &self.plans);
-        let step = &self.sampling.steps[self.step];
-        let batch = plans.size.batch;
-        let unet = &plans.unet;
+        // The prompt's half comes last, and is all there is where there is no guidance.
+        let unguided = self.unguided.as_ref().filter(|_| guidance.uncond.is_none());
+        let evaluated = unguided.unwrap_or(plans);
+        let (unet, batch) = (&evaluated.unet, evaluated.size.batch);
         executor.write(input::<E>(executor, unet, "timestep"), &vec![step.timestep as f32; batch])?;
-        if let Some(noise) = &self.noise {
-            let shape = [1, plans.size.latent_height, plans.size.latent_width, plans.size.latent_channels];
-            executor.write(noise, &draw_noise(self.seed, self.step as u32 + 1, shape))?;
-        }
 
         let elements = plans.size.latent_elements();
         let model_output = output::<E>(executor, unet, "model_output");
         let combine = |out, offset, len, terms| Command::Combine { out, offset, len, terms };
-        let mut commands: Vec<Command<'_, E>> = Vec::with_capacity(8);
+        let mut commands: Vec<Command<'_, E>> = Vec::with_capacity(9);
 
         let sample = self.sample();
 
@@ -209,33 +239,42 @@ impl<E: Executor> Run<E> {
             let terms = vec![term(step.model_input_scale, sample, 0)];
             commands.push(combine(input::<E>(executor, unet, "sample"), half * elements, elements, terms));
         }
-        let embeds = plans.size.text_elements();
+        let (all, embeds) = (plans.size.text_elements(), evaluated.size.text_elements());
         let encoder_hidden_states = input::<E>(executor, unet, "encoder_hidden_states");
-        commands.push(combine(encoder_hidden_states, 0, embeds, vec![term(1.0, &self.prompt_embeds, 0)]));
+        let terms = vec![term(1.0, &self.prompt_embeds, all - embeds)];
+        commands.push(combine(encoder_hidden_states, 0, embeds, terms));
         commands.push(Command::Evaluate(unet));
 
-        // Guidance is linear too, so it needs no pass of its own.
+        // Guidance is linear too, so it needs no pass of its own, unless its deviation is moved.
+        let guided = |factor: f64| {
+            let cond = term(factor * guidance.cond, model_output, (batch - 1) * elements);
+            let uncond = guidance.uncond.map(|uncond| term(factor * uncond, model_output, 0));
+            std::iter::once(cond).chain(uncond).collect::<Vec<_>>()
+        };
+        let rescaled = self.rescaled.as_ref().filter(|_| guidance.uncond.is_some());
+        if let Some(out) = rescaled {
+            let (len, terms, rescale) = (elements, guided(1.0), guidance.rescale as f32);
+            commands.push(Command::CombineRescaled { out, offset: 0, len, terms, rescale });
+        }
         let of_prediction = |map: LinearMap| {
-            let conditional = (batch - 1) * elements;
-            let mut terms = vec![
-                term(map.sample, sample, 0),
-                term(map.model_output * self.guidance.cond, model_output, conditional),
-            ];
-            if let Some(uncond) = self.guidance.uncond {
-                terms.push(term(map.model_output * uncond, model_output, 0));
+            let mut terms = vec![term(map.sample, sample, 0)];
+            match rescaled {
+                Some(rescaled) => terms.push(term(map.model_output, rescaled, 0)),
+                None => terms.extend(guided(map.model_output)),
             }
             terms
         };
         commands.push(combine(&self.denoised, 0, elements, of_prediction(step.denoised)));
-        let model_value = &self.history[self.step % self.history.len()];
+        let model_value = &self.history[position % self.history.len()];
         commands.push(combine(model_value, 0, elements, of_prediction(step.model_value)));
 
         if !step.correction.is_empty() {
-            commands.push(combine(sample, 0, elements, self.terms(&step.correction)));
+            commands.push(combine(sample, 0, elements, self.terms(position, &step.correction)));
         }
-        // The oldest sample may be the one that is replaced: a term may be the output at the same offset.
-        let next = &self.samples[(self.step + 1) % self.samples.len()];
-        commands.push(combine(next, 0, elements, self.terms(&step.update)));
+        if let Some((out, lower)) = self.sampling.lower() {
+            commands.push(combine(out, 0, elements, self.terms(position, lower)));
+        }
+        commands.push(self.update(position, &step.update));
 
         if let Some(plan) = &plans.preview {
             let latents = input::<E>(executor, plan, "latents");
@@ -245,9 +284,17 @@ impl<E: Executor> Run<E> {
         executor.submit(&commands)
     }
 
-    /// What a linear combination of the plan reads.
-    fn terms(&self, combination: &[(Source, f64)]) -> Vec<Term<'_, E::Tensor>> {
-        let back = |tensors: &[E::Tensor], back: usize| (self.step + tensors.len() - back) % tensors.len();
+    /// The update after entry `position` of the plan.
+    fn update(&self, position: usize, update: &[(Source, f64)]) -> Command<'_, E> {
+        // The oldest sample may be the one that is replaced: a term may be the output at the same offset.
+        let out = &self.samples[(position + 1) % self.samples.len()];
+        let (len, terms) = (self.plans.size.latent_elements(), self.terms(position, update));
+        Command::Combine { out, offset: 0, len, terms }
+    }
+
+    /// What a linear combination reads that belongs to entry `position` of the plan.
+    fn terms(&self, position: usize, combination: &[(Source, f64)]) -> Vec<Term<'_, E::Tensor>> {
+        let back = |tensors: &[E::Tensor], back: usize| (position + tensors.len() - back) % tensors.len();
         let tensor = |source| match source {
             Source::Sample(age) => Some(&self.samples[back(&self.samples, age)]),
             Source::ModelValue(age) => Some(&self.history[back(&self.history, age)]),
@@ -259,7 +306,7 @@ impl<E: Executor> Run<E> {
 
     /// The current sample.
     fn sample(&self) -> &E::Tensor {
-        &self.samples[self.step % self.samples.len()]
+        &self.samples[self.sampling.position % self.samples.len()]
     }
 
     /// The newest preview that has arrived; older ones are dropped.
@@ -283,7 +330,8 @@ impl<E: Executor> Run<E> {
     pub async fn decode(&mut self) -> Result<Image> {
         let started = now_millis();
         let (executor, plans) = (self.executor.as_ref(), &self.plans);
-        let latents = if self.step == 0 || self.is_done() { self.sample() } else { &self.denoised };
+        let latents =
+            if self.sampling.position == 0 || self.is_done() { self.sample() } else { &self.denoised };
         executor.submit(&[
             Command::Combine {
                 out: input::<E>(executor, &plans.decoder, "latents"),
@@ -339,13 +387,13 @@ fn encode_text<E: Executor>(executor: &E, plans: &Plans<E>, input_ids: &[f32]) -
     Ok(prompt_embeds)
 }
 
-/// Standard normal values for `[1, h, w, C]`, keyed by seed and step: step 0 is the initial noise.
-fn draw_noise(seed: u64, step: u32, [_, height, width, channels]: [usize; 4]) -> Vec<f32> {
-    random::normals(seed, SAMPLE, step, height, width, channels)
+/// Standard normals `[1, h, w, C]`; step 0 is the initial noise.
+fn step_noise(seed: u64, step: u32, size: Size) -> Vec<f32> {
+    random::normals(Noise { seed, sample: SAMPLE, of: Of::Step(step) }, latent_shape(size))
 }
 
-fn term<T>(coefficient: f64, tensor: &T, offset: usize) -> Term<'_, T> {
-    Term { coefficient: coefficient as f32, tensor, offset }
+fn latent_shape(size: Size) -> [usize; 3] {
+    [size.latent_height, size.latent_width, size.latent_channels]
 }
 
 fn input<'a, E: Executor>(executor: &E, plan: &'a E::Plan, name: &str) -> &'a E::Tensor {

@@ -30,7 +30,7 @@
 use super::combination::{m, noise, x};
 use super::exponential::Exponential;
 use super::options::{
-    self, EULER_AT_FINAL, FINAL_SIGMAS, LOWER_ORDER_FINAL, OptionSpec, S_NOISE, SOLVER_TYPE,
+    self, EULER_AT_FINAL, FINAL_SIGMAS, LOWER_ORDER_FINAL, NOISE_SAMPLER, OptionSpec, S_NOISE, SOLVER_TYPE,
 };
 use super::problem::{Problem, Value};
 use super::{Solver, SolverType, StepPlan};
@@ -95,8 +95,15 @@ impl Solver for DpmMultistep {
 
     fn options(&self) -> &'static [OptionSpec] {
         const DETERMINISTIC: &[OptionSpec] = &[SOLVER_TYPE, LOWER_ORDER_FINAL, EULER_AT_FINAL, FINAL_SIGMAS];
-        const STOCHASTIC: &[OptionSpec] =
-            &[options::eta(1.0), S_NOISE, SOLVER_TYPE, LOWER_ORDER_FINAL, EULER_AT_FINAL, FINAL_SIGMAS];
+        const STOCHASTIC: &[OptionSpec] = &[
+            options::eta(1.0),
+            S_NOISE,
+            NOISE_SAMPLER,
+            SOLVER_TYPE,
+            LOWER_ORDER_FINAL,
+            EULER_AT_FINAL,
+            FINAL_SIGMAS,
+        ];
         if self.stochastic { STOCHASTIC } else { DETERMINISTIC }
     }
 
@@ -133,7 +140,9 @@ impl Solver for DpmMultistep {
             if exponential.noise > 0.0 {
                 update = update + settings.s_noise * exponential.noise * noise();
             }
-            problem.evaluation(timestep, level, self.form, update)
+            let mut step = problem.evaluation(timestep, level, self.form, update)?;
+            step.noise_span = problem.noise_span(level, next).filter(|_| exponential.noise > 0.0);
+            Ok(step)
         };
         problem.grid.steps().enumerate().map(step).collect()
     }

@@ -22,7 +22,7 @@
 //! itself, whatever the spacing, and always ends at the least noise of training, as in k-diffusion. `x_2` is by
 //! the heun line and `x_t` by the midpoint one.
 
-use super::combination::{m, x};
+use super::combination::{Combination, m, x};
 use super::exponential::Exponential;
 use super::options::{FINAL_SIGMAS, OptionSpec, SOLVER_TYPE};
 use super::problem::{Problem, Value, stages_within};
@@ -65,6 +65,45 @@ pub const DPM_FAST: DpmSinglestep = DpmSinglestep {
     order: 3,
     fast: true,
 };
+
+/// Which lines of the module's formulas hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Midpoint,
+    Heun,
+    /// `x_2` by the heun line, `x_t` by the midpoint one.
+    Paper,
+}
+
+/// What a step from `levels[0]` makes of its first values, one more than `stage`: the sample at
+/// `levels[stage + 1]`. The newest evaluation is that of `newest`, of which the step's first was so many before.
+pub(super) fn singlestep_update(
+    form: Value,
+    kind: Kind,
+    levels: &[NoiseLevel],
+    stage: usize,
+    newest: usize,
+) -> Combination {
+    let (from, to) = (levels[0], levels[stage + 1]);
+    let h = to.lambda() - from.lambda();
+    let r = |i: usize| (levels[i].lambda() - from.lambda()) / h;
+    let d = |i: usize| (m(newest - i) - m(newest)) / r(i);
+    let exponential = Exponential::new(form, from, to);
+    let [c_1, c_2, c_3] = exponential.c;
+    let update = exponential.a * x(newest) + c_1 * m(newest);
+    match stage {
+        _ if h == 0.0 => update,
+        0 => update,
+        1 if kind != Kind::Midpoint => update + c_2 * d(1),
+        1 => update + 0.5 * c_1 * d(1),
+        _ if kind == Kind::Heun => {
+            let (r_1, r_2) = (r(1), r(2));
+            let d1 = (r_2 * d(1) - r_1 * d(2)) / (r_2 - r_1);
+            update + c_2 * d1 + 2.0 * c_3 * (d(2) - d(1)) / (r_2 - r_1)
+        }
+        _ => update + c_2 * d(2),
+    }
+}
 
 impl Solver for DpmSinglestep {
     fn name(&self) -> &'static str {
@@ -126,28 +165,14 @@ impl Solver for DpmSinglestep {
         let mut steps = Vec::new();
         let mut first = 0;
         for &order in problem.stages {
-            let from = grid.level(first);
+            let levels: Vec<NoiseLevel> = (first..=first + order).map(|index| grid.level(index)).collect();
             for stage in 0..order {
-                let to = grid.level(first + stage + 1);
-                let h = to.lambda() - from.lambda();
-                let r = |i: usize| (grid.level(first + i).lambda() - from.lambda()) / h;
-                // The value at the start of the step is so many evaluations back, the others follow.
-                let d = |i: usize| (m(stage - i) - m(stage)) / r(i);
-                let exponential = Exponential::new(self.form, from, to);
-                let [c_1, c_2, c_3] = exponential.c;
-                let update = exponential.a * x(stage) + c_1 * m(stage);
-                let update = match stage {
-                    _ if h == 0.0 => update,
-                    0 => update,
-                    1 if heun || (self.fast && order == 3) => update + c_2 * d(1),
-                    1 => update + 0.5 * c_1 * d(1),
-                    _ if heun => {
-                        let (r_1, r_2) = (r(1), r(2));
-                        let d1 = (r_2 * d(1) - r_1 * d(2)) / (r_2 - r_1);
-                        update + c_2 * d1 + 2.0 * c_3 * (d(2) - d(1)) / (r_2 - r_1)
-                    }
-                    _ => update + c_2 * d(2),
+                let kind = match heun {
+                    true => Kind::Heun,
+                    false if self.fast && order == 3 => Kind::Paper,
+                    false => Kind::Midpoint,
                 };
+                let update = singlestep_update(self.form, kind, &levels, stage, stage);
                 let index = first + stage;
                 steps.push(problem.evaluation(grid.timestep(index), grid.level(index), self.form, update)?);
             }

@@ -54,6 +54,14 @@ impl NoiseLevel {
         self.sigma / (self.alpha + self.sigma)
     }
 
+    /// Where on a Brownian path this level is, in `0..=1`, even in `lambda`, which is the time of the stochastic
+    /// equation's noise. The same for every schedule, and wide enough for all.
+    pub fn path_time(self) -> f64 {
+        const FIRST: f64 = -10.0;
+        const LAST: f64 = 20.0;
+        ((self.lambda() - FIRST) / (LAST - FIRST)).clamp(0.0, 1.0)
+    }
+
     /// Half the log signal-to-noise ratio, `lambda_t`; infinite at both ends.
     pub fn lambda(self) -> f64 {
         self.alpha.ln() - self.sigma.ln()

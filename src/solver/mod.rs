@@ -19,6 +19,7 @@ mod convergence;
 mod ddim;
 mod deis;
 mod dpm2;
+mod dpm_adaptive;
 mod dpm_multistep;
 mod dpm_singlestep;
 mod dpmpp_2s_ancestral;
@@ -41,9 +42,10 @@ mod unipc;
 pub use config::{BetaSchedule, FinalSigmas, SchedulerConfig, SolverType};
 #[cfg(feature = "native")]
 pub use convergence::{Convergence, Spread};
+pub use dpm_adaptive::Adaptive;
 pub use guidance::Guidance;
 pub use level::NoiseLevel;
-pub use options::{Accepted, OptionSpec, Settings, SolverOptions};
+pub use options::{Accepted, NoiseSampler, OptionSpec, Settings, SolverOptions};
 pub use plan::{LinearMap, SamplingPlan, Source, StepPlan};
 pub use prediction::PredictionType;
 pub use problem::Problem;
@@ -65,6 +67,7 @@ static SOLVERS: &[&dyn Solver] = &[
     &dpm_singlestep::DPM_2S,
     &dpm_singlestep::DPM_3S,
     &dpm_singlestep::DPM_FAST,
+    &dpm_adaptive::DpmAdaptive,
     &deis::DEIS,
     &deis::DEIS_RHO_AB,
     &deis::DEIS_T_AB,
@@ -84,7 +87,8 @@ static SOLVERS: &[&dyn Solver] = &[
     &dpm_multistep::DPMPP_3M_SDE,
     &euler::EULER_ANCESTRAL,
     &dpm2::DPM2_ANCESTRAL,
-    &dpmpp_2s_ancestral::DpmPp2sAncestral,
+    &dpmpp_2s_ancestral::DPMPP_2S_ANCESTRAL,
+    &dpmpp_2s_ancestral::DPMPP_SDE,
     &ddim::DDPM,
     &sa_solver::SaSolver,
     &consistency::LCM,
@@ -140,6 +144,11 @@ pub trait Solver: Sync {
 
     /// Whether it chooses its levels itself, whatever the caller asks for.
     fn chooses_levels(&self) -> bool {
+        false
+    }
+
+    /// Whether its steps depend on what the network says. It has no [`plan`], but an [`adaptive`] run.
+    fn is_adaptive(&self) -> bool {
         false
     }
 
@@ -235,6 +244,21 @@ pub fn plan_at(
         return Err(levels.refused(&format!("left out, or of another length, with {}", solver.name())));
     };
     plan_on(solver, &Settings::new(&config, options), &schedule, &grid, stages)
+}
+
+/// A run of a solver whose steps depend on what the network says, for a budget of at most `evaluations`.
+///
+/// Errors: as [`plan`]; the solver [is adaptive](Solver::is_adaptive).
+pub fn adaptive(
+    solver: &dyn Solver,
+    options: &SolverOptions,
+    config: &SchedulerConfig,
+    evaluations: usize,
+) -> Result<Adaptive> {
+    let config = with_options(solver, options, config)?;
+    let schedule = Schedule::new(&config)?;
+    timesteps::check_evaluations(&schedule, evaluations)?;
+    Adaptive::new(schedule, &Settings::new(&config, options), evaluations)
 }
 
 /// The config with what the caller's options replace of it.

@@ -1,6 +1,6 @@
 //! Options of the methods: which there are, what each accepts, what holds where one is left out.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{FinalSigmas, PredictionType, SchedulerConfig, SolverType};
 use crate::error::{Error, Result};
@@ -16,12 +16,18 @@ pub struct SolverOptions {
     pub eta: Option<f64>,
     /// Factor of the noise drawn anew.
     pub s_noise: Option<f64>,
+    /// Where the noise drawn anew comes from.
+    pub noise_sampler: Option<NoiseSampler>,
     /// How much noise is added before steps, over the whole run.
     pub s_churn: Option<f64>,
     /// The least `sigma / alpha` before which noise is added.
     pub s_tmin: Option<f64>,
     /// The most.
     pub s_tmax: Option<f64>,
+    /// Adaptive steps: the error that a step may make in each element.
+    pub atol: Option<f64>,
+    /// The same as a part of the element.
+    pub rtol: Option<f64>,
     /// Whether a new model value also improves the sample it was computed for.
     pub corrector: Option<bool>,
     /// Lower orders at the end of short runs.
@@ -30,6 +36,25 @@ pub struct SolverOptions {
     pub euler_at_final: Option<bool>,
     /// The level where the run ends.
     pub final_sigmas: Option<FinalSigmas>,
+}
+
+/// Where the noise of a stochastic step comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoiseSampler {
+    /// One path for any number of steps.
+    Brownian,
+    /// Drawn for each evaluation.
+    Independent,
+}
+
+impl NoiseSampler {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Brownian => "brownian",
+            Self::Independent => "independent",
+        }
+    }
 }
 
 /// One option of a method.
@@ -69,6 +94,10 @@ pub(super) const SOLVER_TYPE: OptionSpec =
 /// Accepted by stochastic methods.
 pub(super) const S_NOISE: OptionSpec =
     OptionSpec { name: "s_noise", accepted: Accepted::Number { least: 0.0, most: 2.0, default: 1.0 } };
+
+/// Accepted by methods that solve the stochastic equation.
+pub(super) const NOISE_SAMPLER: OptionSpec =
+    OptionSpec { name: "noise_sampler", accepted: Accepted::Words(&["brownian", "independent"]) };
 
 /// Accepted by methods that can add noise before a step.
 pub(super) const S_CHURN: OptionSpec =
@@ -117,9 +146,12 @@ impl SolverOptions {
                 "solver_type" => options.solver_type = Some(word("solver_type", field)?),
                 "eta" => options.eta = Some(number("eta", field)?),
                 "s_noise" => options.s_noise = Some(number("s_noise", field)?),
+                "noise_sampler" => options.noise_sampler = Some(word("noise_sampler", field)?),
                 "s_churn" => options.s_churn = Some(number("s_churn", field)?),
                 "s_tmin" => options.s_tmin = Some(number("s_tmin", field)?),
                 "s_tmax" => options.s_tmax = Some(number("s_tmax", field)?),
+                "atol" => options.atol = Some(number("atol", field)?),
+                "rtol" => options.rtol = Some(number("rtol", field)?),
                 "corrector" => options.corrector = Some(switch("corrector", field)?),
                 "lower_order_final" => {
                     options.lower_order_final = Some(switch("lower_order_final", field)?);
@@ -139,14 +171,17 @@ impl SolverOptions {
     }
 
     /// Every option's name.
-    pub const NAMES: [&str; 11] = [
+    pub const NAMES: [&str; 14] = [
         "order",
         "solver_type",
         "eta",
         "s_noise",
+        "noise_sampler",
         "s_churn",
         "s_tmin",
         "s_tmax",
+        "atol",
+        "rtol",
         "corrector",
         "lower_order_final",
         "euler_at_final",
@@ -188,9 +223,12 @@ impl SolverOptions {
             ("solver_type", self.solver_type.map(|value| Value::Word(value.name()))),
             ("eta", self.eta.map(Value::Number)),
             ("s_noise", self.s_noise.map(Value::Number)),
+            ("noise_sampler", self.noise_sampler.map(|value| Value::Word(value.name()))),
             ("s_churn", self.s_churn.map(Value::Number)),
             ("s_tmin", self.s_tmin.map(Value::Number)),
             ("s_tmax", self.s_tmax.map(Value::Number)),
+            ("atol", self.atol.map(Value::Number)),
+            ("rtol", self.rtol.map(Value::Number)),
             ("corrector", self.corrector.map(Value::Switch)),
             ("lower_order_final", self.lower_order_final.map(Value::Switch)),
             ("euler_at_final", self.euler_at_final.map(Value::Switch)),
@@ -228,10 +266,13 @@ pub struct Settings {
     pub lower_order_final: bool,
     pub euler_at_final: bool,
     pub s_noise: f64,
+    pub noise_sampler: NoiseSampler,
     pub s_churn: f64,
     pub s_tmin: f64,
     pub s_tmax: f64,
     pub corrector: bool,
+    pub atol: Option<f64>,
+    pub rtol: Option<f64>,
     order: Option<usize>,
     eta: Option<f64>,
 }
@@ -245,10 +286,13 @@ impl Settings {
             lower_order_final: options.lower_order_final.unwrap_or(config.lower_order_final),
             euler_at_final: options.euler_at_final.unwrap_or(config.euler_at_final),
             s_noise: options.s_noise.unwrap_or(1.0),
+            noise_sampler: options.noise_sampler.unwrap_or(NoiseSampler::Brownian),
             s_churn: options.s_churn.unwrap_or(0.0),
             s_tmin: options.s_tmin.unwrap_or(0.0),
             s_tmax: options.s_tmax.unwrap_or(MOST_SIGMA),
             corrector: options.corrector.unwrap_or(true),
+            atol: options.atol,
+            rtol: options.rtol,
             order: options.order,
             eta: options.eta,
         }

@@ -42,6 +42,9 @@ pub struct StepPlan {
     pub model_value: LinearMap,
     /// The estimate of the clean sample, for previews and whatever steers by it.
     pub denoised: LinearMap,
+    /// Where on a [`crate::random::BrownianPath`] the noise is an increment, from and to; `None`: the noise of an
+    /// evaluation is independent of all other.
+    pub noise_span: Option<[f64; 2]>,
     /// What replaces the current sample once its model value is known, before the update; empty for methods
     /// that do not correct. Each source occurs at most once.
     pub correction: Vec<(Source, f64)>,

@@ -1,7 +1,7 @@
 //! What a method plans for, and the shapes that plans of many methods share.
 
 use super::combination::Combination;
-use super::{Grid, LinearMap, NoiseLevel, Schedule, Settings, StepPlan};
+use super::{Grid, LinearMap, NoiseLevel, NoiseSampler, PredictionType, Schedule, Settings, StepPlan};
 use crate::error::Result;
 
 /// Below this many steps `lower_order_final` lowers the order at the end; diffusers' number.
@@ -29,6 +29,36 @@ pub(super) enum Value {
     Velocity,
 }
 
+/// An evaluation at `level` that goes on by `update`.
+pub(super) fn evaluation(
+    schedule: &Schedule,
+    prediction_type: PredictionType,
+    timestep: f64,
+    level: NoiseLevel,
+    value: Value,
+    update: Combination,
+) -> Result<StepPlan> {
+    let (denoised, epsilon) = (prediction_type.denoised(level)?, prediction_type.epsilon(level));
+    let model_value = match value {
+        Value::Denoised => denoised,
+        Value::Epsilon => epsilon,
+        Value::Velocity => LinearMap {
+            sample: epsilon.sample - denoised.sample,
+            model_output: epsilon.model_output - denoised.model_output,
+        },
+    };
+    Ok(StepPlan {
+        timestep: schedule.time_input(timestep, level),
+        level,
+        model_input_scale: prediction_type.model_input_scale(level),
+        model_value,
+        denoised,
+        noise_span: None,
+        correction: Vec::new(),
+        update: update.terms(),
+    })
+}
+
 impl Problem<'_> {
     /// An evaluation at `level` that goes on by `update`.
     pub(super) fn evaluation(
@@ -38,25 +68,13 @@ impl Problem<'_> {
         value: Value,
         update: Combination,
     ) -> Result<StepPlan> {
-        let prediction_type = self.settings.prediction_type;
-        let (denoised, epsilon) = (prediction_type.denoised(level)?, prediction_type.epsilon(level));
-        let model_value = match value {
-            Value::Denoised => denoised,
-            Value::Epsilon => epsilon,
-            Value::Velocity => LinearMap {
-                sample: epsilon.sample - denoised.sample,
-                model_output: epsilon.model_output - denoised.model_output,
-            },
-        };
-        Ok(StepPlan {
-            timestep: self.schedule.time_input(timestep, level),
-            level,
-            model_input_scale: prediction_type.model_input_scale(level),
-            model_value,
-            denoised,
-            correction: Vec::new(),
-            update: update.terms(),
-        })
+        evaluation(self.schedule, self.settings.prediction_type, timestep, level, value, update)
+    }
+
+    /// Where the noise between two levels lies on the Brownian path, if it is taken from one.
+    pub(super) fn noise_span(&self, level: NoiseLevel, next: NoiseLevel) -> Option<[f64; 2]> {
+        let span = [level.path_time(), next.path_time()];
+        (self.settings.noise_sampler == NoiseSampler::Brownian && span[0] < span[1]).then_some(span)
     }
 
     /// The network's time input at `level`: that of entry `index` of the grid, where it is that entry's level.

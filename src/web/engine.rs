@@ -157,12 +157,18 @@ impl Engine {
         let mut running = self.take(run)?;
         let outcome = running.step().await;
         let preview = outcome.as_ref().ok().and_then(|report| report.preview.as_ref()).map(picture_from);
-        let (step, steps, done) = (running.step_number(), running.steps(), running.is_done());
+        let numbers = [
+            ("step", running.step_number()),
+            ("steps", running.steps()),
+            ("solverSteps", running.solver_steps()),
+        ];
+        let done = running.is_done();
         self.runs.borrow_mut().insert(run, running);
         outcome?;
         let report = Object::new();
-        set(&report, "step", &(step as u32).into());
-        set(&report, "steps", &(steps as u32).into());
+        for (name, number) in numbers {
+            set(&report, name, &(number as u32).into());
+        }
         set(&report, "done", &done.into());
         set(&report, "preview", &preview.unwrap_or(JsValue::NULL));
         Ok(report.into())

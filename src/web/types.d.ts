@@ -58,6 +58,7 @@ export interface Picture {
 export interface StepReport {
   step: number;
   steps: number;
+  solverSteps: number;
   done: boolean;
   /** An estimate of the picture at latent size, or null where none has arrived in time. */
   preview: Picture | null;

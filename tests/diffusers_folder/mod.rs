@@ -79,8 +79,9 @@ fn tensors(graphs: &[Graph], seed: u64) -> Tensors {
         .iter()
         .flat_map(|graph| graph.parameters().map(|(name, value)| (name, value, graph.shape(value).to_vec())))
     {
-        let step = value.index() as u32;
-        let values = random::normals(seed, tensors.len() as u32, step, 1, shape.iter().product(), 1);
+        let of = random::Of::Step(value.index() as u32);
+        let noise = random::Noise { seed, sample: tensors.len() as u32, of };
+        let values = random::normals(noise, [1, shape.iter().product(), 1]);
         tensors.insert(name.to_owned(), (shape, values));
     }
     tensors

@@ -5,9 +5,10 @@ import { TenstepError } from "./errors.js";
 import type { GenerateOptions, LoadOptions, PictureOptions, StartOptions } from "./options.js";
 
 const PICTURE_KEYS: (keyof PictureOptions)[] = [
-  "prompt", "negativePrompt", "style", "steps", "guidanceScale", "solver", "solverOptions", "schedule", "timesteps", "sigmas",
-  "seed", "width", "height",
+  "prompt", "negativePrompt", "style", "steps", "guidanceScale", "guidanceRescale", "guidanceInterval", "solver",
+  "solverOptions", "schedule", "timesteps", "sigmas", "seed", "width", "height",
 ];
+const LISTS: string[] = ["timesteps", "sigmas", "guidanceInterval"] satisfies (keyof PictureOptions)[];
 const START_KEYS: (keyof StartOptions)[] = [...PICTURE_KEYS, "signal"];
 const GENERATE_KEYS: (keyof GenerateOptions)[] = [...START_KEYS, "onStep"];
 const LOAD_KEYS: (keyof LoadOptions)[] = ["manifest", "backend", "workerUrl", "wasmUrl", "onProgress", "signal"];
@@ -41,7 +42,7 @@ export function pictureOptionsFromStart(options: StartOptions): PictureOptions {
 function pictureOptions(options: GenerateOptions): PictureOptions {
   const given = PICTURE_KEYS.map((key) => [key, options[key]] as const).filter(([, value]) => value !== undefined);
   for (const [key, value] of given) {
-    if (key === "timesteps" || key === "sigmas") {
+    if (LISTS.includes(key)) {
       if (!isListOfNumbers(value)) throw invalid(key, "a list of numbers", value);
     } else if (key === "solverOptions") {
       checkSolverOptions(value);

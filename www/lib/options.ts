@@ -73,10 +73,15 @@ export interface SolverOptions {
   eta?: number;
   /** Factor of the noise drawn anew, 0 to 2. */
   s_noise?: number;
+  /** Noise from one path for any number of steps, or drawn for each evaluation. */
+  noise_sampler?: "brownian" | "independent";
   /** Noise added before steps, over the whole run, 0 to 1000; only where sigma / alpha is from `s_tmin` to `s_tmax`. */
   s_churn?: number;
   s_tmin?: number;
   s_tmax?: number;
+  /** Adaptive steps: the error that a step may make in an element, 1e-6 to 1, and as a part of the element, 0 to 1. */
+  atol?: number;
+  rtol?: number;
   /** Whether a new model value also corrects the sample it was computed for. */
   corrector?: boolean;
   /** Lower orders at the end of short runs. */
@@ -99,6 +104,10 @@ export interface PictureOptions {
   steps?: number;
   /** Classifier-free guidance, 0 to 100; 1 and less switches guidance off. Default `model.defaults.guidanceScale`. */
   guidanceScale?: number;
+  /** How far guidance's contrast is brought back to that of the prompt alone, 0 to 1. Default 0. */
+  guidanceRescale?: number;
+  /** The sigma / alpha at which there is guidance: above the first, up to the second. Default all, `[0, Infinity]`. */
+  guidanceInterval?: [number, number];
   /** One of `model.solvers`, or a name that people know, such as "DPM++ 2M Karras", which may imply a schedule. */
   solver?: string;
   /** What the solver does beyond its defaults, by diffusers' and k-diffusion's names. Each solver has some of them. */
@@ -121,6 +130,7 @@ export interface PictureOptions {
 export interface StepReport {
   /** Network evaluations done, from 1 to `steps`. */
   step: number;
+  /** Evaluations in all; with an adaptive solver the most there can be, until the last. */
   steps: number;
   /** A cheap estimate of the picture, smaller than it; null where none is ready yet. */
   preview: ImageData | null;

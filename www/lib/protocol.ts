@@ -40,6 +40,7 @@ export interface Started {
 export interface Stepped {
   step: number;
   steps: number;
+  solverSteps: number;
   done: boolean;
   preview: Pixels | null;
 }

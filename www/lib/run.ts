@@ -10,10 +10,6 @@ import type { WorkerLink } from "./worker-link.js";
 export class Run {
   /** The seed that is used. */
   readonly seed: number;
-  /** Network evaluations in all, at most as many as were asked for; each is one call of `step`. */
-  readonly steps: number;
-  /** Steps of the solver in all: fewer than `steps` where the solver takes several evaluations for one. */
-  readonly solverSteps: number;
   /** Pixels. */
   readonly width: number;
   /** Pixels. */
@@ -23,7 +19,10 @@ export class Run {
 
   #link: WorkerLink;
   #run: number;
+  #steps: number;
+  #solverSteps: number;
   #stepsDone = 0;
+  #isDone = false;
   #isDisposed = false;
 
   /** @internal */
@@ -31,11 +30,24 @@ export class Run {
     this.#link = link;
     this.#run = run;
     this.seed = started.seed;
-    this.steps = started.steps;
-    this.solverSteps = started.solverSteps;
+    this.#steps = started.steps;
+    this.#solverSteps = started.solverSteps;
     this.width = started.width;
     this.height = started.height;
     this.warnings = started.warnings;
+  }
+
+  /**
+   * Network evaluations in all, at most as many as were asked for; each is one call of `step`. With an adaptive solver the
+   * most there can be, until the run is done.
+   */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** Steps of the solver in all: fewer than `steps` where the solver takes several evaluations for one. With an adaptive solver those known so far. */
+  get solverSteps(): number {
+    return this.#solverSteps;
   }
 
   /** Steps done so far, from 0 to `steps`. */
@@ -44,13 +56,16 @@ export class Run {
   }
 
   get done(): boolean {
-    return this.#stepsDone >= this.steps;
+    return this.#isDone;
   }
 
   /** One network evaluation (two with guidance). After the last step there is nothing to do, and it resolves at once. */
   async step(): Promise<StepReport> {
     const stepped = (await this.#ask("step")) as Stepped;
     this.#stepsDone = stepped.step;
+    this.#steps = stepped.steps;
+    this.#solverSteps = stepped.solverSteps;
+    this.#isDone = stepped.done;
     return reportFromStepped(stepped);
   }
 

@@ -78,7 +78,8 @@ async function answer(request: Exclude<Request, { type: "abort" }>, signal: Abor
 async function generate(id: number, options: PictureOptions, signal: AbortSignal): Promise<Generated> {
   const began = performance.now();
   const { engine, model } = ready();
-  const { run, seed, solverSteps, warnings } = await engine.start(model, options);
+  const { run, seed, warnings, ...started } = await engine.start(model, options);
+  let solverSteps = started.solverSteps;
   let isIntact = true;
   try {
     for (let isDone = false; !isDone; ) {
@@ -87,6 +88,7 @@ async function generate(id: number, options: PictureOptions, signal: AbortSignal
       const stepped = await engine.step(run);
       send({ id, type: "stepped", report: stepped }, stepped);
       isDone = stepped.done;
+      solverSteps = stepped.solverSteps;
     }
     await turn();
     signal.throwIfAborted();

@@ -14,14 +14,15 @@ pub struct SlotTerm {
     pub coefficient: f32,
 }
 
-/// The one variant there is.
-pub fn variant() -> Variant {
-    Variant::of(Kernel::Combine)
+/// With or without the factor of [`Command::CombineRescaled`](crate::executor::Command).
+pub fn variant(rescaled: bool) -> Variant {
+    Variant::of(Kernel::Combine).switch("RESCALED", rescaled)
 }
 
 /// The shader's `Params`, in words. At most [`MAX_TERMS`] terms.
-pub fn params(len: usize, offset: usize, terms: &[SlotTerm]) -> Vec<u32> {
-    let mut words = vec![len as u32, offset as u32, terms.len() as u32, 0];
+pub fn params(len: usize, offset: usize, terms: &[SlotTerm], rescale: Option<f32>) -> Vec<u32> {
+    let rescale = rescale.unwrap_or(0.0).to_bits();
+    let mut words = vec![len as u32, offset as u32, terms.len() as u32, rescale];
     for term in terms {
         words.extend([term.slot as u32, term.offset as u32, term.coefficient.to_bits(), 0]);
     }
@@ -29,9 +30,9 @@ pub fn params(len: usize, offset: usize, terms: &[SlotTerm]) -> Vec<u32> {
     words
 }
 
-/// Workgroups for `len` elements.
-pub fn workgroups(len: usize) -> [u32; 3] {
-    per_element(len)
+/// Workgroups for `len` elements; one alone where it needs to know all of them.
+pub fn workgroups(len: usize, rescaled: bool) -> [u32; 3] {
+    if rescaled { [1, 1, 1] } else { per_element(len) }
 }
 
 /// The twin.

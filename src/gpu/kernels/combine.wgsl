@@ -1,14 +1,16 @@
-// out[offset + i] = Σ_n coefficient_n · tensor_n[offset_n + i], i < len, n < terms ≤ 6
+// out[offset + i] = factor · Σ_n coefficient_n · tensor_n[offset_n + i], i < len, n < terms ≤ 6
+// factor = 1, or RESCALED: 1 + rescale (deviation of the elements of tensor_0 / deviation of the sums − 1)
 // out and each tensor: flat. A tensor that several terms read is bound once; slot 6 is `out` itself.
-// One thread one element.
-// f32, terms added in order.
+// One thread one element; RESCALED, which few models want, one workgroup for all.
+// f32, terms added in order; deviations in two passes over the data.
+// Lin et al. 2023, arXiv:2305.08891, Eqs. (15) and (16), with the first term as what the prompt alone gives.
 // Twin: combine.rs.
 
 struct Params {
     len: u32,
     offset: u32,
     terms: u32,
-    padding: u32,
+    rescale: f32,
     // slot, offset, bits of the coefficient, unused
     term: array<vec4<u32>, 6>,
 }
@@ -34,16 +36,50 @@ fn element(slot: u32, i: u32) -> f32 {
     }
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>) {
-    let i = id.y * workgroups.x * 64u + id.x;
-    if (i >= params.len) {
-        return;
-    }
+fn combination(i: u32) -> f32 {
     var sum = 0.0;
     for (var n = 0u; n < params.terms; n++) {
         let term = params.term[n];
         sum += bitcast<f32>(term.z) * element(term.x, term.y + i);
     }
-    out[params.offset + i] = sum;
+    return sum;
 }
+
+#if RESCALED
+@compute @workgroup_size(LANES)
+fn main(@builtin(local_invocation_index) lane: u32) {
+    let first = params.term[0];
+    var given = 0.0;
+    var combined = 0.0;
+    for (var i = lane; i < params.len; i += LANES) {
+        let sum = combination(i);
+        out[params.offset + i] = sum;
+        given += element(first.x, first.y + i);
+        combined += sum;
+    }
+    let given_mean = sum_over_workgroup(lane, given) / f32(params.len);
+    let combined_mean = sum_over_workgroup(lane, combined) / f32(params.len);
+    var given_squares = 0.0;
+    var combined_squares = 0.0;
+    for (var i = lane; i < params.len; i += LANES) {
+        let of_given = element(first.x, first.y + i) - given_mean;
+        let of_combined = out[params.offset + i] - combined_mean;
+        given_squares += of_given * of_given;
+        combined_squares += of_combined * of_combined;
+    }
+    given_squares = sum_over_workgroup(lane, given_squares);
+    combined_squares = sum_over_workgroup(lane, combined_squares);
+    let factor = 1.0 + params.rescale * (sqrt(given_squares / combined_squares) - 1.0);
+    for (var i = lane; i < params.len; i += LANES) {
+        out[params.offset + i] *= factor;
+    }
+}
+#else
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>) {
+    let i = id.y * workgroups.x * 64u + id.x;
+    if (i < params.len) {
+        out[params.offset + i] = combination(i);
+    }
+}
+#endif

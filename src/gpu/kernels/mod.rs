@@ -55,7 +55,7 @@ impl Kernel {
         match self {
             Self::Attention => &[include_str!("attention.wgsl")],
             Self::Binary => &[include_str!("binary.wgsl"), include_str!("activation.wgsl")],
-            Self::Combine => &[include_str!("combine.wgsl")],
+            Self::Combine => &[include_str!("combine.wgsl"), include_str!("reduce.wgsl")],
             Self::Conv2d => &[
                 include_str!("conv2d.wgsl"),
                 include_str!("weight.wgsl"),

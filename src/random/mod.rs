@@ -7,13 +7,17 @@
 //! | word | holds |
 //! | --- | --- |
 //! | counter 0 | index of the element, divided by 4 |
-//! | counter 1 | step: 0 for the initial latents, `i + 1` for noise that step `i` adds |
+//! | counter 1 | step: 0 for the initial latents, `i + 1` for noise that step `i` adds; or node of the path |
 //! | counter 2 | sample: number of the picture in its batch |
-//! | counter 3 | 0 |
+//! | counter 3 | 0 for a step, 1 for a node of the [`BrownianPath`] |
 //! | key 0, 1 | seed, low and high word |
 //!
 //! Elements of a latent are numbered as PyTorch stores them, `[C, h, w]` with the last axis fastest, so that a
 //! script in Python draws the same picture's noise as one flat array.
+
+mod brownian;
+
+pub use brownian::BrownianPath;
 
 /// Multipliers and key increments of Philox4x32; Salmon et al. 2011, Table 2 and section 3.3.
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
@@ -38,14 +42,26 @@ pub struct Noise {
     pub seed: u64,
     /// Number of the picture in its batch.
     pub sample: u32,
+    pub of: Of,
+}
+
+/// What noise is drawn for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
     /// 0 for the initial latents, `i + 1` for noise that step `i` adds.
-    pub step: u32,
+    Step(u32),
+    /// A node of the Brownian path.
+    Node(u32),
 }
 
 impl Noise {
     /// The four random words of elements `4 · block ..`.
     pub fn words(&self, block: u32) -> [u32; 4] {
-        philox4x32([block, self.step, self.sample, 0], [self.seed as u32, (self.seed >> 32) as u32])
+        let (step, kind) = match self.of {
+            Of::Step(step) => (step, 0),
+            Of::Node(node) => (node, 1),
+        };
+        philox4x32([block, step, self.sample, kind], [self.seed as u32, (self.seed >> 32) as u32])
     }
 
     /// Standard normals of elements `4 · block ..`, by Box & Muller 1958. Word `w` stands for the number
@@ -64,8 +80,7 @@ impl Noise {
 
 /// Standard normals of one picture's latents `[height, width, channels]`, channels last; their elements are
 /// numbered as `[channels, height, width]`.
-pub fn normals(seed: u64, sample: u32, step: u32, height: usize, width: usize, channels: usize) -> Vec<f32> {
-    let noise = Noise { seed, sample, step };
+pub fn normals(noise: Noise, [height, width, channels]: [usize; 3]) -> Vec<f32> {
     let pixels = height * width;
     let mut latents = vec![0.0; pixels * channels];
     for block in 0..latents.len().div_ceil(4) {

@@ -1,0 +1,122 @@
+//! How a run's steps are known: all before it starts, or each once the one before is judged.
+
+use crate::error::Result;
+use crate::executor::{Executor, Term};
+use crate::options::GenerateOptions;
+use crate::solver::{self, Adaptive, SamplingPlan, SchedulerConfig, Source, Spacing};
+
+/// The plan of a run, and where the run stands in it.
+pub(super) struct Sampling<E: Executor> {
+    plan: Plan<E>,
+    /// The entry of the plan's steps that comes next; rings of tensors are indexed by it.
+    pub position: usize,
+    /// Evaluations done; more than `position` where attempts were rejected.
+    pub evaluations: usize,
+    /// The most evaluations.
+    budget: usize,
+}
+
+enum Plan<E: Executor> {
+    Known(SamplingPlan),
+    Judged {
+        adaptive: Adaptive,
+        /// The lower method's sample of the attempt in hand.
+        lower: E::Tensor,
+        /// That of the attempt before.
+        before: Vec<f32>,
+    },
+}
+
+impl<E: Executor> Sampling<E> {
+    /// Plans what `options` ask for. `latents`: the shape of the samples.
+    pub fn new(
+        executor: &E,
+        options: &GenerateOptions,
+        scheduler: &SchedulerConfig,
+        latents: &[usize],
+    ) -> Result<Self> {
+        let (solver, of_solver) = (solver::find(&options.solver)?, &options.solver_options);
+        let plan = match &options.levels {
+            Some(levels) => Plan::Known(solver::plan_at(solver, of_solver, scheduler, levels.as_levels())?),
+            None if solver.is_adaptive() => Plan::Judged {
+                adaptive: solver::adaptive(solver, of_solver, scheduler, options.steps)?,
+                lower: executor.tensor(latents)?,
+                before: Vec::new(),
+            },
+            None => {
+                let spacing = Spacing::find(&options.schedule)?;
+                Plan::Known(solver::plan(solver, of_solver, scheduler, spacing, options.steps)?)
+            }
+        };
+        let budget = match &plan {
+            Plan::Known(plan) => plan.evaluations(),
+            Plan::Judged { .. } => options.steps,
+        };
+        Ok(Self { plan, position: 0, evaluations: 0, budget })
+    }
+
+    /// The plan as far as it is known.
+    pub fn plan(&self) -> &SamplingPlan {
+        match &self.plan {
+            Plan::Known(plan) => plan,
+            Plan::Judged { adaptive, .. } => adaptive.plan(),
+        }
+    }
+
+    /// Whether a later step may differ from what the plan says now.
+    pub fn is_adaptive(&self) -> bool {
+        matches!(self.plan, Plan::Judged { .. })
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.position == self.plan().steps.len()
+    }
+
+    /// Evaluations in all: the most there can be until the run is done.
+    pub fn steps(&self) -> usize {
+        if self.is_done() { self.evaluations } else { self.budget }
+    }
+
+    /// What the attempt is judged by, to be computed with the update in hand.
+    pub fn lower(&self) -> Option<(&E::Tensor, &[(Source, f64)])> {
+        match &self.plan {
+            Plan::Judged { adaptive, lower, .. }
+                if self.position + 1 == adaptive.plan().steps.len() && !adaptive.lower().is_empty() =>
+            {
+                Some((lower, adaptive.lower()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Counts an evaluation. With the last of an attempt, reads its samples and judges them: the one place where a
+    /// run waits for the device. `Some`: the attempt is rejected, and that entry's update is to be computed anew.
+    pub async fn advance(&mut self, executor: &E, samples: &[E::Tensor]) -> Result<Option<usize>> {
+        self.position += 1;
+        self.evaluations += 1;
+        let Plan::Judged { adaptive, lower, before } = &mut self.plan else { return Ok(None) };
+        if self.position < adaptive.plan().steps.len() || adaptive.lower().is_empty() {
+            return Ok(None);
+        }
+        let read = async |tensor| executor.read(tensor).await;
+        let (low, high) = (read(&*lower).await?, read(&samples[self.position % samples.len()]).await?);
+        if adaptive.judge(&low, &high, before)? {
+            *before = low;
+            return Ok(None);
+        }
+        self.position = adaptive.retried() + 1;
+        Ok(Some(adaptive.retried()))
+    }
+
+    /// The sample that the run starts from, which the first attempt is judged by too.
+    pub fn start_from(&mut self, sample: &[f32]) {
+        if let Plan::Judged { before, .. } = &mut self.plan {
+            *before = sample.to_vec();
+        }
+    }
+}
+
+/// An element of a tensor times a factor.
+pub(super) fn term<T>(coefficient: f64, tensor: &T, offset: usize) -> Term<'_, T> {
+    Term { coefficient: coefficient as f32, tensor, offset }
+}

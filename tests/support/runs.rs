@@ -1,0 +1,35 @@
+//! Whole runs of the default model on the CPU.
+
+use std::rc::Rc;
+
+use pollster::block_on;
+use tenstep::burn::Cpu;
+use tenstep::options::{Field, GenerateOptions};
+use tenstep::pipeline::{Model, open};
+
+use super::Checkpoint;
+
+pub fn model() -> Model<Cpu> {
+    let checkpoint = Checkpoint::default_model();
+    block_on(open(Rc::new(Cpu::new()), &checkpoint.path)).expect("the default model loads")
+}
+
+pub fn options(model: &Model<Cpu>, fields: &[(&str, Field)]) -> GenerateOptions {
+    let fields: Vec<(String, Field)> =
+        fields.iter().map(|(name, field)| ((*name).to_owned(), field.clone())).collect();
+    GenerateOptions::from_fields(&fields, model.limits()).expect("good options")
+}
+
+pub fn text(value: &str) -> Field {
+    Field::Text(value.to_owned())
+}
+
+pub fn latents(model: &Model<Cpu>, options: &GenerateOptions) -> Vec<f32> {
+    block_on(async {
+        let mut run = model.start(options).await.expect("a run");
+        while !run.is_done() {
+            run.step().await.expect("a step");
+        }
+        run.latents().await.expect("latents")
+    })
+}
