@@ -51,8 +51,12 @@ function pageOf(name, pages) {
   return { file: file.slice(FOLDER.length + 1), title: /^# (.*)$/m.exec(text)[1] };
 }
 
+/** Options whose default a checkpoint may set. */
+const FROM_CHECKPOINT = ["solver_type", "final_sigmas"];
+
 /** Whether two runs with one seed's first noise end alike, and what would change that. */
 function determinism(solver, tenstep) {
+  if (solver.adaptive) return "yes";
   const drawsNoise = (...options) => {
     const { steps } = tenstep(["plan", "--solver", solver.name, "--steps", `${BUDGET}`, ...options, "--json"]);
     return steps.some((step) => step.update.some((term) => term.of === "noise"));
@@ -83,10 +87,10 @@ function methodBlock({ aliases, order, measuredOrder, evaluationsPerStep, determ
   return `${sentences}\n\n${rows.length > 0 ? table(["Option", "Accepts", "Default"], rows) : "It has no options."}`;
 }
 
-function acceptedAndDefault({ whole, number, words, switch: either }) {
+function acceptedAndDefault({ name, whole, number, words, switch: either }) {
   if (whole) return [`a whole number, ${whole.least} to ${whole.most}`, whole.default];
   if (number) return [`a number, ${plain(number.least)} to ${plain(number.most)}`, plain(number.default)];
-  if (words) return [quoted(words), `the checkpoint's, else \`${words[0]}\``];
+  if (words) return [quoted(words), `${FROM_CHECKPOINT.includes(name) ? "the checkpoint's, else " : ""}\`${words[0]}\``];
   return ["`true`, `false`", either.default === null ? "the checkpoint's" : `\`${either.default}\``];
 }
 

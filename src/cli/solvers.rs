@@ -43,6 +43,7 @@ fn as_json(solver: &'static dyn Solver) -> Value {
         "order": solver.order(),
         "measuredOrder": measured_order(solver),
         "evaluationsPerStep": evaluations_per_step(solver),
+        "adaptive": solver.is_adaptive(),
         "options": solver.options(),
     })
 }

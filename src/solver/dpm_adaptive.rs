@@ -21,7 +21,7 @@
 
 use super::dpm_singlestep::{Kind, singlestep_update};
 use super::options::{Accepted, OptionSpec};
-use super::problem::{Problem, Value, evaluation};
+use super::problem::{Problem, Value, evaluation, stages_within};
 use super::{NoiseLevel, PredictionType, SamplingPlan, Schedule, Settings, Solver, Source, StepPlan};
 use crate::error::{Error, Result};
 
@@ -57,6 +57,10 @@ impl Solver for DpmAdaptive {
             OptionSpec { name: "rtol", accepted: Accepted::Number { least: 0.0, most: 1.0, default: RTOL } },
         ];
         OPTIONS
+    }
+
+    fn stages(&self, evaluations: usize, _ends_clean: bool) -> Result<Vec<usize>> {
+        Ok(stages_within(evaluations, ORDER, false))
     }
 
     fn chooses_levels(&self) -> bool {
