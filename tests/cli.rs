@@ -102,6 +102,27 @@ fn solvers_are_listed_and_their_plans_printed() {
 }
 
 #[test]
+fn methods_are_compared_from_the_same_noise() {
+    let arguments = ["compare", "--backend", "cpu", "--solvers", "ddim,pndm,dpm-adaptive", "--steps", "1,3"];
+    let arguments =
+        [&arguments[..], &["--seeds", "2", "--reference-solver", "ddim", "--reference-steps", "3"]];
+    let arguments =
+        [arguments.concat(), vec!["--reference-schedule", "trailing", "--guidance-scale", "1"]].concat();
+    let json = [&arguments[..], &["--json"]].concat();
+    let compared: Value = serde_json::from_str(&done(&json)).expect("JSON");
+    let rows = compared["rows"].as_array().expect("a list");
+    // F-PNDM starts with more evaluations than that.
+    let names: Vec<_> = rows.iter().map(|row| (row["solver"].as_str(), row["budget"].as_u64())).collect();
+    let expected = [("ddim", 1), ("ddim", 3), ("dpm-adaptive", 1), ("dpm-adaptive", 3)];
+    assert_eq!(names, expected.map(|(name, budget)| (Some(name), Some(budget))));
+    assert_eq!(rows[1]["median"], 0.0, "this is the reference itself");
+    assert!(rows[0]["median"].as_f64() > Some(0.01) && rows[0]["standardError"].as_f64() >= Some(0.0));
+    assert_eq!((&compared["seeds"], &compared["backend"]["backend"]), (&2.into(), &"cpu".into()));
+    assert!(done(&arguments).contains("distance to ddim with 3 evaluations"));
+    assert!(refused(&["compare", "--solvers", "magic", "--backend", "cpu"], 2).contains("solver"));
+}
+
+#[test]
 fn a_folder_is_converted_inspected_and_drawn_from() {
     let source = source("cli");
     let out = Folder::new("cli-out");

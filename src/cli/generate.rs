@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use pollster::block_on;
 
+use super::backend::{Backend, Task, run_on};
 use super::named_fields;
-use crate::burn::Cpu;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
-use crate::gpu::{Gpu, GpuOptions};
 use crate::options::{Field, GenerateOptions, ListedLevels, MAX_SEED};
 use crate::pipeline::{self, Model};
 
@@ -74,29 +73,17 @@ pub struct Arguments {
     height: Option<f64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Backend {
-    Webgpu,
-    Cpu,
+pub fn run(arguments: &Arguments) -> Result<()> {
+    run_on(arguments.backend, arguments)
 }
 
-pub fn run(arguments: &Arguments) -> Result<()> {
-    match arguments.backend {
-        Some(Backend::Cpu) => generate(Cpu::new(), "as asked for", arguments),
-        Some(Backend::Webgpu) => {
-            generate(block_on(Gpu::new(GpuOptions::default()))?, "as asked for", arguments)
-        }
-        None => match block_on(Gpu::new(GpuOptions::default())) {
-            Ok(gpu) if !gpu.info().software => generate(gpu, "there is a GPU", arguments),
-            Ok(_) => generate(Cpu::new(), "the only adapter is a processor too", arguments),
-            Err(error) => generate(Cpu::new(), &error.to_string(), arguments),
-        },
+impl Task for Arguments {
+    fn run<E: Executor>(&self, executor: E) -> Result<()> {
+        generate(executor, self)
     }
 }
 
-fn generate<E: Executor>(executor: E, why: &str, arguments: &Arguments) -> Result<()> {
-    let report = executor.report();
-    eprintln!("{} {} ({why})", report.backend, report.device);
+fn generate<E: Executor>(executor: E, arguments: &Arguments) -> Result<()> {
     let model = block_on(pipeline::open(Rc::new(executor), &arguments.model))?;
     let options = options(arguments, &model)?;
     let mut run = block_on(model.start(&options))?;

@@ -3,6 +3,8 @@
 //! Exit codes: 0 done, 1 failed, 2 called wrongly. Results go to standard output, everything else to standard
 //! error, errors as `error[code]: message`.
 
+mod backend;
+mod compare;
 mod convert;
 mod generate;
 mod inspect;
@@ -39,6 +41,8 @@ enum Command {
     Solvers(solvers::Arguments),
     /// Print the coefficients of a method
     Plan(plan::Arguments),
+    /// Compare methods by their distance to the converged solution
+    Compare(compare::Arguments),
 }
 
 /// Runs the command that the process was called with.
@@ -50,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Solvers(arguments) => solvers::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
