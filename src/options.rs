@@ -261,7 +261,11 @@ fn guidance_interval(field: &Field) -> Result<[f64; 2]> {
     match field {
         Field::Numbers(numbers) => match numbers[..] {
             [above, up_to] if above >= 0.0 && above < up_to => Ok([above, up_to]),
-            _ => refused("guidanceInterval", "two numbers, the first at least 0 and below the second", field),
+            _ => Err(Error::InvalidOption {
+                option: "guidanceInterval",
+                accepted: "two numbers, the first at least 0 and below the second".to_owned(),
+                value: format!("{numbers:?}"),
+            }),
         },
         _ => refused("guidanceInterval", "a list of two numbers", field),
     }

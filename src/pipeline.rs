@@ -6,12 +6,13 @@
 //! seed      -> noise         [1, h, w, C] · init_noise_sigma -> sample
 //! for each step of the plan:
 //!   sample [n, h, w, C], timestep [n], prompt_embeds    -> UNet -> model_output [n, h, w, C]
-//!   guidance, prediction type and solver: two linear combinations      -> sample
+//!   guidance, prediction type and solver: linear combinations          -> sample
 //! latents   [1, h, w, C]               -> autoencoder   -> RGBA8 [H, W, 4]
 //! ```
 //!
 //! `n` is 2 with classifier-free guidance (first the unconditional half, then the conditional one), else 1.
-//! All of a step's device work goes out in one submission, and nothing is read back to take the next.
+//! All of a step's device work goes out in one submission, and nothing is read back to take the next, but where an
+//! adaptive solver judges a step.
 
 mod clock;
 mod loader;

@@ -127,7 +127,8 @@ fn check(
 fn valid_options_give_finite_plans_within_the_budget_that_end_where_asked() {
     let mut random = Random(7);
     let configs = configs();
-    for solver in solver::all() {
+    // tests/solver_adaptive.rs is about the others.
+    for solver in solver::all().filter(|solver| !solver.is_adaptive()) {
         for _ in 0..60 {
             let mut fields = Vec::new();
             for spec in solver.options() {
@@ -197,7 +198,11 @@ fn every_option_that_a_method_lists_can_be_set() {
             assert!(SolverOptions::NAMES.contains(&spec.name));
             let options = SolverOptions::from_fields(&[field(&mut random, spec)]).expect("a valid option");
             let config = SchedulerConfig::default();
-            solver::plan(solver, &options, &config, Spacing::Trailing, 20).expect("a plan");
+            if solver.is_adaptive() {
+                solver::adaptive(solver, &options, &config, 20).expect("a run");
+            } else {
+                solver::plan(solver, &options, &config, Spacing::Trailing, 20).expect("a plan");
+            }
         }
     }
 }
@@ -218,6 +223,8 @@ fn people_find_methods_by_the_names_they_know() {
         ("DPM2", "dpm2", None),
         ("DPM2 a Karras", "dpm2-a", Some(Spacing::Karras)),
         ("DPM fast", "dpm-fast", None),
+        ("DPM adaptive", "dpm-adaptive", None),
+        ("DPM++ SDE Karras", "dpmpp-sde", Some(Spacing::Karras)),
         ("LMS Karras", "lms", Some(Spacing::Karras)),
         ("PLMS", "plms", None),
         ("UniPC", "unipc", None),
@@ -287,6 +294,12 @@ fn levels_may_be_listed() {
             "{message}"
         );
     }
+    // Networks of flow matching are told 0 of a clean sample, which they have nothing to say of.
+    let flow = SchedulerConfig { prediction_type: PredictionType::Flow, ..SchedulerConfig::default() };
+    let euler = solver::find("flow-euler").expect("a listed solver");
+    let error = solver::plan_at(euler, &options, &flow, Levels::Timesteps(&[500.0, 0.0])).expect_err("clean");
+    assert!(error.to_string().starts_with("timesteps must be"), "{error}");
+    solver::plan_at(euler, &options, &flow, Levels::Timesteps(&[1000.0, 0.5])).expect("nearly clean");
     assert!(refused("ddim", Levels::Sigmas(&[1.0])).starts_with("sigmas must be at least two numbers"));
     let message = refused("dpm-fast", Levels::Timesteps(&[999.0, 500.0]));
     assert_eq!(

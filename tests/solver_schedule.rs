@@ -87,6 +87,7 @@ fn configs_that_cannot_be_followed_name_the_field() {
         ("algorithm_type", json!("sde-dpmsolver++")),
         ("variance_type", json!("learned_range")),
         ("timestep_type", json!("continuous")),
+        ("shift_terminal", json!(0.02)),
         ("beta_shedule", json!("linear")),
     ];
     for (name, value) in refused {

@@ -59,7 +59,7 @@ pub struct Arguments {
     /// Instead of steps and a schedule: the timesteps to evaluate at, falling, with commas between
     #[arg(long, value_delimiter = ',')]
     timesteps: Option<Vec<f64>>,
-    /// The same by sigma / alpha, and where the picture ends, which may be 0
+    /// The same by sigma / alpha (for flow matching by s, from 1), and where the picture ends, which may be 0
     #[arg(long, value_delimiter = ',')]
     sigmas: Option<Vec<f64>>,
     /// 0 to 2^53 - 1 [default: another one each time]

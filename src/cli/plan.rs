@@ -28,7 +28,7 @@ pub struct Arguments {
     /// Instead of a schedule and a budget: the timesteps of the levels, falling, with commas between
     #[arg(long, value_delimiter = ',', conflicts_with_all = ["schedule", "steps", "sigmas"])]
     timesteps: Option<Vec<f64>>,
-    /// The same by sigma / alpha, and where the run ends, which may be 0
+    /// The same by sigma / alpha (for flow matching by s, from 1), and where the run ends, which may be 0
     #[arg(long, value_delimiter = ',', conflicts_with_all = ["schedule", "steps"])]
     sigmas: Option<Vec<f64>>,
     /// An option of the method, as name=value; may be repeated

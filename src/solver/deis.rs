@@ -126,11 +126,7 @@ fn over_timesteps(
         let piece = (at.ceil() - 1.0).max(end);
         let (upper, lower) = (schedule.level_at(at), schedule.level_at(piece));
         let (from, to) = (-upper.lambda(), -lower.lambda());
-        let timestep = |log_rho: f64| at + (log_rho - from) / (to - from) * (piece - at);
-        // Rounding may leave a piece of no length.
-        if from != to {
-            sum += integral(from, to, |log_rho| basis(timestep(log_rho)) * log_rho.exp());
-        }
+        sum += integral(from, to, |log_rho| basis(t(log_rho.exp())) * log_rho.exp());
         at = piece;
     }
     sum

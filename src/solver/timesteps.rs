@@ -56,11 +56,13 @@ impl Levels<'_> {
         let (timesteps, levels): (Vec<f64>, Vec<NoiseLevel>) = match *self {
             Self::Timesteps(list) => {
                 let most = schedule.last_time_input();
-                let inside = list.iter().all(|timestep| (0.0..=most).contains(timestep));
-                if list.is_empty() || !falls(list) || !inside {
+                let timesteps: Vec<f64> = list.iter().map(|&input| schedule.timestep_of(input)).collect();
+                // Where a network is told 0 of a clean sample, there is nothing to ask it.
+                let is_noisy = |&timestep: &f64| schedule.level_at(timestep).sigma > 0.0;
+                let inside = list.iter().all(|input| (0.0..=most).contains(input));
+                if list.is_empty() || !falls(list) || !inside || !timesteps.iter().all(is_noisy) {
                     return Err(self.refused(&format!("at least one number, falling within {most} to 0")));
                 }
-                let timesteps: Vec<f64> = list.iter().map(|&input| schedule.timestep_of(input)).collect();
                 let levels = timesteps.iter().map(|&timestep| schedule.level_at(timestep));
                 let levels = levels.chain([end(schedule)]).collect();
                 (timesteps, levels)

@@ -116,7 +116,7 @@ export interface PictureOptions {
   schedule?: string;
   /** In place of `steps` and `schedule`: the timesteps to evaluate at, falling, at most 1001; fractions are allowed. */
   timesteps?: number[];
-  /** The same by sigma / alpha, falling, with where the picture ends as the last, usually 0. */
+  /** The same by sigma / alpha (for flow matching by `s`, from 1), falling, with where the picture ends as the last, usually 0. */
   sigmas?: number[];
   /** An integer from 0 to 2^53 - 1. The same seed gives the same picture. Default: a random one, given back in the result. */
   seed?: number;

@@ -1,0 +1,37 @@
+//! Stochastic methods with a Brownian path: the same seed nears one picture as steps become short, which with
+//! independent noise it does not.
+
+mod support;
+
+use support::relative_error;
+use support::runs::{latents, model, options, text};
+use tenstep::options::Field;
+
+#[test]
+fn a_seed_nears_one_picture_whatever_the_steps() {
+    let model = model();
+    let of = |solver: &str, noise_sampler: &str, steps: f64| {
+        let fields = [
+            ("prompt", text("a red apple")),
+            ("seed", Field::Number(5.0)),
+            ("guidanceScale", Field::Number(1.0)),
+            ("solver", text(solver)),
+            ("solverOptions", Field::Fields(vec![("noise_sampler".to_owned(), text(noise_sampler))])),
+            ("schedule", text("exponential")),
+            ("steps", Field::Number(steps)),
+        ];
+        latents(&model, &options(&model, &fields))
+    };
+    for solver in ["dpmpp-2m-sde", "dpmpp-3m-sde", "dpmpp-sde"] {
+        let apart = |noise_sampler, steps| {
+            relative_error(&of(solver, noise_sampler, steps), &of(solver, noise_sampler, 2.0 * steps))
+        };
+        let (long, short) = (apart("brownian", 20.0), apart("brownian", 40.0));
+        let independent = apart("independent", 40.0);
+        println!(
+            "{solver}: 20 to 40 steps {long:.2}, 40 to 80 {short:.2}; independent noise {independent:.2}"
+        );
+        assert!(short < 0.8 * long, "{solver}: steps of half the length are nearer");
+        assert!(short < 0.5 * independent, "{solver}");
+    }
+}

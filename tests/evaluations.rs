@@ -1,0 +1,219 @@
+//! What runs cost: every method evaluates the network as often as its plan says, and waits for the device only where
+//! it judges its own steps.
+
+mod support;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use pollster::block_on;
+use support::Checkpoint;
+use tenstep::burn::Cpu;
+use tenstep::error::Result;
+use tenstep::executor::{BackendReport, Command, Executor, Term};
+use tenstep::graph::Graph;
+use tenstep::options::{Field, GenerateOptions};
+use tenstep::pipeline::{Model, open};
+use tenstep::solver;
+use tenstep::weights::TensorInfo;
+
+/// The CPU's executor, counting.
+struct Counting {
+    cpu: Cpu,
+    /// Rows of all batches that the UNet was evaluated with.
+    rows: Cell<usize>,
+    evaluations: Cell<usize>,
+    awaited_reads: Cell<usize>,
+}
+
+struct Plan {
+    plan: <Cpu as Executor>::Plan,
+    /// The batch, if this is the UNet.
+    unet_batch: Option<usize>,
+}
+
+impl Executor for Counting {
+    type Tensor = <Cpu as Executor>::Tensor;
+    type Weights = <Cpu as Executor>::Weights;
+    type Plan = Plan;
+    type Readback = <Cpu as Executor>::Readback;
+
+    fn report(&self) -> BackendReport {
+        self.cpu.report()
+    }
+
+    fn tensor(&self, shape: &[usize]) -> Result<Self::Tensor> {
+        self.cpu.tensor(shape)
+    }
+
+    fn write(&self, tensor: &Self::Tensor, values: &[f32]) -> Result<()> {
+        self.cpu.write(tensor, values)
+    }
+
+    fn weights(&self, tensors: &[TensorInfo]) -> Result<Self::Weights> {
+        self.cpu.weights(tensors)
+    }
+
+    fn push(&self, weights: &mut Self::Weights, tensor: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.cpu.push(weights, tensor, offset, bytes)
+    }
+
+    async fn plan(&self, graph: &Graph, weights: &Self::Weights) -> Result<Plan> {
+        let unet = graph.inputs().find(|(name, _)| *name == "encoder_hidden_states");
+        let unet_batch = unet.map(|(_, value)| graph.shape(value)[0]);
+        Ok(Plan { plan: self.cpu.plan(graph, weights).await?, unet_batch })
+    }
+
+    fn input<'a>(&self, plan: &'a Plan, name: &str) -> Option<&'a Self::Tensor> {
+        self.cpu.input(&plan.plan, name)
+    }
+
+    fn output<'a>(&self, plan: &'a Plan, name: &str) -> Option<&'a Self::Tensor> {
+        self.cpu.output(&plan.plan, name)
+    }
+
+    fn submit(&self, commands: &[Command<'_, Self>]) -> Result<()> {
+        let copied = |terms: &[Term<'_, Self::Tensor>]| -> Vec<(f32, Self::Tensor, usize)> {
+            terms.iter().map(|term| (term.coefficient, term.tensor.clone(), term.offset)).collect()
+        };
+        for command in commands {
+            match command {
+                Command::Evaluate(plan) => {
+                    if let Some(batch) = plan.unet_batch {
+                        self.evaluations.set(self.evaluations.get() + 1);
+                        self.rows.set(self.rows.get() + batch);
+                    }
+                    self.cpu.submit(&[Command::Evaluate(&plan.plan)])?;
+                }
+                Command::Combine { out, offset, len, terms } => {
+                    let copied = copied(terms);
+                    let terms = borrowed(&copied);
+                    self.cpu.submit(&[Command::Combine { out, offset: *offset, len: *len, terms }])?;
+                }
+                Command::CombineRescaled { out, offset, len, terms, rescale } => {
+                    let copied = copied(terms);
+                    let (offset, len, terms, rescale) = (*offset, *len, borrowed(&copied), *rescale);
+                    self.cpu.submit(&[Command::CombineRescaled { out, offset, len, terms, rescale }])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_read(&self, tensor: &Self::Tensor) -> Result<Option<Self::Readback>> {
+        self.cpu.begin_read(tensor)
+    }
+
+    fn try_read(&self, readback: &mut Self::Readback) -> Result<Option<Vec<f32>>> {
+        self.cpu.try_read(readback)
+    }
+
+    async fn read(&self, tensor: &Self::Tensor) -> Result<Vec<f32>> {
+        self.awaited_reads.set(self.awaited_reads.get() + 1);
+        self.cpu.read(tensor).await
+    }
+
+    async fn settle(&self, in_flight: usize) -> Result<()> {
+        self.cpu.settle(in_flight).await
+    }
+}
+
+fn borrowed<T>(terms: &[(f32, T, usize)]) -> Vec<Term<'_, T>> {
+    terms
+        .iter()
+        .map(|(coefficient, tensor, offset)| Term { coefficient: *coefficient, tensor, offset: *offset })
+        .collect()
+}
+
+fn model() -> (Rc<Counting>, Model<Counting>) {
+    let executor = Rc::new(Counting {
+        cpu: Cpu::new(),
+        rows: Cell::new(0),
+        evaluations: Cell::new(0),
+        awaited_reads: Cell::new(0),
+    });
+    let model =
+        block_on(open(executor.clone(), &Checkpoint::default_model().path)).expect("the default model loads");
+    (executor, model)
+}
+
+/// What a run cost, and whether its latents are numbers.
+struct Cost {
+    evaluations: usize,
+    rows: usize,
+    awaited_reads: usize,
+    /// What the run said of itself.
+    steps: usize,
+    solver_steps: usize,
+}
+
+fn cost(executor: &Counting, model: &Model<Counting>, fields: &[(&str, Field)]) -> Cost {
+    let fields: Vec<(String, Field)> =
+        fields.iter().map(|(name, field)| ((*name).to_owned(), field.clone())).collect();
+    let options = GenerateOptions::from_fields(&fields, model.limits()).expect("good options");
+    let mut run = block_on(model.start(&options)).expect("a run");
+    for counter in [&executor.evaluations, &executor.rows, &executor.awaited_reads] {
+        counter.set(0);
+    }
+    while !run.is_done() {
+        block_on(run.step()).expect("a step");
+    }
+    let cost = Cost {
+        evaluations: executor.evaluations.get(),
+        rows: executor.rows.get(),
+        awaited_reads: executor.awaited_reads.get(),
+        steps: run.steps(),
+        solver_steps: run.solver_steps(),
+    };
+    assert_eq!(run.step_number(), cost.evaluations);
+    let latents = block_on(run.latents()).expect("latents");
+    assert!(latents.iter().all(|value| value.is_finite()));
+    cost
+}
+
+#[test]
+fn a_method_costs_its_evaluations_and_no_wait() {
+    let (executor, model) = model();
+    for solver in solver::all() {
+        let fields = [
+            ("prompt", Field::Text("a red apple".to_owned())),
+            ("guidanceScale", Field::Number(1.0)),
+            ("solver", Field::Text(solver.name().to_owned())),
+            ("steps", Field::Number(14.0)),
+        ];
+        let cost = cost(&executor, &model, &fields);
+        let name = solver.name();
+        assert_eq!(cost.evaluations, cost.steps, "{name}");
+        assert!(
+            cost.evaluations <= 14 && cost.rows == cost.evaluations,
+            "{name}: {} evaluations",
+            cost.evaluations
+        );
+        assert!(cost.solver_steps <= cost.evaluations, "{name}");
+        if solver.is_adaptive() {
+            // Two samples of each attempt that is judged.
+            assert!(cost.awaited_reads > 0 && cost.awaited_reads <= 2 * cost.evaluations, "{name}");
+        } else {
+            assert_eq!(cost.evaluations, 14, "{name} uses its budget up");
+            assert_eq!(cost.awaited_reads, 0, "{name} waits");
+        }
+    }
+}
+
+#[test]
+fn where_there_is_no_guidance_the_prompt_alone_is_evaluated() {
+    let (executor, model) = model();
+    let rows = |interval: [f64; 2]| {
+        let fields = [
+            ("prompt", Field::Text("a red apple".to_owned())),
+            ("guidanceScale", Field::Number(4.0)),
+            ("steps", Field::Number(10.0)),
+            ("guidanceInterval", Field::Numbers(interval.to_vec())),
+        ];
+        cost(&executor, &model, &fields).rows
+    };
+    assert_eq!(rows([0.0, f64::INFINITY]), 20);
+    assert_eq!(rows([1e6, 1e7]), 10);
+    let some = rows([0.3, 3.0]);
+    assert!(some > 10 && some < 20, "{some}");
+}
