@@ -7,6 +7,7 @@ import diffusers
 import numpy as np
 
 from . import methods, philox, reference, shipped
+from .schedule import alphas_cumprod
 
 GOLDENS = Path(__file__).resolve().parents[2] / "tests" / "goldens"
 START = np.array([0.7, -1.2, 0.4])
@@ -179,7 +180,7 @@ def main() -> None:
         write(f"solver/{family}.json", {"start": START.tolist(), "configs": CONFIGS, "cases": rows})
     write("solver/spacings.json", {"start": START.tolist(), "configs": CONFIGS, "cases": list(spacing_cases())})
     every = 37  # a prime: visits all residues
-    tables = {name: reference.alphas_cumprod(config) for name, config in CONFIGS.items()}
+    tables = {name: alphas_cumprod(config) for name, config in CONFIGS.items()}
     rows = [{"config": name, "last": table[-1], "every_37th": table[::every].tolist()} for name, table in tables.items()]
     write("solver/schedule.json", {"configs": CONFIGS, "tables": rows})
     write("random/noise.json", philox.golden())

@@ -6,7 +6,9 @@ integrals, where the crate has closed forms. `lam` is lambda = -ln rho.
 
 import numpy as np
 
-from .reference import Gaussian, alphas_cumprod, denoised_from, grid, rho_of, timesteps_from_rho
+from .grid import grid
+from .network import Gaussian, denoised_from
+from .schedule import alphas_cumprod, rho_of, timesteps_from_rho
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(40)
 

@@ -8,7 +8,8 @@ import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
 from . import methods
-from .reference import Gaussian, grid
+from .grid import grid
+from .network import Gaussian
 
 
 def sample(config: dict, solver: str, spacing: str, n: int, x: np.ndarray, eta: float = 0.0, noise=None):
