@@ -51,14 +51,18 @@ impl Case {
     }
 }
 
-/// What an ideal network gives for data ~ N(mean, 0.5²).
-struct Gaussian {
+type Sample = [f64; 3];
+
+/// What an ideal network gives for a mixture of Gaussians.
+struct Mixture {
     prediction_type: PredictionType,
     schedule: Schedule,
 }
 
-impl Gaussian {
-    const MEAN: [f64; 3] = [-0.8, 0.1, 1.3];
+impl Mixture {
+    const MEANS: [Sample; 3] = [[-0.8, 0.1, 1.3], [0.9, -0.6, -0.2], [0.1, 1.1, -1.0]];
+    const WEIGHTS: [f64; 3] = [0.5, 0.3, 0.2];
+    /// Of each component.
     const VARIANCE: f64 = 0.25;
 
     fn level(&self, timestep: f64) -> NoiseLevel {
@@ -71,22 +75,36 @@ impl Gaussian {
         NoiseLevel::from_sigma(((1.0 - weight) * log_sigma(low) + weight * log_sigma(low + 1)).exp())
     }
 
-    fn output(&self, x: [f64; 3], timestep: f64) -> [f64; 3] {
-        let level = self.level(timestep);
-        let NoiseLevel { alpha, sigma } = level;
-        let gain = alpha * Self::VARIANCE / (alpha * alpha * Self::VARIANCE + sigma * sigma);
+    /// The mean of what `x` may have come from.
+    fn denoised(x: Sample, NoiseLevel { alpha, sigma }: NoiseLevel) -> Sample {
+        let variance = alpha * alpha * Self::VARIANCE + sigma * sigma;
+        let log_share: [f64; 3] = std::array::from_fn(|k| {
+            let distance: f64 =
+                x.iter().zip(Self::MEANS[k]).map(|(x, mean)| (x - alpha * mean).powi(2)).sum();
+            Self::WEIGHTS[k].ln() - distance / (2.0 * variance)
+        });
+        let largest = log_share.into_iter().fold(f64::NEG_INFINITY, f64::max);
+        let share = log_share.map(|log_share| (log_share - largest).exp());
+        let sum: f64 = share.iter().sum();
+        let gain = alpha * Self::VARIANCE / variance;
         std::array::from_fn(|i| {
-            let denoised = Self::MEAN[i] + gain * (x[i] - alpha * Self::MEAN[i]);
-            let epsilon = (x[i] - alpha * denoised) / sigma;
-            self.prediction_type.model_output(level, denoised, epsilon)
+            let of = |k: usize| Self::MEANS[k][i] + gain * (x[i] - alpha * Self::MEANS[k][i]);
+            (0..3).map(|k| share[k] / sum * of(k)).sum()
+        })
+    }
+
+    fn output(&self, x: Sample, timestep: f64) -> Sample {
+        let level = self.level(timestep);
+        let denoised = Self::denoised(x, level);
+        std::array::from_fn(|i| {
+            let epsilon = (x[i] - level.alpha * denoised[i]) / level.sigma;
+            self.prediction_type.model_output(level, denoised[i], epsilon)
         })
     }
 }
 
-type Sample = [f64; 3];
-
 /// What the pipeline does, with its rings of samples and model values.
-fn run(plan: &SamplingPlan, start: Sample, network: &Gaussian) -> Sample {
+fn run(plan: &SamplingPlan, start: Sample, network: &Mixture) -> Sample {
     let mut samples = vec![[f64::NAN; 3]; plan.samples];
     let mut values = vec![[f64::NAN; 3]; plan.history];
     samples[0] = start.map(|value| plan.init_noise_sigma * value);
@@ -138,7 +156,7 @@ fn check(golden: &str) -> usize {
         assert!(largest_difference(&timesteps, &case.timesteps) < 1e-8, "{name}: {timesteps:?}");
 
         let schedule = Schedule::new(&config).expect(&name);
-        let network = Gaussian { prediction_type: config.prediction_type, schedule };
+        let network = Mixture { prediction_type: config.prediction_type, schedule };
         let last = run(&plan, golden.start, &network);
         let to_reference = largest_difference(&last, &case.last);
         assert!(to_reference < TO_REFERENCE, "{name}: {last:?} is {to_reference:e} from the reference");

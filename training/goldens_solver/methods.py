@@ -7,7 +7,7 @@ integrals, where the crate has closed forms. `lam` is lambda = -ln rho.
 import numpy as np
 
 from .grid import grid
-from .network import Gaussian, denoised_from
+from .network import Mixture, denoised_from
 from .schedule import alphas_cumprod, rho_of, timesteps_from_rho
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(40)
@@ -27,7 +27,7 @@ class Run:
 
     def __init__(self, config: dict, table: np.ndarray, noise: np.ndarray):
         self.config, self.table, self.noise = config, table, noise
-        self.model = Gaussian(config)
+        self.model = Mixture(config)
         self.times: list[float] = []
         self.stages: list[int] = []
 

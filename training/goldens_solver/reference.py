@@ -7,12 +7,12 @@ on vectors, in the variance-exploding coordinates y = x / alpha, rho = sigma / a
 import numpy as np
 
 from .grid import grid
-from .network import Gaussian, denoised_from
+from .network import Mixture, denoised_from
 
 
 def sample(config: dict, solver: str, spacing: str, n: int, x: np.ndarray, eta: float = 0.0, noise=None):
     """Timesteps and the final sample."""
-    model = Gaussian(config)
+    model = Mixture(config)
     t, rhos = grid(config, solver, spacing, n)
     previous = None  # (rho, denoised) of the last evaluation
     for i in range(len(t)):

@@ -9,7 +9,7 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
 from . import methods
 from .grid import grid
-from .network import Gaussian
+from .network import Mixture
 
 
 def sample(config: dict, solver: str, spacing: str, n: int, x: np.ndarray, eta: float = 0.0, noise=None):
@@ -30,7 +30,7 @@ def sample(config: dict, solver: str, spacing: str, n: int, x: np.ndarray, eta: 
         )
         scheduler.set_timesteps(n)
         scheduler.set_begin_index(0)  # equal timesteps at the start would be taken for later ones
-    model = Gaussian(config)
+    model = Mixture(config)
     # Where karras timesteps are fractional, diffusers cuts them to whole numbers; the network here sees them whole.
     times, _ = grid(config, solver, spacing, n)
     fractional = spacing == "karras" and config["beta_schedule"] == "squaredcos_cap_v2"
@@ -171,7 +171,7 @@ def of_method(config: dict, solver: str, spacing: str, evaluations: int, x: np.n
     times, _, _ = methods.sample(config, solver, spacing, evaluations, x, options, noise)
     if len(scheduler.timesteps) != len(times):
         return None  # a remainder, which it has no step for
-    model, injected = Gaussian(config), Injected(noise)
+    model, injected = Mixture(config), Injected(noise)
     module = sys.modules[type(scheduler).__module__]
     if hasattr(module, "randn_tensor"):
         module.randn_tensor = injected
