@@ -6,10 +6,11 @@ from pathlib import Path
 import diffusers
 import numpy as np
 
-from . import methods, philox, reference, shipped
+from . import methods, philox, raised, reference, shipped
 from .schedule import alphas_cumprod
 
 GOLDENS = Path(__file__).resolve().parents[2] / "tests" / "goldens"
+SHIPPED, RAISED = shipped.Shipped(), raised.Raised()
 START = np.array([0.7, -1.2, 0.4])
 STEPS = (1, 2, 5, 10, 20)
 SPACINGS = ("trailing", "leading", "linspace", "karras")
@@ -41,12 +42,13 @@ def case(name: str, solver: str, spacing: str, n: int, eta: float = 0.0) -> dict
     config = CONFIGS[name]
     drawn = noise(n) if eta > 0 else None
     times, final = reference.sample(config, solver, spacing, n, START, eta, drawn)
-    shipped_times, shipped_final = shipped.sample(config, solver, spacing, n, START, eta, drawn)
-    assert np.array_equal(times, shipped_times), (name, solver, spacing, n)
+    theirs = [shipped.sample(library, config, solver, spacing, n, START, eta, drawn) for library in (SHIPPED, RAISED)]
+    assert all(np.array_equal(times, their_times) for their_times, _ in theirs), (name, solver, spacing, n)
+    as_shipped, as_raised = (their_final for _, their_final in theirs)
     return {
         "config": name, "solver": solver, "options": {"eta": eta} if eta else {}, "spacing": spacing,
         "evaluations": n, "timesteps": times.tolist(), "final": final.tolist(),
-        "shipped": np.round(shipped_final, 8).tolist(),
+        "shipped": np.round(as_shipped, 8).tolist(), "raised": as_raised.tolist(),
     }  # fmt: skip
 
 
@@ -72,11 +74,14 @@ def cases(solver: str):
 def method_case(name: str, solver: str, options: dict, spacing: str, evaluations: int) -> dict:
     config, drawn = CONFIGS[name], noise(evaluations)
     times, stages, final = methods.sample(config, solver, spacing, evaluations, START, options, drawn)
-    as_shipped = shipped.of_method(config, solver, spacing, evaluations, START, options, drawn)
+    as_shipped, as_raised = (
+        shipped.of_method(library, config, solver, spacing, evaluations, START, options, drawn) for library in (SHIPPED, RAISED)
+    )
     return {
         "config": name, "solver": solver, "options": options, "spacing": spacing,
         "evaluations": evaluations, "timesteps": np.round(times, 10).tolist(), "final": final.tolist(),
         "shipped": None if as_shipped is None else np.round(as_shipped, 8).tolist(),
+        "raised": None if as_shipped is None else as_raised.tolist(),
     } | ({"stages": stages} if set(stages) != {1} else {})  # fmt: skip
 
 
@@ -141,7 +146,7 @@ def spacing_cases():
     for spacing in ("exponential", "beta", "simple", "normal", "sgm_uniform", "ddim_uniform"):
         for name in ("sd", "linear-v", "cosine-clipped", "cosine-v", "zero-snr-v", "sd-sigma-min"):
             for evaluations in (1, 2, 7, 10, 25):
-                yield method_case(name, "dpmpp-2m-sde", {"eta": 0.0}, spacing, evaluations) | {"shipped": None}
+                yield method_case(name, "dpmpp-2m-sde", {"eta": 0.0}, spacing, evaluations) | {"shipped": None, "raised": None}
 
 
 FAMILIES = {
