@@ -6,12 +6,12 @@ from pathlib import Path
 import diffusers
 import numpy as np
 
-from . import methods, philox, raised, reference, shipped
+from . import flow_cases, methods, philox, raised, reference, shipped
+from .inputs import START, noise
 from .schedule import alphas_cumprod
 
 GOLDENS = Path(__file__).resolve().parents[2] / "tests" / "goldens"
 SHIPPED, RAISED = shipped.Shipped(), raised.Raised()
-START = np.array([0.7, -1.2, 0.4])
 STEPS = (1, 2, 5, 10, 20)
 SPACINGS = ("trailing", "leading", "linspace", "karras")
 SD = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -30,12 +30,6 @@ CONFIGS = {
     "zero-snr-v": SD | PLAIN | {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True},
     "zero-snr-epsilon": SD | PLAIN | {"rescale_betas_zero_snr": True},
 }
-
-
-def noise(n: int) -> np.ndarray:
-    """Made of whole numbers, so that the test makes the same: noise[i][j] = ((7 i + 3 j + 5) mod 11) / 4 - 1.25."""
-    i, j = np.meshgrid(np.arange(n), np.arange(len(START)), indexing="ij")
-    return ((7 * i + 3 * j + 5) % 11) / 4 - 1.25
 
 
 def case(name: str, solver: str, spacing: str, n: int, eta: float = 0.0) -> dict:
@@ -184,6 +178,9 @@ def main() -> None:
         rows = [row for solver in solvers for row in method_cases(solver)]
         write(f"solver/{family}.json", {"start": START.tolist(), "configs": CONFIGS, "cases": rows})
     write("solver/spacings.json", {"start": START.tolist(), "configs": CONFIGS, "cases": list(spacing_cases())})
+    others = {name: CONFIGS[name] for name in ("sd", "zero-snr-v")}
+    rows = list(flow_cases.rows((SHIPPED, RAISED), others))
+    write("solver/flow.json", {"start": START.tolist(), "configs": flow_cases.CONFIGS | others, "cases": rows})
     every = 37  # a prime: visits all residues
     tables = {name: alphas_cumprod(config) for name, config in CONFIGS.items()}
     rows = [{"config": name, "last": table[-1], "every_37th": table[::every].tolist()} for name, table in tables.items()]

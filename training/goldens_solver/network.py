@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from .schedule import LEAST_ALPHA_CUMPROD, alphas_cumprod, rho_of
+from .schedule import alphas_cumprod, is_flow, nonzero_rhos
 
 
 class Mixture:
-    """The exact network for a mixture of Gaussians: it knows the timestep and its own table, nothing else.
+    """The exact network for a mixture of Gaussians: it knows what it is told and its own table, nothing else.
 
     The last axis is the sample's. The components overlap, so that the network is neither linear nor the same in all
     dimensions, but runs from nearby samples stay nearby.
@@ -17,16 +17,19 @@ class Mixture:
     deviation = 0.5
 
     def __init__(self, config: dict):
-        self.prediction_type = config["prediction_type"]
-        self.table = alphas_cumprod(config)
+        self.prediction_type = "flow_prediction" if is_flow(config) else config["prediction_type"]
+        self.count = config["num_train_timesteps"]
+        if not is_flow(config):
+            self.table, self.rhos = alphas_cumprod(config), nonzero_rhos(config)
 
     def level(self, t: float) -> tuple[float, float]:
-        """alpha and sigma."""
+        """alpha and sigma of what it sees."""
+        if self.prediction_type == "flow_prediction":
+            return 1 - t / self.count, t / self.count
         if t == int(t):
             alpha_cumprod = self.table[int(t)]
         else:
-            table = np.where(self.table == 0, LEAST_ALPHA_CUMPROD, self.table)
-            alpha_cumprod = 1 / (1 + np.exp(2 * np.interp(t, np.arange(len(table)), np.log(rho_of(table)))))
+            alpha_cumprod = 1 / (1 + np.exp(2 * np.interp(t, np.arange(self.count), np.log(self.rhos))))
         return np.sqrt(alpha_cumprod), np.sqrt(1 - alpha_cumprod)
 
     def denoised(self, x: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
@@ -50,14 +53,21 @@ class Mixture:
                 return alpha * epsilon - sigma * denoised
             case "sample":
                 return denoised
+            case "flow_prediction":
+                return epsilon - denoised
 
-
-def denoised_from(prediction_type: str, output: np.ndarray, x: np.ndarray, rho: float) -> np.ndarray:
-    alpha, sigma = (0.0, 1.0) if np.isinf(rho) else (1 / np.sqrt(1 + rho**2), rho / np.sqrt(1 + rho**2))
-    match prediction_type:
-        case "epsilon":
-            return x / alpha - rho * output
-        case "v_prediction":
-            return alpha * x - sigma * output
-        case "sample":
-            return output
+    def estimate(self, x: np.ndarray, rho: float, t: float) -> np.ndarray:
+        """Of the clean sample, by what the network gives at t for the variance-preserving x."""
+        pure = np.isinf(rho)
+        alpha, sigma = (0.0, 1.0) if pure else (1 / np.sqrt(1 + rho**2), rho / np.sqrt(1 + rho**2))
+        match self.prediction_type:
+            case "epsilon":
+                return x / alpha - rho * self(x, t)
+            case "v_prediction":
+                return alpha * x - sigma * self(x, t)
+            case "sample":
+                return self(x, t)
+            case "flow_prediction":
+                s = 1.0 if pure else rho / (1 + rho)
+                flowing = x if pure else x * np.sqrt(1 + rho**2) / (1 + rho)
+                return flowing - s * self(flowing, t)

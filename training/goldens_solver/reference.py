@@ -7,17 +7,21 @@ on vectors, in the variance-exploding coordinates y = x / alpha, rho = sigma / a
 import numpy as np
 
 from .grid import grid
-from .network import Mixture, denoised_from
+from .network import Mixture
 
 
 def sample(config: dict, solver: str, spacing: str, n: int, x: np.ndarray, eta: float = 0.0, noise=None):
     """Timesteps and the final sample."""
+    return sample_on(config, solver, *grid(config, solver, spacing, n), x, eta, noise)
+
+
+def sample_on(config: dict, solver: str, t: np.ndarray, rhos: np.ndarray, x: np.ndarray, eta: float = 0.0, noise=None):
+    """The same on a grid."""
     model = Mixture(config)
-    t, rhos = grid(config, solver, spacing, n)
     previous = None  # (rho, denoised) of the last evaluation
     for i in range(len(t)):
         rho, rho_next = rhos[i], rhos[i + 1]
-        denoised = denoised_from(config["prediction_type"], model(x, t[i]), x, rho)
+        denoised = model.estimate(x, rho, t[i])
         alpha_next = 1 / np.sqrt(1 + rho_next**2)
         if solver == "ddim":  # Song et al. 2020, Eq. (12) with (16)
             if np.isinf(rho):

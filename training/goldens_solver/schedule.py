@@ -2,7 +2,19 @@
 
 import numpy as np
 
-LEAST_ALPHA_CUMPROD = 2.0**-24  # diffusers' multistep solvers put this where a schedule ends in pure noise
+# diffusers' multistep solvers put this where a schedule ends in pure noise.
+LEAST_ALPHA_CUMPROD = 2.0**-24
+
+
+def is_flow(config: dict) -> bool:
+    return config.get("_class_name", "").startswith("FlowMatch") or config.get("prediction_type") == "flow_prediction"
+
+
+def flow_s(config: dict, t):
+    """Of flow matching: Esser et al. 2024, Eq. (23). Training timestep 0 is one N-th of the way to pure noise."""
+    u = (np.asarray(t) + 1) / config["num_train_timesteps"]
+    shift = config.get("shift", config.get("flow_shift", 1.0))
+    return shift * u / (1 + (shift - 1) * u)
 
 
 def alphas_cumprod(config: dict) -> np.ndarray:
@@ -27,6 +39,31 @@ def rho_of(alpha_cumprod):
     return np.sqrt((1 - alpha_cumprod) / alpha_cumprod)
 
 
-def timesteps_from_rho(rho: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Where on the table, by linear interpolation of the timestep over ln rho."""
-    return np.interp(np.log(rho), np.log(rho_of(table)), np.arange(len(table)))
+def s_of(rho):
+    """The s of flow matching: X = (1 - s) x_0 + s epsilon = y / (1 + rho)."""
+    rho = np.asarray(rho, dtype=float)
+    return np.where(np.isinf(rho), 1.0, rho / (1 + np.where(np.isinf(rho), 0.0, rho)))
+
+
+def rho_of_s(s):
+    with np.errstate(divide="ignore"):
+        return s / (1 - np.asarray(s, dtype=float))
+
+
+def training_rhos(config: dict) -> np.ndarray:
+    """rho of every training timestep; the last may be infinite."""
+    if is_flow(config):
+        return rho_of_s(flow_s(config, np.arange(config["num_train_timesteps"])))
+    with np.errstate(divide="ignore"):
+        return rho_of(alphas_cumprod(config))
+
+
+def nonzero_rhos(config: dict) -> np.ndarray:
+    """The same with a little signal where there is none."""
+    rho = training_rhos(config)
+    return np.where(np.isinf(rho), rho_of(LEAST_ALPHA_CUMPROD), rho)
+
+
+def timesteps_from_rho(rho: np.ndarray, training: np.ndarray) -> np.ndarray:
+    """Where among the training timesteps, by linear interpolation of the timestep over ln rho."""
+    return np.interp(np.log(rho), np.log(training), np.arange(len(training)))
