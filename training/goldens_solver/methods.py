@@ -357,15 +357,28 @@ def along_lines(run: Run, t, s, x):
 
 
 def ancestral(run: Run, t, rhos, y, o):
-    """k-diffusion: Euler, DPM2 and DPM-Solver++(2S) down to a lower level, then noise up to the next one."""
+    """k-diffusion: Euler, DPM2 and DPM-Solver++(2S) down to a lower level, then noise up to the next one.
+
+    DPM-Solver++ SDE does so to its middle too.
+    """
     eta, s_noise = o.get("eta", o["default_eta"]), o.get("s_noise", 1.0)
+
+    def split(rho, to):
+        """Where to go down to, and the deviation of the noise that leads up from there."""
+        up = min(to, eta * np.sqrt(to**2 * (rho**2 - to**2) / rho**2))
+        return np.sqrt(to**2 - up**2), up
+
     for i, stages in enumerate(run.stages):
         rho, to = rhos[i], rhos[i + 1]
-        up = min(to, eta * np.sqrt(to**2 * (rho**2 - to**2) / rho**2))
-        down = np.sqrt(to**2 - up**2)
+        down, up = split(rho, to)
         denoised, epsilon = run.evaluate(y, rho, t[i])
         if stages == 1:
             y = denoised + down / rho * (y - denoised)
+        elif o["kind"] == "dpmpp-sde":
+            middle = np.sqrt(rho * to)
+            below, above = split(rho, middle)
+            half = below / rho * y + (1 - below / rho) * denoised + s_noise * above * run.drawn()
+            y = down / rho * y + (1 - down / rho) * run.evaluate(half, middle)[0]
         else:
             middle = np.exp((np.log(rho) + np.log(down)) / 2)
             if o["kind"] == "dpm2":
@@ -473,6 +486,7 @@ METHODS = {
     "dpm2": (ancestral, 2, {"kind": "dpm2", "default_eta": 0.0}),
     "dpm2-a": (ancestral, 2, {"kind": "dpm2", "default_eta": 1.0}),
     "dpmpp-2s-a": (ancestral, 2, {"kind": "dpmpp-2s", "default_eta": 1.0}),
+    "dpmpp-sde": (ancestral, 2, {"kind": "dpmpp-sde", "default_eta": 1.0}),
     "flow-euler": (along_lines, 1, {}),
     "flow-heun": (along_lines, 2, {}),
     "sa-solver": (sa_solver, 1, {}),

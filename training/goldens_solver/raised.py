@@ -1,7 +1,8 @@
 """diffusers' schedulers with their float32 tables raised to float64, so that what is left are differences of formulas.
 
 Each module is read from the installed package when it is asked for, and run with its number formats exchanged; nothing
-of it is kept.
+of it is kept. What a module needs of packages that are not here is given to it: LMS an integral, which is of
+polynomials, and DPM-Solver++ SDE no Brownian tree, because its noise is given to it anyway.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import types
 from pathlib import Path
 
 import diffusers
+import numpy as np
 import torch
 
 FORMATS = {
@@ -18,7 +20,18 @@ FORMATS = {
     "np.float32": "np.float64",
     "torch.FloatTensor": "torch.DoubleTensor",
     ".float()": ".double()",
+    "import torchsde\n": "",
 }
+# diffusers has dummies in the place of these.
+MODULES = {
+    "LMSDiscreteScheduler": "diffusers.schedulers.scheduling_lms_discrete",
+    "DPMSolverSDEScheduler": "diffusers.schedulers.scheduling_dpmsolver_sde",
+}
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(8)
+
+
+def quad(f, a: float, b: float, **_) -> tuple[float]:
+    return (sum(w * f((a + b) / 2 + (b - a) / 2 * u) for u, w in zip(NODES, WEIGHTS, strict=True)) * (b - a) / 2,)
 
 
 class Raised:
@@ -28,7 +41,7 @@ class Raised:
         self.modules: dict[str, types.ModuleType] = {}
 
     def scheduler(self, name: str) -> type:
-        shipped = getattr(diffusers, name).__module__
+        shipped = MODULES.get(name) or getattr(diffusers, name).__module__
         if shipped not in self.modules:
             self.modules[shipped] = self.load(shipped)
         return getattr(self.modules[shipped], name)
@@ -52,4 +65,5 @@ class Raised:
         module.__package__ = shipped.rpartition(".")[0]  # its imports are relative
         sys.modules[module.__name__] = module  # dataclasses look their module up
         exec(compile(source, path, "exec"), module.__dict__)
+        module.integrate = types.SimpleNamespace(quad=quad)
         return module

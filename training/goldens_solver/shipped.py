@@ -12,6 +12,9 @@ from .grid import grid
 from .network import Mixture
 
 
+RAISED_ONLY = ("lms", "dpmpp-sde")  # they need packages that only raised.py does without
+
+
 class Shipped:
     """The schedulers as they are. raised.py has the others, of the same interface."""
 
@@ -74,8 +77,9 @@ class Injected:
 def scheduler_of(library, config: dict, solver: str, options: dict):
     """diffusers' scheduler for the same method, where it has it, and whether its samples are y = x / alpha.
 
-    Left out: its LMS needs scipy, and its IPNDM has a noise schedule of its own.
     """
+    if solver in RAISED_ONLY and library.dtype == torch.float32:
+        return None
     make = lambda name, **fields: library.scheduler(f"{name}Scheduler")(**fields)  # noqa: E731
     known = {k: v for k, v in config.items() if k not in ("set_alpha_to_one", "solver_type")}
     known |= {k: v for k, v in options.items() if k in ("lower_order_final", "euler_at_final")}
@@ -140,6 +144,16 @@ def scheduler_of(library, config: dict, solver: str, options: dict):
                 "dpm2-a": "KDPM2AncestralDiscrete",
             }[solver]
             return make(kind, **plain), True
+        case "lms":
+            for field in ("rescale_betas_zero_snr", "lambda_min_clipped"):
+                plain.pop(field, None)
+            return make("LMSDiscrete", **plain), True
+        case "dpmpp-sde" if ends_clean and not options.keys() & {"eta", "s_noise"}:
+            plain.pop("rescale_betas_zero_snr", None)
+            return make("DPMSolverSDE", **plain), True
+        # Its network gives v, its orders are all four.
+        case "ipndm" if config["prediction_type"] == "v_prediction" and options.get("order", 4) == 4:
+            return make("IPNDM"), False
         case "plms" | "pndm":
             for field in ("rescale_betas_zero_snr", "lambda_min_clipped"):
                 plain.pop(field, None)
@@ -179,30 +193,31 @@ def of_method_within(library, config: dict, solver: str, spacing: str, evaluatio
         return None  # it rounds the timestep halfway
     if pseudo and spacing == "trailing" and 1000 % count:
         return None  # it evaluates at other timesteps than it steps to
-    if not exploding and solver not in ("lcm", "tcd"):
+    if not exploding and solver not in ("lcm", "tcd", "ipndm"):
         if not singlestep:
             scheduler.register_to_config(timestep_spacing="linspace" if spacing == "karras" else spacing)
         if not pseudo:
             scheduler.register_to_config(use_karras_sigmas=spacing == "karras")
     scheduler.set_timesteps(count)
-    if exploding:
+    if exploding or solver == "ipndm":
         place_levels(scheduler, solver, torch.from_numpy(rhos).to(library.dtype))
     elif hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(0)
     times, _, _ = methods.sample(config, solver, spacing, evaluations, x, options, noise)
     if len(scheduler.timesteps) != len(times):
         return None  # a remainder, which it has no step for
-    model, injected = Mixture(config), Injected(noise)
+    model, injected, shape = Mixture(config), Injected(noise), (1, len(x), 1, 1)
     module = sys.modules[type(scheduler).__module__]
     if hasattr(module, "randn_tensor"):
         module.randn_tensor = injected
-    shape = (1, len(x), 1, 1)
+    scheduler.noise_sampler = lambda *_: injected(shape)  # of DPM-Solver++ SDE alone
     sample = torch.from_numpy(x * (np.sqrt(1 + rhos[0] ** 2) if exploding else 1.0)).reshape(shape)
     for i, t_i in enumerate(scheduler.timesteps):
         injected.evaluation = i
         seen = scheduler.scale_model_input(sample, t_i) if exploding else sample
         output = torch.from_numpy(model(seen.double().numpy().ravel(), times[i])).reshape(shape)
         told = {"eta": options.get("eta", 0.3)} if solver == "tcd" else {}
+        told |= {"order": options.get("order", 4)} if solver == "lms" else {}
         sample = scheduler.step(output, t_i, sample, **told).prev_sample.double()
     final = sample.numpy().ravel() / (np.sqrt(1 + rhos[-1] ** 2) if exploding else 1.0)
     # It divides zero by zero in steps of no length, and multiplies infinity by zero in UniPC's bh1 at a clean end.
@@ -210,16 +225,18 @@ def of_method_within(library, config: dict, solver: str, spacing: str, evaluatio
 
 
 def place_levels(scheduler, solver: str, sigmas: torch.Tensor) -> None:
-    """Our levels in the tables of a k-diffusion scheduler, as it fills them."""
+    """Our levels in the tables of a k-diffusion scheduler, or of IPNDM, as it fills them."""
     n = len(sigmas) - 1
-    if solver in ("euler", "euler-a"):
+    if solver == "ipndm":
+        scheduler.alphas, scheduler.betas = 1 / (1 + sigmas**2) ** 0.5, sigmas / (1 + sigmas**2) ** 0.5
+    if solver in ("euler", "euler-a", "lms", "ipndm"):
         scheduler.sigmas = sigmas
         scheduler.timesteps = torch.arange(n, 0, -1).to(sigmas.dtype)
         scheduler._step_index = 0
         scheduler.is_scale_input_called = True
         return
     twice = lambda values: torch.cat([values[:1], values[1:].repeat_interleave(2), values[-1:]])  # noqa: E731
-    if solver == "heun":
+    if solver in ("heun", "dpmpp-sde"):
         scheduler.sigmas = torch.cat([sigmas[:1], sigmas[1:-1].repeat_interleave(2), sigmas[-1:]])
     elif solver == "dpm2":
         scheduler.sigmas = twice(sigmas)
