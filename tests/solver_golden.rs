@@ -246,7 +246,7 @@ goldens! {
     deis_follows_the_reference_and_diffusers: "deis", 126;
     pndm_follows_the_reference_and_diffusers: "pndm", 76;
     runge_kutta_follows_the_reference_and_diffusers: "runge-kutta", 96;
-    ancestral_follows_the_reference_and_diffusers: "ancestral", 126;
+    ancestral_follows_the_reference_and_diffusers: "ancestral", 159;
     sa_solver_follows_the_reference_and_diffusers: "sa-solver", 144;
     consistency_follows_the_reference_and_diffusers: "consistency", 66;
 }
