@@ -6,7 +6,7 @@ from pathlib import Path
 import diffusers
 import numpy as np
 
-from . import flow_cases, methods, philox, raised, reference, shipped
+from . import adaptive, flow_cases, methods, philox, raised, reference, shipped
 from .inputs import START, noise
 from .schedule import alphas_cumprod
 
@@ -183,6 +183,9 @@ def main() -> None:
     others = {name: CONFIGS[name] for name in ("sd", "zero-snr-v")}
     rows = list(flow_cases.rows((SHIPPED, RAISED), others))
     write("solver/flow.json", {"start": START.tolist(), "configs": flow_cases.CONFIGS | others, "cases": rows})
+    chosen = {name: CONFIGS[name] for name in ("sd", "linear-v", "cosine-v", "zero-snr-v")} | flow_cases.CONFIGS
+    chosen.pop("flow-sigma-min")
+    write("solver/adaptive.json", {"start": START.tolist(), "configs": chosen, "cases": list(adaptive.rows(chosen))})
     every = 37  # a prime: visits all residues
     tables = {name: alphas_cumprod(config) for name, config in CONFIGS.items()}
     rows = [{"config": name, "last": table[-1], "every_37th": table[::every].tolist()} for name, table in tables.items()]
