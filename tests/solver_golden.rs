@@ -236,7 +236,7 @@ macro_rules! goldens {
 
 goldens! {
     spacings_follow_the_reference: "spacings", 180;
-    flow_follows_the_reference_and_diffusers: "flow", 346;
+    flow_follows_the_reference_and_diffusers: "flow", 342;
     ddim_follows_the_reference_and_diffusers: "ddim", 155;
     dpmpp_2m_follows_the_reference_and_diffusers: "dpmpp-2m", 188;
     dpm_multistep_follows_the_reference_and_diffusers: "dpm-multistep", 51;
