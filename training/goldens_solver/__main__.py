@@ -6,7 +6,7 @@ from pathlib import Path
 import diffusers
 import numpy as np
 
-from . import adaptive, flow_cases, methods, philox, raised, reference, shipped
+from . import adaptive, flow_cases, methods, moments, philox, raised, reference, shipped
 from .inputs import START, noise
 from .schedule import alphas_cumprod
 
@@ -186,6 +186,9 @@ def main() -> None:
     chosen = {name: CONFIGS[name] for name in ("sd", "linear-v", "cosine-v", "zero-snr-v")} | flow_cases.CONFIGS
     chosen.pop("flow-sigma-min")
     write("solver/adaptive.json", {"start": START.tolist(), "configs": chosen, "cases": list(adaptive.rows(chosen))})
+    chosen = {"sd": CONFIGS["sd"]}
+    drawn = {"samples": moments.COUNT, "data": moments.of_data(), "cases": list(moments.rows(chosen))}
+    write("solver/moments.json", {"configs": chosen} | drawn)
     every = 37  # a prime: visits all residues
     tables = {name: alphas_cumprod(config) for name, config in CONFIGS.items()}
     rows = [{"config": name, "last": table[-1], "every_37th": table[::every].tolist()} for name, table in tables.items()]
