@@ -9,7 +9,6 @@ from .network import Mixture
 from .schedule import flow_s, nonzero_rhos, s_of
 from .shipped import Injected, place_levels
 
-
 # They divide by 1 - s, of which float32 leaves 11 bits at the noisiest level.
 EPSILON_FORMS = ("heun", "dpm-2s", "deis")
 
