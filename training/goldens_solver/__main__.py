@@ -6,10 +6,12 @@ from pathlib import Path
 import diffusers
 import numpy as np
 
-from . import methods, philox, reference, shipped
+from . import adaptive, flow_cases, methods, moments, philox, raised, reference, shipped
+from .inputs import START, noise
+from .schedule import alphas_cumprod
 
 GOLDENS = Path(__file__).resolve().parents[2] / "tests" / "goldens"
-START = np.array([0.7, -1.2, 0.4])
+SHIPPED, RAISED = shipped.Shipped(), raised.Raised()
 STEPS = (1, 2, 5, 10, 20)
 SPACINGS = ("trailing", "leading", "linspace", "karras")
 SD = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -30,22 +32,17 @@ CONFIGS = {
 }
 
 
-def noise(n: int) -> np.ndarray:
-    """Made of whole numbers, so that the test makes the same: noise[i][j] = ((7 i + 3 j + 5) mod 11) / 4 - 1.25."""
-    i, j = np.meshgrid(np.arange(n), np.arange(len(START)), indexing="ij")
-    return ((7 * i + 3 * j + 5) % 11) / 4 - 1.25
-
-
 def case(name: str, solver: str, spacing: str, n: int, eta: float = 0.0) -> dict:
     config = CONFIGS[name]
     drawn = noise(n) if eta > 0 else None
     times, final = reference.sample(config, solver, spacing, n, START, eta, drawn)
-    shipped_times, shipped_final = shipped.sample(config, solver, spacing, n, START, eta, drawn)
-    assert np.array_equal(times, shipped_times), (name, solver, spacing, n)
+    theirs = [shipped.sample(library, config, solver, spacing, n, START, eta, drawn) for library in (SHIPPED, RAISED)]
+    assert all(np.array_equal(times, their_times) for their_times, _ in theirs), (name, solver, spacing, n)
+    as_shipped, as_raised = (their_final for _, their_final in theirs)
     return {
         "config": name, "solver": solver, "options": {"eta": eta} if eta else {}, "spacing": spacing,
         "evaluations": n, "timesteps": times.tolist(), "final": final.tolist(),
-        "shipped": np.round(shipped_final, 8).tolist(),
+        "shipped": np.round(as_shipped, 8).tolist(), "raised": as_raised.tolist(),
     }  # fmt: skip
 
 
@@ -71,11 +68,16 @@ def cases(solver: str):
 def method_case(name: str, solver: str, options: dict, spacing: str, evaluations: int) -> dict:
     config, drawn = CONFIGS[name], noise(evaluations)
     times, stages, final = methods.sample(config, solver, spacing, evaluations, START, options, drawn)
-    as_shipped = shipped.of_method(config, solver, spacing, evaluations, START, options, drawn)
+    as_shipped, as_raised = (
+        shipped.of_method(library, config, solver, spacing, evaluations, START, options, drawn) for library in (SHIPPED, RAISED)
+    )
+    if as_shipped is None and solver not in shipped.RAISED_ONLY:
+        as_raised = None  # dividing zero by zero, where rounding leaves it more than zero
     return {
         "config": name, "solver": solver, "options": options, "spacing": spacing,
         "evaluations": evaluations, "timesteps": np.round(times, 10).tolist(), "final": final.tolist(),
         "shipped": None if as_shipped is None else np.round(as_shipped, 8).tolist(),
+        "raised": None if as_raised is None else as_raised.tolist(),
     } | ({"stages": stages} if set(stages) != {1} else {})  # fmt: skip
 
 
@@ -88,7 +90,7 @@ def options_of(solver: str) -> list[dict]:
             return both
         case "dpmpp-2m-sde":
             return [{}] + [kind | noise for kind in both for noise in noisy]
-        case "dpmpp-3m-sde" | "euler-a" | "dpm2-a" | "dpmpp-2s-a":
+        case "dpmpp-3m-sde" | "euler-a" | "dpm2-a" | "dpmpp-2s-a" | "dpmpp-sde":
             return [{}, *noisy]
         case "euler" | "heun" | "rhork-3" | "rhork-4":
             return [{}, {"s_churn": 3.0}, {"s_churn": 80.0, "s_tmin": 0.1, "s_tmax": 20.0, "s_noise": 1.01}]
@@ -140,7 +142,7 @@ def spacing_cases():
     for spacing in ("exponential", "beta", "simple", "normal", "sgm_uniform", "ddim_uniform"):
         for name in ("sd", "linear-v", "cosine-clipped", "cosine-v", "zero-snr-v", "sd-sigma-min"):
             for evaluations in (1, 2, 7, 10, 25):
-                yield method_case(name, "dpmpp-2m-sde", {"eta": 0.0}, spacing, evaluations) | {"shipped": None}
+                yield method_case(name, "dpmpp-2m-sde", {"eta": 0.0}, spacing, evaluations) | {"shipped": None, "raised": None}
 
 
 FAMILIES = {
@@ -151,7 +153,7 @@ FAMILIES = {
     "deis": ("deis", "deis-rhoab", "deis-tab", "lms"),
     "pndm": ("pndm", "s-pndm", "plms", "ipndm"),
     "runge-kutta": ("heun", "rhork-3", "rhork-4", "dpm2"),
-    "ancestral": ("euler", "euler-a", "dpm2-a", "dpmpp-2s-a"),
+    "ancestral": ("euler", "euler-a", "dpm2-a", "dpmpp-2s-a", "dpmpp-sde"),
     "sa-solver": ("sa-solver",),
     "consistency": ("lcm", "tcd", "consistency"),
 }
@@ -178,8 +180,17 @@ def main() -> None:
         rows = [row for solver in solvers for row in method_cases(solver)]
         write(f"solver/{family}.json", {"start": START.tolist(), "configs": CONFIGS, "cases": rows})
     write("solver/spacings.json", {"start": START.tolist(), "configs": CONFIGS, "cases": list(spacing_cases())})
+    others = {name: CONFIGS[name] for name in ("sd", "zero-snr-v")}
+    rows = list(flow_cases.rows((SHIPPED, RAISED), others))
+    write("solver/flow.json", {"start": START.tolist(), "configs": flow_cases.CONFIGS | others, "cases": rows})
+    chosen = {name: CONFIGS[name] for name in ("sd", "linear-v", "cosine-v", "zero-snr-v")} | flow_cases.CONFIGS
+    chosen.pop("flow-sigma-min")
+    write("solver/adaptive.json", {"start": START.tolist(), "configs": chosen, "cases": list(adaptive.rows(chosen))})
+    chosen = {"sd": CONFIGS["sd"]}
+    drawn = {"samples": moments.COUNT, "data": moments.of_data(), "cases": list(moments.rows(chosen))}
+    write("solver/moments.json", {"configs": chosen} | drawn)
     every = 37  # a prime: visits all residues
-    tables = {name: reference.alphas_cumprod(config) for name, config in CONFIGS.items()}
+    tables = {name: alphas_cumprod(config) for name, config in CONFIGS.items()}
     rows = [{"config": name, "last": table[-1], "every_37th": table[::every].tolist()} for name, table in tables.items()]
     write("solver/schedule.json", {"configs": CONFIGS, "tables": rows})
     write("random/noise.json", philox.golden())

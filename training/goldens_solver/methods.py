@@ -6,7 +6,9 @@ integrals, where the crate has closed forms. `lam` is lambda = -ln rho.
 
 import numpy as np
 
-from .reference import Gaussian, alphas_cumprod, denoised_from, grid, rho_of, timesteps_from_rho
+from .grid import grid
+from .network import Mixture
+from .schedule import is_flow, nonzero_rhos, s_of, timesteps_from_rho
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(40)
 
@@ -23,21 +25,25 @@ def lagrange(nodes: list[float], j: int):
 class Run:
     """A run under way: evaluates the network, and remembers when and how often."""
 
-    def __init__(self, config: dict, table: np.ndarray, noise: np.ndarray):
-        self.config, self.table, self.noise = config, table, noise
-        self.model = Gaussian(config)
+    def __init__(self, config: dict, noise: np.ndarray):
+        self.config, self.noise = config, noise
+        self.rhos = nonzero_rhos(config)
+        self.model = Mixture(config)
         self.times: list[float] = []
         self.stages: list[int] = []
 
     def time_of(self, rho: float) -> float:
-        return float(timesteps_from_rho(np.array(rho), self.table))
+        """What the network is told."""
+        if is_flow(self.config):
+            return float(len(self.rhos) * s_of(rho))
+        return float(timesteps_from_rho(np.array(rho), self.rhos))
 
     def evaluate(self, y: np.ndarray, rho: float, t: float | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The estimates of the clean sample and of the noise."""
         t = self.time_of(rho) if t is None else t
         self.times.append(float(t))
         x = y / np.sqrt(1 + rho**2)
-        denoised = denoised_from(self.config["prediction_type"], self.model(x, t), x, rho)
+        denoised = self.model.estimate(x, rho, t)
         return denoised, (y - denoised) / rho
 
     def drawn(self) -> np.ndarray:
@@ -143,8 +149,7 @@ def dpm_fast(run: Run, evaluations: int, y):
     """DPM-Solver-fast: Lu et al. 2022, section 3.4, with the paper's levels, in x."""
     whole, rest = divmod(evaluations, 3)
     run.stages = [3] * (whole - 1) + [2, 1] if rest == 0 else [3] * whole + [rest]
-    table = np.where(run.table == 0, 2.0**-24, run.table)
-    lams = np.linspace(*(-np.log(rho_of(table[[-1, 0]]))), len(run.stages) + 1)
+    lams = np.linspace(*(-np.log(run.rhos[[-1, 0]])), len(run.stages) + 1)
     alpha = lambda lam: 1 / np.sqrt(1 + np.exp(-2 * lam))  # noqa: E731
     sigma = lambda lam: alpha(lam) * np.exp(-lam)  # noqa: E731
     net = lambda x, lam: run.evaluate(x / alpha(lam), np.exp(-lam))[1]  # noqa: E731
@@ -222,7 +227,7 @@ def deis(run: Run, t, rhos, y, o):
     """Zhang & Chen 2022: the Lagrange polynomial of epsilon in ln rho, rho or the timestep, integrated over rho."""
     variable, order = o["variable"], o.get("order", 4 if o["variable"] == "lms" else 3)
     short = run.config.get("lower_order_final", True) and len(t) < 15
-    table = np.log(rho_of(np.where(run.table == 0, 2.0**-24, run.table)))
+    table = np.log(run.rhos)
     known: list[np.ndarray] = []
     for i in range(len(t)):
         run.stages.append(1)
@@ -273,8 +278,7 @@ def pndm(run: Run, t, rhos, y, o):
         return run.evaluate(x * np.sqrt(1 + rho**2), rho, t)[1]
 
     def rho_at(t):
-        log_rho = np.log(rho_of(np.where(run.table == 0, 2.0**-24, run.table)))
-        return float(np.exp(np.interp(t, np.arange(len(log_rho)), log_rho)))
+        return float(np.exp(np.interp(t, np.arange(len(run.rhos)), np.log(run.rhos))))
 
     x = y / np.sqrt(1 + rhos[0] ** 2)
     past: list[np.ndarray] = []
@@ -329,16 +333,52 @@ def runge_kutta(run: Run, t, rhos, y, o):
     return y
 
 
+def along_lines(run: Run, t, s, x):
+    """Lipman et al. 2022, Liu et al. 2022: dX/ds = epsilon - x_0 for X = (1 - s) x_0 + s epsilon, by Euler and Heun.
+
+    Starts and ends at the variance-preserving x.
+    """
+    size = np.hypot(s, 1 - s)
+
+    def velocity(flowing, i):
+        rho = np.inf if s[i] == 1 else s[i] / (1 - s[i])
+        run.times.append(float(t[i]) if i < len(t) else run.time_of(rho))
+        denoised = run.model.estimate(flowing / size[i], rho, run.times[-1])
+        return (flowing - denoised) / s[i]
+
+    flowing = x * size[0]
+    for i, stages in enumerate(run.stages):
+        h = s[i + 1] - s[i]
+        slope = velocity(flowing, i)
+        if stages == 2:
+            slope = (slope + velocity(flowing + h * slope, i + 1)) / 2
+        flowing = flowing + h * slope
+    return flowing / size[-1]
+
+
 def ancestral(run: Run, t, rhos, y, o):
-    """k-diffusion: Euler, DPM2 and DPM-Solver++(2S) down to a lower level, then noise up to the next one."""
+    """k-diffusion: Euler, DPM2 and DPM-Solver++(2S) down to a lower level, then noise up to the next one.
+
+    DPM-Solver++ SDE does so to its middle too.
+    """
     eta, s_noise = o.get("eta", o["default_eta"]), o.get("s_noise", 1.0)
+
+    def split(rho, to):
+        """Where to go down to, and the deviation of the noise that leads up from there."""
+        up = min(to, eta * np.sqrt(to**2 * (rho**2 - to**2) / rho**2))
+        return np.sqrt(to**2 - up**2), up
+
     for i, stages in enumerate(run.stages):
         rho, to = rhos[i], rhos[i + 1]
-        up = min(to, eta * np.sqrt(to**2 * (rho**2 - to**2) / rho**2))
-        down = np.sqrt(to**2 - up**2)
+        down, up = split(rho, to)
         denoised, epsilon = run.evaluate(y, rho, t[i])
         if stages == 1:
             y = denoised + down / rho * (y - denoised)
+        elif o["kind"] == "dpmpp-sde":
+            middle = np.sqrt(rho * to)
+            below, above = split(rho, middle)
+            half = below / rho * y + (1 - below / rho) * denoised + s_noise * above * run.drawn()
+            y = down / rho * y + (1 - down / rho) * run.evaluate(half, middle)[0]
         else:
             middle = np.exp((np.log(rho) + np.log(down)) / 2)
             if o["kind"] == "dpm2":
@@ -391,7 +431,7 @@ def sa_solver(run: Run, t, rhos, y, o):
         left = n - i if lowers else np.inf
         end = np.inf if rhos[i + 1] == 0 else -np.log(rhos[i + 1])
         count = 1 if np.isinf(end) else min(order, left, i + 1)
-        tau = eta if 0.2 <= t[i] / len(run.table) <= 0.8 else 0.0
+        tau = eta if 0.2 <= t[i] / len(run.rhos) <= 0.8 else 0.0
         noise = o.get("s_noise", 1.0) * run.drawn()
         before = (y, noise, tau, lam, int(min(order, left + 1, i + 2)))
         y = step(y, noise, tau, lam, end, known[:count]) if end != lam else y
@@ -400,20 +440,19 @@ def sa_solver(run: Run, t, rhos, y, o):
 
 def distilled(run: Run, t, rhos, y, o):
     """To the clean sample and back up with fresh noise: Song et al. 2023; Luo et al. 2023; Zheng et al. 2024."""
-    table = np.where(run.table == 0, 2.0**-24, run.table)
     for i in range(len(t)):
         run.stages.append(1)
         denoised, epsilon = run.evaluate(y, rhos[i], t[i])
         noise, to, last = o.get("s_noise", 1.0) * run.drawn(), rhos[i + 1], i + 1 == len(t)
         if o["kind"] == "consistency":
-            y = denoised + np.sqrt(max(to**2 - rho_of(table[0]) ** 2, 0)) * noise
+            y = denoised + np.sqrt(max(to**2 - run.rhos[0] ** 2, 0)) * noise
         elif o["kind"] == "lcm":
             s = 10 * t[i]
             x = y / np.sqrt(1 + rhos[i] ** 2)
             y = 0.5**2 / (s**2 + 0.5**2) * x + s / np.sqrt(s**2 + 0.5**2) * denoised + to * noise
         else:
             eta = o.get("eta", 0.3)
-            below = to if last or eta == 0 else min(to, rho_of(table[int(np.floor((1 - eta) * t[i + 1]))]))
+            below = to if last or eta == 0 else min(to, run.rhos[int(np.floor((1 - eta) * t[i + 1]))])
             y = denoised + below * epsilon + np.sqrt((to - below) * (to + below)) * noise
     return y
 
@@ -447,6 +486,9 @@ METHODS = {
     "dpm2": (ancestral, 2, {"kind": "dpm2", "default_eta": 0.0}),
     "dpm2-a": (ancestral, 2, {"kind": "dpm2", "default_eta": 1.0}),
     "dpmpp-2s-a": (ancestral, 2, {"kind": "dpmpp-2s", "default_eta": 1.0}),
+    "dpmpp-sde": (ancestral, 2, {"kind": "dpmpp-sde", "default_eta": 1.0}),
+    "flow-euler": (along_lines, 1, {}),
+    "flow-heun": (along_lines, 2, {}),
     "sa-solver": (sa_solver, 1, {}),
     "lcm": (distilled, 1, {"kind": "lcm"}),
     "tcd": (distilled, 1, {"kind": "tcd"}),
@@ -457,34 +499,62 @@ METHODS = {
 def levels(config: dict, solver: str, spacing: str, evaluations: int) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """The grid of the solver's steps, and the evaluations of each (filled in by methods of one evaluation)."""
     method, per_step, told = METHODS[solver]
-    clean = config.get("final_sigmas_type", "zero") == "zero"
-    stages = budget(evaluations, per_step, clean) if per_step > 1 or method in (runge_kutta, ancestral) else []
+    stages = budget(evaluations, per_step, ends_clean(config)) if counts_steps(method, per_step) else []
     count = len(stages) or evaluations
     if method is pndm:
         count = evaluations - {"rk": 9, "improved-euler": int(evaluations > 2), "plain": 0}[told["start"]]
     t, rhos = grid(config, "pndm" if method is pndm else solver, spacing, count)
     if method is distilled and told["kind"] != "consistency" and spacing == "trailing" and count <= 50:
-        table = alphas_cumprod(config)
+        table = nonzero_rhos(config)
         learned = np.arange(50, 0, -1) * (len(table) // 50) - 1  # the timesteps of the distillation
         t = learned[[i * 50 // count for i in range(count)]].astype(float)
-        rhos = np.append(rho_of(np.where(table == 0, 2.0**-24, table)[t.astype(int)]), rhos[-1])
+        rhos = np.append(table[t.astype(int)], rhos[-1])
     return t, rhos, stages
+
+
+def ends_clean(config: dict) -> bool:
+    return config.get("final_sigmas_type", "zero") == "zero"
+
+
+def counts_steps(method, per_step: int) -> bool:
+    return per_step > 1 or method in (runge_kutta, ancestral, along_lines)
+
+
+def whole_steps(solver: str, t: np.ndarray, rhos: np.ndarray) -> tuple[list[int], int]:
+    """Evaluations of each step, and of all, where a caller lists the levels."""
+    method, per_step, _ = METHODS[solver]
+    last = 1 if rhos[-1] == 0 else per_step
+    stages = [per_step] * (len(t) - 1) + [last]
+    return (stages if counts_steps(method, per_step) else []), sum(stages)
 
 
 def sample(config: dict, solver: str, spacing: str, evaluations: int, x: np.ndarray, options: dict, noise: np.ndarray):
     """Timesteps and stages of the run, and its final sample."""
+    config = with_options(config, options)
+    if METHODS[solver][0] is not dpm_fast:
+        on = levels(config, solver, spacing, evaluations)
+        return sample_on(config, solver, *on, x, options | {"evaluations": evaluations}, noise)
+    run = Run(config, noise)
+    y = dpm_fast(run, evaluations, x * np.sqrt(1 + run.rhos[-1] ** 2))
+    return run.times, run.stages, y / np.sqrt(1 + run.rhos[0] ** 2)
+
+
+def with_options(config: dict, options: dict) -> dict:
+    """The config with what the options replace of it."""
     config = config | {k: v for k, v in options.items() if k in ("lower_order_final", "euler_at_final")}
     if "final_sigmas" in options:
         zero = options["final_sigmas"] == "zero"
         config = config | {"final_sigmas_type": options["final_sigmas"], "set_alpha_to_one": zero}
+    return config
+
+
+def sample_on(config: dict, solver: str, t, rhos, stages: list[int], x: np.ndarray, options: dict, noise: np.ndarray):
+    """The same on a grid."""
     method, _, told = METHODS[solver]
-    run = Run(config, alphas_cumprod(config), noise)
-    told = {"solver_type": config.get("solver_type")} | told | options | {"evaluations": evaluations}
-    if method is dpm_fast:
-        table = np.where(run.table == 0, 2.0**-24, run.table)
-        rho = rho_of(table[[-1, 0]])
-        y = dpm_fast(run, evaluations, x * np.sqrt(1 + rho[0] ** 2))
-        return run.times, run.stages, y / np.sqrt(1 + rho[1] ** 2)
-    t, rhos, run.stages = levels(config, solver, spacing, evaluations)
+    run = Run(config, noise)
+    run.stages = stages
+    told = {"solver_type": config.get("solver_type")} | told | options
+    if method is along_lines:
+        return run.times, run.stages, along_lines(run, t, s_of(rhos), x)
     y = method(run, t, rhos, x * np.sqrt(1 + rhos[0] ** 2), told)
     return run.times, run.stages, y / np.sqrt(1 + rhos[-1] ** 2)
