@@ -46,8 +46,8 @@ trait LiesIn {
 
 impl LiesIn for Convergence {
     fn lies_in(self, least: f64, most: f64) {
-        for prediction_type in [PredictionType::Epsilon, PredictionType::VPrediction, PredictionType::Sample]
-        {
+        use PredictionType::{Epsilon, Flow, Sample, VPrediction};
+        for prediction_type in [Epsilon, VPrediction, Sample, Flow] {
             let config = SchedulerConfig { prediction_type, ..SchedulerConfig::default() };
             let slope = self.order(&config).expect("a plan");
             let Self { solver, options, exact_start, .. } = &self;
@@ -63,6 +63,7 @@ impl LiesIn for Convergence {
 fn first_order() {
     measured("ddim", &[]).lies_in(0.9, 1.1);
     measured("euler", &[]).lies_in(0.9, 1.1);
+    measured("flow-euler", &[]).lies_in(0.9, 1.1);
     measured("euler-a", &[("eta", "0")]).lies_in(0.9, 1.1);
     measured("unipc", &[("order", "1"), ("corrector", "false")]).lies_in(0.9, 1.1);
     measured("deis", &[("order", "1")]).lies_in(0.9, 1.1);
@@ -75,6 +76,8 @@ fn dpm_solver_multistep() {
         measured(solver, &[("solver_type", "heun")]).lies_in(1.85, 2.15);
     }
     measured("dpmpp-2m-sde", &[("eta", "0")]).lies_in(1.85, 2.15);
+    measured("dpmpp-sde", &[("eta", "0")]).lies_in(1.85, 2.15);
+    measured("flow-heun", &[]).lies_in(1.85, 2.15);
     // The third order of the authors' code weighs the second difference by half of what its integral gives,
     // so its slope is 2 even from an exact start.
     for solver in ["dpmpp-3m", "dpm-3m"] {

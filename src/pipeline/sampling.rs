@@ -100,7 +100,8 @@ impl<E: Executor> Sampling<E> {
         }
         let read = async |tensor| executor.read(tensor).await;
         let (low, high) = (read(&*lower).await?, read(&samples[self.position % samples.len()]).await?);
-        if adaptive.judge(&low, &high, before)? {
+        let elements = low.iter().zip(&high).zip(before.iter());
+        if adaptive.judge(elements.map(|((&low, &high), &before)| [low, high, before].map(f64::from)))? {
             *before = low;
             return Ok(None);
         }

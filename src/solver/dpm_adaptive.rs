@@ -16,8 +16,8 @@
 //! another try costs one evaluation less. Either way the next `h` is `0.9 h E^(−1 / order)`, at most what is left.
 //! The run goes from the noisiest level to the least noise of training, whatever the spacing, as in k-diffusion.
 //!
-//! The budget is the most evaluations. Where what is left of it is not enough for another step after this one, this
-//! one goes all the way, by the highest order that it can afford, and is not judged: a run always ends.
+//! The budget is the most evaluations. Where it has not one left after the next attempt, the run goes the rest of the
+//! way by DPM-Solver-1 instead, which is not judged: it always ends. (So long a step of higher order would diverge.)
 
 use super::dpm_singlestep::{Kind, singlestep_update};
 use super::options::{Accepted, OptionSpec};
@@ -138,19 +138,19 @@ impl Adaptive {
         &self.lower
     }
 
-    /// Judges the attempt by its two samples and the lower one of the accepted attempt before (at first, the
-    /// sample that the run started from), and extends the plan by the next. `false`: it is rejected, and the plan
-    /// goes on after [`Adaptive::retried`], whose update has changed and is to be computed anew.
+    /// Judges the attempt by each element's `[lower, higher, before]`: its two samples, and the lower one of the
+    /// accepted attempt before (at first, the sample that the run started from). Extends the plan by the next attempt.
+    /// `false`: it is rejected, and the plan goes on after [`Adaptive::retried`], whose update has changed and is to be
+    /// computed anew.
     ///
     /// Errors with [`Error::NotFinite`] if the samples are not.
-    pub fn judge(&mut self, lower: &[f32], higher: &[f32], before: &[f32]) -> Result<bool> {
-        let square = |((&lower, &higher), &before): ((&f32, &f32), &f32)| {
-            let [lower, higher, before] = [lower, higher, before].map(f64::from);
+    pub fn judge(&mut self, elements: impl ExactSizeIterator<Item = [f64; 3]>) -> Result<bool> {
+        let count = elements.len() as f64;
+        let square = |[lower, higher, before]: [f64; 3]| {
             let delta = self.atol.max(self.rtol * lower.abs().max(before.abs()));
             ((lower - higher) / delta).powi(2)
         };
-        let squares: f64 = lower.iter().zip(higher).zip(before).map(square).sum();
-        let error = (squares / lower.len() as f64).sqrt();
+        let error = (elements.map(square).sum::<f64>() / count).sqrt();
         if !error.is_finite() {
             return Err(Error::NotFinite { stage: "the sample" });
         }
@@ -180,8 +180,8 @@ impl Adaptive {
     /// Plans an attempt from `levels[0]`. One that is tried again has its first model value.
     fn attempt(&mut self, again: bool) -> Result<()> {
         let kept = usize::from(again);
-        let is_forced = self.left + kept < 2 * self.order;
-        let order = if is_forced { self.order.min(self.left + kept) } else { self.order };
+        let is_forced = self.left + kept <= self.order;
+        let order = if is_forced { 1 } else { self.order };
         let (from, end) = (self.levels[0], self.schedule.level(0));
         let rest = end.lambda() - from.lambda();
         if is_forced || self.h > rest {

@@ -17,14 +17,15 @@
 //! y_m   = (rho_m_down / rho_s) y_s + (1 − rho_m_down / rho_s) denoised(y_s, rho_s) + s_noise · rho_m_up · noise
 //! ```
 //!
-//! Both of its noises are increments of one Brownian path from `rho_s` on, so the second has the first in it.
+//! Both of its noises are increments of one Brownian path from `rho_s` on, so the second has the first in it; with
+//! independent ones it would be of weak order 1.
 //!
 //! Two evaluations a step. A step to a clean sample is Euler's, which takes one; where a budget leaves another
 //! one over, the step before is Euler's too.
 
 use super::combination::{Combination, m, noise, x};
 use super::euler::ancestral;
-use super::options::{self, FINAL_SIGMAS, NOISE_SAMPLER, OptionSpec, S_NOISE};
+use super::options::{self, FINAL_SIGMAS, OptionSpec, S_NOISE};
 use super::problem::{Problem, Value, stages_within};
 use super::{NoiseLevel, Solver, StepPlan};
 use crate::error::Result;
@@ -54,9 +55,8 @@ impl Solver for DpmPp2sAncestral {
     }
 
     fn options(&self) -> &'static [OptionSpec] {
-        const ANCESTRAL: &[OptionSpec] = &[options::eta(1.0), S_NOISE, FINAL_SIGMAS];
-        const SDE: &[OptionSpec] = &[options::eta(1.0), S_NOISE, NOISE_SAMPLER, FINAL_SIGMAS];
-        if self.noisy_middle { SDE } else { ANCESTRAL }
+        const OPTIONS: &[OptionSpec] = &[options::eta(1.0), S_NOISE, FINAL_SIGMAS];
+        OPTIONS
     }
 
     fn stages(&self, evaluations: usize, ends_clean: bool) -> Result<Vec<usize>> {

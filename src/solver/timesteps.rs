@@ -185,7 +185,8 @@ impl Grid {
     pub(super) fn from_pure_noise(&self, schedule: &Schedule) -> Self {
         let last = schedule.len() - 1;
         let mut grid = self.clone();
-        if grid.levels[0] == schedule.nonzero_level(last) {
+        // A power's rounding is no noise.
+        if grid.levels[0].alpha <= schedule.nonzero_level(last).alpha * (1.0 + 1e-9) {
             grid.levels[0] = schedule.level(last);
         }
         grid

@@ -71,19 +71,10 @@ def pair(net: Network, order: int, x, e, s, t):
     return second(x, e, e_1, s, t, 1 / 3), third(net, x, e, e_1, s, t)
 
 
-def straight(net: Network, order: int, x, e, s, t):
-    """The sample at t by a step that nobody judges."""
-    if order == 1:
-        return first(x, e, s, t)
-    if order == 2:
-        return second(x, e, between(net, x, e, s, t, 1 / 2), s, t, 1 / 2)
-    return third(net, x, e, between(net, x, e, s, t, 1 / 3), s, t)
-
-
 def sample(config: dict, order: int, evaluations: int, x: np.ndarray, atol: float = 0.0078, rtol: float = 0.05):
     """The run's evaluations, whether each of its attempts was accepted, and its final sample, at timestep 0's level.
 
-    The attempt that the budget makes the last is not judged, and counts as accepted.
+    Where an attempt would leave nothing of the budget, DDIM goes the rest of the way. It counts as accepted.
     """
     net = Network(config)
     s, end = -np.log(net.rhos[-1]), -np.log(net.rhos[0])
@@ -93,9 +84,9 @@ def sample(config: dict, order: int, evaluations: int, x: np.ndarray, atol: floa
         left = evaluations - len(net.times)
         kept = e is not None  # of the attempt before, which was rejected
         e = e if kept else net(x, s)
-        if left - (order - kept) < order:  # no attempt could follow
+        if left - (order - kept) < 1:
             accepted.append(True)
-            return net.times, accepted, straight(net, min(order, left + kept), x, e, s, end)
+            return net.times, accepted, first(x, e, s, end)
         t = end if h == end - s else s + h
         lower, higher = pair(net, order, x, e, s, t)
         delta = np.maximum(atol, rtol * np.maximum(np.abs(lower), np.abs(before)))

@@ -17,17 +17,27 @@ PLACES = (("sd", "karras", 10), ("sd", "karras", 20), ("sd", "trailing", 20))
 
 
 class Drawn:
-    """Noise that is drawn when it is read."""
+    """Noise that is drawn when it is read; in the first `paired` evaluations, every second has the one before in it.
 
-    def __init__(self, random: np.random.Generator, shape: tuple[int, int]):
-        self.random, self.shape = random, shape
+    Both noises of a step of DPM-Solver++ SDE are increments of one path over lambda from where the step starts, and the
+    first ends halfway.
+    """
 
-    def __getitem__(self, _: int) -> np.ndarray:
-        return self.random.standard_normal(self.shape)
+    def __init__(self, random: np.random.Generator, shape: tuple[int, int], paired: int = 0):
+        self.random, self.shape, self.paired = random, shape, paired
+        self.before = np.zeros(shape)
+
+    def __getitem__(self, evaluation: int) -> np.ndarray:
+        fresh = self.random.standard_normal(self.shape)
+        is_second = evaluation < self.paired and evaluation % 2 == 1
+        self.before = (self.before + fresh) / np.sqrt(2) if is_second else fresh
+        return self.before
 
 
 def finals(config: dict, solver: str, spacing: str, evaluations: int, count: int, seed: int) -> np.ndarray:
-    drawn = Drawn(np.random.default_rng(seed), (count, 3))
+    # The step to a clean sample is one evaluation; what is left before it over whole steps, a step of one.
+    paired = (evaluations - 1) // 2 * 2 if solver == "dpmpp-sde" else 0
+    drawn = Drawn(np.random.default_rng(seed), (count, 3), paired)
     start = drawn[0]
     if solver == "ddpm":
         return reference.sample(config, "ddim", spacing, evaluations, start, 1.0, drawn)[1]
