@@ -1,20 +1,21 @@
-//! What runs cost: every method evaluates the network as often as its plan says, and waits for the device only where
-//! it judges its own steps.
+//! What runs cost and do: every method evaluates the network as often as its plan says, waits for the device only where
+//! it judges its own steps, and ends where its plan says in f64.
 
 mod support;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use pollster::block_on;
-use support::Checkpoint;
+use support::{Checkpoint, relative_error};
 use tenstep::burn::Cpu;
 use tenstep::error::Result;
 use tenstep::executor::{BackendReport, Command, Executor, Term};
 use tenstep::graph::Graph;
 use tenstep::options::{Field, GenerateOptions};
 use tenstep::pipeline::{Model, open};
-use tenstep::solver;
+use tenstep::random::{BrownianPath, Noise, Of, normals};
+use tenstep::solver::{self, SchedulerConfig, SolverOptions, Source, Spacing};
 use tenstep::weights::TensorInfo;
 
 /// The CPU's executor, counting.
@@ -24,6 +25,8 @@ struct Counting {
     rows: Cell<usize>,
     evaluations: Cell<usize>,
     awaited_reads: Cell<usize>,
+    /// Of each evaluation of the UNet.
+    model_outputs: RefCell<Vec<Vec<f32>>>,
 }
 
 struct Plan {
@@ -84,6 +87,10 @@ impl Executor for Counting {
                         self.rows.set(self.rows.get() + batch);
                     }
                     self.cpu.submit(&[Command::Evaluate(&plan.plan)])?;
+                    if plan.unet_batch.is_some() {
+                        let output = self.cpu.output(&plan.plan, "model_output").expect("the UNet's output");
+                        self.model_outputs.borrow_mut().push(block_on(self.cpu.read(output))?);
+                    }
                 }
                 Command::Combine { out, offset, len, terms } => {
                     let copied = copied(terms);
@@ -131,6 +138,7 @@ fn model() -> (Rc<Counting>, Model<Counting>) {
         rows: Cell::new(0),
         evaluations: Cell::new(0),
         awaited_reads: Cell::new(0),
+        model_outputs: RefCell::default(),
     });
     let model =
         block_on(open(executor.clone(), &Checkpoint::default_model().path)).expect("the default model loads");
@@ -216,4 +224,77 @@ fn where_there_is_no_guidance_the_prompt_alone_is_evaluated() {
     assert_eq!(rows([1e6, 1e7]), 10);
     let some = rows([0.3, 3.0]);
     assert!(some > 10 && some < 20, "{some}");
+}
+
+/// The same answers of the network, and the plan's coefficients in f64: what the device makes of them in f32.
+#[test]
+fn a_run_ends_where_its_plan_says() {
+    let (executor, model) = model();
+    let scheduler =
+        SchedulerConfig::from_json(&Checkpoint::default_model().manifest.scheduler).expect("a config");
+    let (seed, steps, scale) = (11, 13, 3.0);
+    let mut worst = (0.0, "");
+    for solver in solver::all().filter(|solver| !solver.is_adaptive()) {
+        let fields = [
+            ("prompt", Field::Text("a red apple".to_owned())),
+            ("guidanceScale", Field::Number(scale)),
+            ("solver", Field::Text(solver.name().to_owned())),
+            ("steps", Field::Number(f64::from(steps))),
+            ("seed", Field::Number(seed as f64)),
+            ("width", Field::Number(32.0)),
+            ("height", Field::Number(32.0)),
+        ];
+        executor.model_outputs.borrow_mut().clear();
+        let fields: Vec<(String, Field)> =
+            fields.iter().map(|(name, field)| ((*name).to_owned(), field.clone())).collect();
+        let options = GenerateOptions::from_fields(&fields, model.limits()).expect("good options");
+        let mut run = block_on(model.start(&options)).expect("a run");
+        while !run.is_done() {
+            block_on(run.step()).expect("a step");
+        }
+        let latents = block_on(run.latents()).expect("latents");
+
+        let plan =
+            solver::plan(solver, &SolverOptions::default(), &scheduler, Spacing::Trailing, steps as usize);
+        let plan = plan.expect("a plan");
+        let shape = [8, 8, 4];
+        let of_step = |step: usize| normals(Noise { seed, sample: 0, of: Of::Step(step as u32) }, shape);
+        let in_f64 = |values: Vec<f32>| values.into_iter().map(f64::from).collect::<Vec<f64>>();
+        let mut path = BrownianPath::new(seed, 0, shape);
+        let mut samples = vec![in_f64(of_step(0))];
+        let mut values: Vec<Vec<f64>> = Vec::new();
+        for (index, (step, output)) in plan.steps.iter().zip(&*executor.model_outputs.borrow()).enumerate() {
+            let noise = match step.noise_span {
+                Some(span) => in_f64(path.increment(span)),
+                None => in_f64(of_step(index + 1)),
+            };
+            let (uncond, cond) = output.split_at(output.len() / 2);
+            let guided =
+                cond.iter().zip(uncond).map(|(c, u)| scale * f64::from(*c) + (1.0 - scale) * f64::from(*u));
+            let map = step.model_value;
+            let value = samples[0].iter().zip(guided).map(|(x, out)| map.sample * x + map.model_output * out);
+            values.insert(0, value.collect());
+            let combined = |samples: &[Vec<f64>], terms: &[(Source, f64)]| -> Vec<f64> {
+                let read = |source, i: usize| match source {
+                    Source::Sample(back) => samples[back][i],
+                    Source::ModelValue(back) => values[back][i],
+                    Source::Noise => noise[i],
+                };
+                (0..noise.len())
+                    .map(|i| terms.iter().map(|&(source, factor)| factor * read(source, i)).sum())
+                    .collect()
+            };
+            if !step.correction.is_empty() {
+                samples[0] = combined(&samples, &step.correction);
+            }
+            samples.insert(0, combined(&samples, &step.update));
+        }
+        let expected: Vec<f32> = samples[0].iter().map(|value| *value as f32).collect();
+        let error = relative_error(&latents, &expected);
+        assert!(error < 1e-4, "{}: {error:e} from its plan in f64", solver.name());
+        if error > worst.0 {
+            worst = (error, solver.name());
+        }
+    }
+    println!("at most {:.1e} from the plan in f64 ({})", worst.0, worst.1);
 }
