@@ -16,6 +16,9 @@ pub(super) struct Sampling<E: Executor> {
     budget: usize,
 }
 
+/// A linear combination of a plan.
+type Terms = [(Source, f64)];
+
 enum Plan<E: Executor> {
     Known(SamplingPlan),
     Judged {
@@ -78,7 +81,7 @@ impl<E: Executor> Sampling<E> {
     }
 
     /// What the attempt is judged by, to be computed with the update in hand.
-    pub fn lower(&self) -> Option<(&E::Tensor, &[(Source, f64)])> {
+    pub fn lower(&self) -> Option<(&E::Tensor, &Terms)> {
         match &self.plan {
             Plan::Judged { adaptive, lower, .. }
                 if self.position + 1 == adaptive.plan().steps.len() && !adaptive.lower().is_empty() =>

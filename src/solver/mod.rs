@@ -283,7 +283,7 @@ fn plan_on(
     grid: &Grid,
     stages: Vec<usize>,
 ) -> Result<SamplingPlan> {
-    let from_pure_noise = solver.can_start_from_pure_noise().then(|| grid.from_pure_noise(schedule));
+    let from_pure_noise = solver.can_start_from_pure_noise().then(|| grid.starting_from_pure_noise(schedule));
     let grid = from_pure_noise.as_ref().unwrap_or(grid);
     let problem = Problem { schedule, settings: *settings, grid, stages: &stages };
     SamplingPlan::new(solver.steps(&problem)?, stages)

@@ -182,7 +182,7 @@ impl Grid {
     }
 
     /// The same grid, from pure noise on where it starts at the last timestep of a schedule that ends in that.
-    pub(super) fn from_pure_noise(&self, schedule: &Schedule) -> Self {
+    pub(super) fn starting_from_pure_noise(&self, schedule: &Schedule) -> Self {
         let last = schedule.len() - 1;
         let mut grid = self.clone();
         // A power's rounding is no noise.
