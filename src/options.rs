@@ -142,7 +142,7 @@ impl GenerateOptions {
                     }
                 }
                 "solverOptions" => options.solver_options = solver_options(field)?,
-                "schedule" => options.schedule = one_of("schedule", field, &limits.schedules, false)?,
+                "schedule" => options.schedule = schedule(field, limits)?,
                 "timesteps" => options.levels = Some(ListedLevels::Timesteps(list("timesteps", field)?)),
                 "sigmas" => options.levels = Some(ListedLevels::Sigmas(list("sigmas", field)?)),
                 "steps" => options.steps = integer("steps", field, 1, MAX_STEPS as u64)? as usize,
@@ -230,6 +230,15 @@ fn solver(field: &Field, limits: &OptionLimits) -> Result<(String, Option<Spacin
         return Ok((solver.name().to_owned(), implied));
     }
     one_of("solver", field, &limits.solvers, false).map(|name| (name, None))
+}
+
+/// A schedule by any name.
+fn schedule(field: &Field, limits: &OptionLimits) -> Result<String> {
+    let spacing = if let Field::Text(name) = field { Spacing::find(name).ok() } else { None };
+    match spacing.filter(|spacing| limits.schedules.iter().any(|known| known == spacing.name())) {
+        Some(spacing) => Ok(spacing.name().to_owned()),
+        None => one_of("schedule", field, &limits.schedules, false),
+    }
 }
 
 fn integer(option: &'static str, field: &Field, least: u64, most: u64) -> Result<u64> {

@@ -213,6 +213,7 @@ fn people_find_methods_by_the_names_they_know() {
         ("DPM++ 2M Karras", "dpmpp-2m", Some(Spacing::Karras)),
         ("DPM++ 2M", "dpmpp-2m", None),
         ("dpmpp_2m_sde", "dpmpp-2m-sde", None),
+        ("DPM++ 2M Polyexponential", "dpmpp-2m", Some(Spacing::Exponential)),
         ("DPM++ 2M SDE Exponential", "dpmpp-2m-sde", Some(Spacing::Exponential)),
         ("DPM++ 3M SDE", "dpmpp-3m-sde", None),
         ("DPM++ 2S a Karras", "dpmpp-2s-a", Some(Spacing::Karras)),

@@ -174,8 +174,8 @@ pub fn resolve(name: &str) -> Result<(&'static dyn Solver, Option<Spacing>)> {
     if let Some(solver) = known(&wanted) {
         return Ok((solver, None));
     }
-    for spacing in Spacing::ALL {
-        let stem = wanted.strip_suffix(spacing.name()).and_then(|stem| stem.strip_suffix('-'));
+    for (name, spacing) in Spacing::named() {
+        let stem = wanted.strip_suffix(name).and_then(|stem| stem.strip_suffix('-'));
         if let Some(solver) = stem.and_then(known) {
             return Ok((solver, Some(spacing)));
         }

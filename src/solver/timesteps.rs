@@ -150,14 +150,24 @@ impl Spacing {
         }
     }
 
-    /// The spacing of that name. `lu` and `logsnr` are even in `lambda`, which is `exponential`.
+    /// Other names. `lu` and `logsnr` are even in `lambda`, which is `exponential`; so is `polyexponential` with its
+    /// usual power of 1.
+    const ALIASES: [(&str, Self); 3] =
+        [("lu", Self::Exponential), ("logsnr", Self::Exponential), ("polyexponential", Self::Exponential)];
+
+    /// The spacing of that name.
     pub fn find(name: &str) -> Result<Self> {
-        let wanted = if matches!(name, "lu" | "logsnr") { "exponential" } else { name };
-        Self::ALL.into_iter().find(|spacing| spacing.name() == wanted).ok_or_else(|| Error::InvalidOption {
+        let found = Self::named().find(|(known, _)| *known == name);
+        found.map(|(_, spacing)| spacing).ok_or_else(|| Error::InvalidOption {
             option: "schedule",
             accepted: format!("one of {}", Self::NAMES.join(", ")),
             value: format!("{name:?}"),
         })
+    }
+
+    /// All names with what they mean.
+    pub(super) fn named() -> impl Iterator<Item = (&'static str, Self)> {
+        Self::ALL.into_iter().map(|spacing| (spacing.name(), spacing)).chain(Self::ALIASES)
     }
 }
 

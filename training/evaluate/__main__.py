@@ -4,8 +4,7 @@
     python -m training.evaluate --manifest www/models/default/manifest.json         # measures; goes on where it stopped
     python -m training.evaluate.card                                                # docs/model-card.md and .json
 
-On a busy machine two processes with --threads 1, each with half of the measures in --only, end sooner than one with two
-threads.
+On a processor samples are drawn by --threads processes of one thread each.
 
 Results go to evaluation/<revision>/ in the working folder: results.json, contact-sheet.png, neighbours.png.
 """
@@ -95,7 +94,8 @@ def scaled(config: dict, options: argparse.Namespace) -> dict:
 def main() -> None:
     options = parse()
     config = scaled(preset.read(options)["measure"], options)
-    settings.seed_everything(0, options.threads)
+    on_processor = options.device == "cpu"
+    settings.seed_everything(0, 1 if on_processor else options.threads)
     torch.set_grad_enabled(False)
     revision = shards.read(options.manifest)["revision"]
     folder = options.root / "evaluation" / revision
@@ -104,6 +104,7 @@ def main() -> None:
         settings.report(options.root, "evaluate", line)
 
     judged = evaluation.load(options.manifest, options.root, config, options.device, report)
+    judged.processes = options.threads if on_processor else 1
     results = Results(folder, options.again, options.only, report)
     results.add(revision=revision, config=config, preset=options.preset, judges=judged.judges)
 

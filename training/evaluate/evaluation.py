@@ -41,10 +41,12 @@ class Evaluation:
     report: Callable[[str], None]
     judges: dict = field(default_factory=dict)  # what is known of their training
     opinions: dict = field(default_factory=dict)
+    processes: int = 1  # that draw samples
 
     def draw(self, wanted: list[Wanted], sampling: Sampling = PLAIN, of: networks.Networks | None = None) -> Samples:
         prompts = [one.prompt for one in wanted]
-        return sampler.sample(of or self.networks, prompts, list(range(len(prompts))), sampling, self.report)
+        seeds = list(range(len(prompts)))
+        return sampler.sample(of or self.networks, prompts, seeds, sampling, self.report, self.processes)
 
     def look(self, images: np.ndarray) -> Opinion:
         return looks.opinion(self.judge, self.attributes, images)
