@@ -6,7 +6,8 @@ second      brings two drawings of a concept together (supervised contrastive, K
             opinion, and nothing is ever chosen by it
 
 They see real pictures only, never one that is held out. Half of the time a picture is replaced by what the
-autoencoder of the working folder makes of it, so that a soft decoder is no handicap. Their weights stay in the
+autoencoder of the working folder makes of it, so that a soft decoder is no handicap. The network of attributes also
+meets pictures whose latents have errors: it looks at shading, which errors change first. Their weights stay in the
 working folder, judges/*.pt.
 """
 
@@ -29,12 +30,12 @@ class Drawings:
     """
 
     def __init__(
-        self, known: pictures.Pictures, reconstructions: np.ndarray, common_share: float, seed: int, device: str
+        self, known: pictures.Pictures, sources: list[np.ndarray], common_share: float, seed: int, device: str
     ):
         self.known, self.seed = known, seed
         self.random = np.random.default_rng(seed)
         self.generator = torch.Generator(device).manual_seed(seed)
-        self.images = [known.images, reconstructions]
+        self.images = sources  # of the same pictures
         self.by_style: dict[int, dict[int, list[int]]] = {}
         for index in known.training:
             styles = self.by_style.setdefault(int(known.concept[index]), {})
@@ -71,7 +72,7 @@ class Drawings:
         return np.where(self.random.random(count) < toned_share, toned, chosen)
 
     def views(self, indices: np.ndarray, look=augment.random_views) -> torch.Tensor:
-        source = self.random.integers(2, size=len(indices))
+        source = self.random.integers(len(self.images), size=len(indices))
         batch = np.stack([self.images[kind][index] for kind, index in zip(source, indices, strict=True)])
         seen = look(augment.rgba(torch.from_numpy(batch).to(self.generator.device)), self.generator)
         return seen.contiguous(memory_format=torch.channels_last)
@@ -126,6 +127,7 @@ def second_loss(second: Second, drawings: Drawings, config: dict) -> torch.Tenso
     return F.cross_entropy(logits, torch.arange(len(indices), device=views.device).roll(config["batch_size"]))
 
 
+MOST_ERROR = 0.7  # of latents that the network of attributes meets
 LOSSES = {"judge": judge_loss, "attributes": attributes_loss, "second": second_loss}
 
 
@@ -163,16 +165,37 @@ def train(network: torch.nn.Module, loss_of, config: dict, device: str, report) 
 
 
 @torch.no_grad()
-def reconstruct(root, images: np.ndarray, device: str) -> np.ndarray:
-    """What the autoencoder of the working folder makes of the pictures; kept, since it takes minutes."""
+def reconstruct(root, images: np.ndarray, device: str, most_error: float, seed: int) -> np.ndarray:
+    """What the autoencoder of the working folder makes of the pictures, from latents with errors.
+
+    Those of a picture are normal, with a deviation up to `most_error` of that of all latents.
+    """
     config = AutoencoderKL.load_config(root / "vae")
     autoencoder = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}[config["_class_name"]]
     autoencoder = autoencoder.from_pretrained(root / "vae").eval().to(device, memory_format=torch.channels_last)
+    generator = torch.Generator(device).manual_seed(seed)
     batches = []
     for first in range(0, len(images), 64):
+        pictures = to_sample(images[first : first + 64]).to(device)
         with torch.autocast(device, torch.bfloat16):
-            batches.append(to_bytes(autoencoder(to_sample(images[first : first + 64]).to(device)).sample.cpu()))
+            latents = latents_of(autoencoder, pictures)
+            error = most_error * torch.rand(len(latents), 1, 1, 1, generator=generator, device=device)
+            noise = torch.randn(latents.shape, generator=generator, device=device)
+            latents = latents + error * latents.std() * noise
+            batches.append(to_bytes(autoencoder.decode(latents).sample.cpu()))
     return np.concatenate(batches)
+
+
+def latents_of(autoencoder: AutoencoderKL | AutoencoderTiny, pictures: torch.Tensor) -> torch.Tensor:
+    encoded = autoencoder.encode(pictures)
+    return encoded.latents if isinstance(autoencoder, AutoencoderTiny) else encoded.latent_dist.mode()
+
+
+def kept(path, make) -> np.ndarray:
+    """What `make` gives, from the file that it was kept in the first time: it takes minutes."""
+    if not path.exists():
+        np.save(path, make())
+    return np.load(path, mmap_mode="r")
 
 
 def main() -> None:
@@ -185,14 +208,17 @@ def main() -> None:
     folder = options.root / "judges"
     folder.mkdir(exist_ok=True)
     settings.seed_everything(config["judge"]["seed"], options.threads)
-    if not (folder / "reconstructions.npy").exists():
-        np.save(folder / "reconstructions.npy", reconstruct(options.root, known.images, options.device))
-    reconstructions = np.load(folder / "reconstructions.npy", mmap_mode="r")
+
+    def reconstructions(file: str, most_error: float) -> np.ndarray:
+        return kept(folder / file, lambda: reconstruct(options.root, known.images, options.device, most_error, seed=0))
+
+    plain = [known.images, reconstructions("reconstructions.npy", 0.0)]
+    sources = {"attributes": [*plain, reconstructions("with-errors.npy", MOST_ERROR)]}
 
     for name in [options.only] if options.only else LOSSES:
         own = config[name] | ({"minutes": options.minutes} if options.minutes else {})
         settings.seed_everything(own["seed"], options.threads)
-        drawings = Drawings(known, reconstructions, own["common_share"], own["seed"], options.device)
+        drawings = Drawings(known, sources.get(name, plain), own["common_share"], own["seed"], options.device)
         network = looks.build(name, own, known)
         loss = LOSSES[name]
         start = time.monotonic()

@@ -81,7 +81,7 @@ export class Engine {
     await new Promise((resolve) => setTimeout(resolve, 2));
     run.step++;
     const preview = picture({ ...run, width: 8, height: 8 });
-    return { step: run.step, steps: run.steps, done: run.step === run.steps, preview };
+    return { step: run.step, steps: run.steps, solverSteps: run.steps, done: run.step === run.steps, preview };
   }
 
   async decode(number) {
