@@ -188,8 +188,7 @@ fn contradictions_and_impossible_sizes_are_refused() {
     json["components"].as_array_mut().expect("an array").swap(0, 1);
     let error = parse(&json).expect_err("the lazy component is first");
     assert!(error.to_string().contains("component unet must come before the lazy ones"), "{error}");
-    let error =
-        parse(&with("/scheduler/prediction_type", json!("score"))).expect_err("unsupported");
+    let error = parse(&with("/scheduler/prediction_type", json!("score"))).expect_err("unsupported");
     assert_eq!(error.code(), "unsupported-config");
 }
 
