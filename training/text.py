@@ -105,11 +105,11 @@ class Captions:
         if random.random() < self.config["condition_dropout"]:
             return self.tokenizer.pad([])
         kind, tags = random.random(), self.tags[index]
-        if kind < 0.75 or self.toned[index]:
+        if kind < 0.6 or self.toned[index]:
             ids = self.labels[index]
-        elif kind < 0.85:
+        elif kind < 0.75:
             ids = self.labels[index] + tags[random.integers(len(tags))]
-        elif kind < 0.92:
+        elif kind < 0.87:
             ids = tags[random.integers(len(tags))]
         else:
             ids = tags[random.integers(len(tags))] + tags[random.integers(len(tags))]
