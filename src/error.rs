@@ -108,6 +108,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether less at once may succeed.
+    pub fn is_shortage(&self) -> bool {
+        matches!(self, Self::OutOfMemory { .. } | Self::LimitTooSmall { .. })
+    }
+
     /// The stable code of this error: what programs match on.
     pub fn code(&self) -> &'static str {
         match self {

@@ -53,6 +53,10 @@ pub enum Command<'a, E: Executor + ?Sized> {
 /// buffers that every WebGPU device offers a stage.
 pub const MAX_TERMS: usize = 6;
 
+/// How long a piece of device work may take, in milliseconds: submitted work cannot be cancelled, so this is what an
+/// abort waits for.
+pub const PIECE_MILLIS: f64 = 50.0;
+
 /// Runs graphs on a device. All tensors are f32 and contiguous.
 pub trait Executor {
     /// A tensor that outlives an evaluation. Clones are handles to the same memory.
@@ -61,7 +65,7 @@ pub trait Executor {
     type Weights;
     /// A graph made ready to run.
     type Plan;
-    /// A copy of a tensor on its way to the host.
+    /// A copy of tensors on its way to the host.
     type Readback;
 
     /// What runs, and on what.
@@ -96,11 +100,15 @@ pub trait Executor {
     /// pass, one submit, and no wait.
     fn submit(&self, commands: &[Command<'_, Self>]) -> Result<()>;
 
-    /// Starts copying a tensor to the host, without a wait. `None` if earlier copies still fill the ring:
-    /// the caller then goes without (a preview that is late is dropped).
-    fn begin_read(&self, tensor: &Self::Tensor) -> Result<Option<Self::Readback>>;
+    /// The same, where it takes long in pieces of about [`PIECE_MILLIS`], between which the host's other tasks have
+    /// their turn. Dropped between two pieces, the rest stays undone: the tensors written are then of no use.
+    async fn submit_in_pieces(&self, commands: &[Command<'_, Self>]) -> Result<()>;
 
-    /// The values, if the copy has arrived.
+    /// Starts copying tensors to the host, without a wait. `None` if earlier copies still fill the ring:
+    /// the caller then goes without (a preview that is late is dropped).
+    fn begin_read(&self, tensors: &[&Self::Tensor]) -> Result<Option<Self::Readback>>;
+
+    /// The values of all the tensors, one after the other, if the copy has arrived.
     fn try_read(&self, readback: &mut Self::Readback) -> Result<Option<Vec<f32>>>;
 
     /// A tensor's values, after everything submitted before. Reports a lost device or a validation error

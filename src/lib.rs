@@ -7,6 +7,7 @@
 pub mod burn;
 #[cfg(feature = "native")]
 pub mod cli;
+mod clock;
 #[cfg(feature = "native")]
 pub mod convert;
 pub mod error;

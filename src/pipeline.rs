@@ -14,7 +14,6 @@
 //! All of a step's device work goes out in one submission, and nothing is read back to take the next, but where an
 //! adaptive solver judges a step.
 
-mod clock;
 mod loader;
 mod model;
 mod networks;
@@ -22,9 +21,11 @@ mod networks;
 mod open;
 mod run;
 mod sampling;
+mod state;
 
 pub use loader::Loader;
 pub use model::{Model, ModelInfo};
 #[cfg(feature = "native")]
 pub use open::open;
 pub use run::{Run, StepReport, Timings};
+pub use state::RunState;

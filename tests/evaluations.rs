@@ -9,7 +9,7 @@ use std::rc::Rc;
 use pollster::block_on;
 use support::{Checkpoint, relative_error};
 use tenstep::burn::Cpu;
-use tenstep::error::Result;
+use tenstep::error::{Error, Result};
 use tenstep::executor::{BackendReport, Command, Executor, Term};
 use tenstep::graph::Graph;
 use tenstep::options::{Field, GenerateOptions};
@@ -21,6 +21,8 @@ use tenstep::weights::TensorInfo;
 /// The CPU's executor, counting.
 struct Counting {
     cpu: Cpu,
+    /// The largest batch of the UNet that there is memory for.
+    room: usize,
     /// Rows of all batches that the UNet was evaluated with.
     rows: Cell<usize>,
     evaluations: Cell<usize>,
@@ -64,6 +66,9 @@ impl Executor for Counting {
     async fn plan(&self, graph: &Graph, weights: &Self::Weights) -> Result<Plan> {
         let unet = graph.inputs().find(|(name, _)| *name == "encoder_hidden_states");
         let unet_batch = unet.map(|(_, value)| graph.shape(value)[0]);
+        if unet_batch.is_some_and(|batch| batch > self.room) {
+            return Err(Error::OutOfMemory { message: "a test wanted it so".to_owned() });
+        }
         Ok(Plan { plan: self.cpu.plan(graph, weights).await?, unet_batch })
     }
 
@@ -107,8 +112,12 @@ impl Executor for Counting {
         Ok(())
     }
 
-    fn begin_read(&self, tensor: &Self::Tensor) -> Result<Option<Self::Readback>> {
-        self.cpu.begin_read(tensor)
+    async fn submit_in_pieces(&self, commands: &[Command<'_, Self>]) -> Result<()> {
+        self.submit(commands)
+    }
+
+    fn begin_read(&self, tensors: &[&Self::Tensor]) -> Result<Option<Self::Readback>> {
+        self.cpu.begin_read(tensors)
     }
 
     fn try_read(&self, readback: &mut Self::Readback) -> Result<Option<Vec<f32>>> {
@@ -133,8 +142,13 @@ fn borrowed<T>(terms: &[(f32, T, usize)]) -> Vec<Term<'_, T>> {
 }
 
 fn model() -> (Rc<Counting>, Model<Counting>) {
+    model_with_room(2)
+}
+
+fn model_with_room(room: usize) -> (Rc<Counting>, Model<Counting>) {
     let executor = Rc::new(Counting {
         cpu: Cpu::new(),
+        room,
         rows: Cell::new(0),
         evaluations: Cell::new(0),
         awaited_reads: Cell::new(0),
@@ -224,6 +238,37 @@ fn where_there_is_no_guidance_the_prompt_alone_is_evaluated() {
     assert_eq!(rows([1e6, 1e7]), 10);
     let some = rows([0.3, 3.0]);
     assert!(some > 10 && some < 20, "{some}");
+}
+
+#[test]
+fn where_memory_is_short_the_halves_of_guidance_take_turns() {
+    let of = |room: usize, more: &[(&str, Field)]| {
+        let (executor, model) = model_with_room(room);
+        let mut fields = vec![
+            ("prompt".to_owned(), Field::Text("a red apple".to_owned())),
+            ("negativePrompt".to_owned(), Field::Text("a leaf".to_owned())),
+            ("steps".to_owned(), Field::Number(4.0)),
+        ];
+        fields.extend(more.iter().map(|(name, field)| ((*name).to_owned(), field.clone())));
+        let options = GenerateOptions::from_fields(&fields, model.limits()).expect("good options");
+        let mut run = block_on(model.start(&options)).expect("a run");
+        while !run.is_done() {
+            block_on(run.step()).expect("a step");
+        }
+        let latents = block_on(run.latents()).expect("latents");
+        (latents, executor.evaluations.get(), executor.rows.get(), run.warnings().to_vec())
+    };
+    let some = [("guidanceInterval", Field::Numbers(vec![0.3, 3.0]))];
+    let rescaled = [("guidanceRescale", Field::Number(0.7))];
+    for more in [&[][..], &some, &rescaled] {
+        let (together, evaluations, rows, warnings) = of(2, more);
+        assert_eq!((evaluations, warnings.len()), (4, 0));
+        let (in_turns, turns, rows_in_turns, warnings) = of(1, more);
+        assert_eq!((turns, rows_in_turns), (rows, rows), "{more:?}: a row at a time");
+        let error = relative_error(&in_turns, &together);
+        assert!(error < 1e-5, "{more:?}: {error}");
+        assert!(warnings[0].contains("Memory is short"), "{warnings:?}");
+    }
 }
 
 /// The same answers of the network, and the plan's coefficients in f64: what the device makes of them in f32.

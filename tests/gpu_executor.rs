@@ -305,6 +305,14 @@ fn a_chain_of_evaluations_and_combinations_in_one_submission() -> Result<()> {
     block_on(gpu.settle(0))?;
     let expected: Vec<f32> = (0..5).map(|x| 1024.0 * x as f32 + 1023.0).collect();
     assert_eq!(block_on(gpu.read(x))?, expected);
+
+    // More dispatches than the first piece holds.
+    gpu.write(x, &[0.0, 1.0, 2.0, 3.0, 4.0])?;
+    let commands: Vec<Command<'_, Gpu>> =
+        (0..20).flat_map(|_| [Command::Evaluate(&plan), feed_back()]).collect();
+    block_on(gpu.submit_in_pieces(&commands))?;
+    let expected: Vec<f32> = (0..5).map(|x| (x << 20) as f32 + ((1 << 20) - 1) as f32).collect();
+    assert_eq!(block_on(gpu.read(x))?, expected);
     Ok(())
 }
 
@@ -313,15 +321,15 @@ fn read_backs_that_nobody_waits_for() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
     let values: Vec<f32> = (0..1000).map(|i| i as f32).collect();
     let (long, short) = (filled(&gpu, &values)?, filled(&gpu, &[3.0])?);
-    let mut first = gpu.begin_read(&long)?.expect("the ring is empty");
-    let second = gpu.begin_read(&short)?.expect("the ring has two places");
-    assert!(gpu.begin_read(&short)?.is_none(), "a third is dropped");
+    let mut first = gpu.begin_read(&[&long])?.expect("the ring is empty");
+    let second = gpu.begin_read(&[&short])?.expect("the ring has two places");
+    assert!(gpu.begin_read(&[&short])?.is_none(), "a third is dropped");
     block_on(gpu.settle(0))?;
     assert_eq!(gpu.try_read(&mut first)?, Some(values));
     assert_eq!(gpu.try_read(&mut first)?, None, "values are handed over once");
     drop(second);
     // A place given up before its values came serves again, for a larger tensor too.
-    let mut third = gpu.begin_read(&long)?.expect("a place is free again");
+    let mut third = gpu.begin_read(&[&long])?.expect("a place is free again");
     drop(first);
     block_on(gpu.settle(0))?;
     assert_eq!(gpu.try_read(&mut third)?.map(|values| values.len()), Some(1000));
@@ -406,13 +414,13 @@ fn a_device_that_is_gone_says_so() -> Result<()> {
     let weights = case.weights(&gpu)?;
     let plan = block_on(gpu.plan(&case.graph, &weights))?;
     let output = gpu.output(&plan, "y").expect("declared").clone();
-    let mut late = gpu.begin_read(&output)?.expect("the ring is empty");
+    let mut late = gpu.begin_read(&[&output])?.expect("the ring is empty");
     gpu.submit(&[Command::Evaluate(&plan)])?;
     gpu.destroy();
     for _ in 0..2 {
         assert_code(gpu.submit(&[Command::Evaluate(&plan)]), "device-lost");
         assert_code(block_on(gpu.read(&output)), "device-lost");
-        assert_code(gpu.begin_read(&output).map(|_| ()), "device-lost");
+        assert_code(gpu.begin_read(&[&output]).map(|_| ()), "device-lost");
         assert_code(gpu.try_read(&mut late), "device-lost");
         assert_code(block_on(gpu.settle(0)), "device-lost");
         assert_code(block_on(gpu.plan(&case.graph, &weights)).map(|_| ()), "device-lost");

@@ -60,7 +60,8 @@ fn run(options: &SolverOptions, config: &SchedulerConfig, evaluations: usize, st
         let lower = rings.combination(position - 1, adaptive.lower(), no_noise);
         let higher = rings.sample(position);
         let elements: [[f64; 3]; 3] = std::array::from_fn(|i| [lower[i], higher[i], before[i]]);
-        let accepted = adaptive.judge(elements.into_iter()).expect("numbers");
+        let error = adaptive.error(elements.into_iter());
+        let accepted = adaptive.judge(error).expect("numbers");
         outcome.accepted.push(accepted);
         if accepted {
             before = lower;
@@ -149,6 +150,7 @@ fn samples_that_are_no_numbers_end_the_run() {
     let solver = solver::find("dpm-adaptive").expect("a listed solver");
     let config = SchedulerConfig::default();
     let mut adaptive = solver::adaptive(solver, &SolverOptions::default(), &config, 40).expect("a run");
-    let error = adaptive.judge([[0.0, f64::NAN, 0.0]].into_iter()).expect_err("NaN");
+    let error = adaptive.error([[0.0, f64::NAN, 0.0]].into_iter());
+    let error = adaptive.judge(error).expect_err("NaN");
     assert_eq!(error.code(), "not-finite");
 }

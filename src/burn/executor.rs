@@ -19,7 +19,7 @@ impl Cpu {
     }
 }
 
-/// A tensor's values as they were when the copy began.
+/// Tensors' values as they were when the copy began.
 #[derive(Debug)]
 pub struct Copied(Option<Vec<f32>>);
 
@@ -84,8 +84,18 @@ impl Executor for Cpu {
         Ok(())
     }
 
-    fn begin_read(&self, tensor: &Tensor) -> Result<Option<Copied>> {
-        Ok(Some(Copied(Some(values(&tensor.get()).to_vec()))))
+    async fn submit_in_pieces(&self, commands: &[Command<'_, Self>]) -> Result<()> {
+        for command in commands {
+            match command {
+                Command::Evaluate(plan) => plan.evaluate_in_pieces().await,
+                other => self.submit(std::slice::from_ref(other))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_read(&self, tensors: &[&Tensor]) -> Result<Option<Copied>> {
+        Ok(Some(Copied(Some(tensors.iter().flat_map(|tensor| values(&tensor.get()).to_vec()).collect()))))
     }
 
     fn try_read(&self, readback: &mut Copied) -> Result<Option<Vec<f32>>> {

@@ -6,7 +6,9 @@ use super::columns::columns_from_stored;
 use super::ops;
 use super::tensor::{Tensor, require_memory};
 use super::weights::Weights;
+use crate::clock::{now_millis, other_tasks};
 use crate::error::Result;
+use crate::executor::PIECE_MILLIS;
 use crate::graph::{Graph, Op, Shape, Value};
 
 /// A graph made ready to run. It shares its parameters with the other plans of the same weights.
@@ -98,17 +100,44 @@ impl Plan {
 
     /// Runs every step. A value's memory is reused or freed at its last use.
     pub(super) fn evaluate(&self) {
-        let mut values: Vec<Option<FlexTensor>> = vec![None; self.values];
+        let mut values = self.values_of_inputs();
+        self.steps.iter().for_each(|step| step.run(&mut values));
+        self.set_outputs(&values);
+    }
+
+    /// The same, with turns for the host's other tasks.
+    pub(super) async fn evaluate_in_pieces(&self) {
+        let mut values = self.values_of_inputs();
+        let mut started = now_millis();
+        for step in &self.steps {
+            step.run(&mut values);
+            if now_millis() - started > PIECE_MILLIS {
+                other_tasks().await;
+                started = now_millis();
+            }
+        }
+        self.set_outputs(&values);
+    }
+
+    fn values_of_inputs(&self) -> Vec<Option<FlexTensor>> {
+        let mut values = vec![None; self.values];
         for input in &self.inputs {
             values[input.value.index()] = Some(input.tensor.get());
         }
-        for step in &self.steps {
-            let operands = step.operands.iter().map(|operand| operand.take(&mut values)).collect();
-            values[step.value.index()] = Some(ops::evaluate(&step.op, operands, &step.shape));
-        }
+        values
+    }
+
+    fn set_outputs(&self, values: &[Option<FlexTensor>]) {
         for output in &self.outputs {
             output.tensor.set(values[output.value.index()].clone().expect("every output has a step"));
         }
+    }
+}
+
+impl Step {
+    fn run(&self, values: &mut [Option<FlexTensor>]) {
+        let operands = self.operands.iter().map(|operand| operand.take(values)).collect();
+        values[self.value.index()] = Some(ops::evaluate(&self.op, operands, &self.shape));
     }
 }
 

@@ -47,7 +47,14 @@ pub struct Device {
     max_buffer_bytes: u64,
     /// One for each submission that may still run, oldest first.
     unfinished: RefCell<VecDeque<Signal<()>>>,
+    /// Whether the browser has to be nudged to see that work is done.
+    #[cfg(all(target_arch = "wasm32", feature = "web"))]
+    needs_nudges: std::cell::Cell<bool>,
 }
+
+/// A wait this long with nothing to do, in milliseconds, is a poll of the browser's own.
+#[cfg(all(target_arch = "wasm32", feature = "web"))]
+const POLL_MILLIS: f64 = 50.0;
 
 impl Device {
     /// Asks for the fastest adapter and a device with no more than the kernels use.
@@ -95,6 +102,8 @@ impl Device {
                 .min(options.max_binding_bytes.unwrap_or(u64::MAX)),
             max_buffer_bytes: limits.max_buffer_size.min(options.max_buffer_bytes.unwrap_or(u64::MAX)),
             unfinished: RefCell::default(),
+            #[cfg(all(target_arch = "wasm32", feature = "web"))]
+            needs_nudges: std::cell::Cell::default(),
         };
         device.listen();
         Ok(device)
@@ -232,10 +241,34 @@ impl Device {
         }
     }
 
+    /// Finds out how this browser waits. Firefox looks every 100 ms whether work is done, and whenever something is submitted
+    /// (<https://bugzilla.mozilla.org/show_bug.cgi?id=1870699>): there, waits submit nothing again and again.
+    #[cfg(all(target_arch = "wasm32", feature = "web"))]
+    pub async fn learn_to_wait(&self) -> Result<()> {
+        // Twice: the first may have waited for a busy machine.
+        for _ in 0..2 {
+            let started = crate::clock::now_millis();
+            let idle = Signal::new();
+            let signal = idle.clone();
+            self.queue.on_submitted_work_done(move || signal.set(()));
+            self.arrival(&idle).await?;
+            if crate::clock::now_millis() - started < POLL_MILLIS {
+                return Ok(());
+            }
+        }
+        self.needs_nudges.set(true);
+        Ok(())
+    }
+
     /// What a callback of the device hands over, when it comes.
     ///
     /// Errors: the device is lost, so that it will not come.
     pub async fn arrival<T>(&self, signal: &Signal<T>) -> Result<T> {
+        #[cfg(all(target_arch = "wasm32", feature = "web"))]
+        while self.needs_nudges.get() && !signal.is_set() && !self.faults.is_lost() {
+            self.queue.submit([]);
+            super::browser::pause(1).await;
+        }
         // A browser's event loop brings it; a native device has to be waited on.
         #[cfg(not(target_arch = "wasm32"))]
         while !signal.is_set() {

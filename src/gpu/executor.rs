@@ -8,10 +8,12 @@ use super::buffer::Tensor;
 use super::combination::{Combination, Combinations};
 use super::device::{Device, DeviceInfo, GpuOptions};
 use super::kernels::combine;
+use super::pace::Pace;
 use super::pipelines::{Bound, Pipelines, encode};
 use super::plan::Plan;
 use super::readback::{self, Readback, Ring};
 use super::weights::Weights;
+use crate::clock::now_millis;
 use crate::error::{Error, Result};
 use crate::executor::{BackendReport, Command, Executor, MAX_TERMS};
 use crate::graph::Graph;
@@ -27,8 +29,35 @@ struct Shared {
     arena: RefCell<Arena>,
     combinations: Combinations,
     ring: Ring,
+    pace: Pace,
     /// Bytes written since the last submission. Native drivers hold a copy of them until then.
     written: std::cell::Cell<u64>,
+}
+
+/// What commands come to on the device: their combinations, and their plans' dispatches. Handles are lent, not cloned: in a
+/// browser each clone costs microseconds.
+struct BoundCommands {
+    combinations: Vec<Bound>,
+    plans: Vec<Rc<Vec<Bound>>>,
+}
+
+impl BoundCommands {
+    fn in_order(&self, commands: &[Command<'_, Gpu>]) -> Vec<&Bound> {
+        let (mut combinations, mut plans) = (self.combinations.iter(), self.plans.iter());
+        let mut dispatches = Vec::new();
+        for command in commands {
+            match command {
+                Command::Evaluate(_) => {
+                    dispatches.extend(plans.next().into_iter().flat_map(|plan| plan.iter()))
+                }
+                Command::Combine { len: 0, .. } => {}
+                Command::Combine { .. } | Command::CombineRescaled { .. } => {
+                    dispatches.extend(combinations.next())
+                }
+            }
+        }
+        dispatches
+    }
 }
 
 /// Bytes of parameters that may wait for a submission.
@@ -45,12 +74,15 @@ impl Gpu {
         pipelines.prepare(&device, &variants).await?;
         let combinations = Combinations::new(&device);
         device.settled_check().await?;
+        #[cfg(all(target_arch = "wasm32", feature = "web"))]
+        device.learn_to_wait().await?;
         Ok(Self(Rc::new(Shared {
             device,
             pipelines,
             arena: RefCell::default(),
             combinations,
             ring: Ring::default(),
+            pace: Pace::default(),
             written: std::cell::Cell::new(0),
         })))
     }
@@ -95,6 +127,45 @@ impl Gpu {
             arena.fit(device);
         }
         plans.iter().map(|plan| plan.bound(device, pipelines, &arena)).collect()
+    }
+
+    /// Errors: the device complained, or a combination is wrong.
+    fn bind(&self, commands: &[Command<'_, Self>]) -> Result<BoundCommands> {
+        let Shared { device, pipelines, combinations, .. } = &*self.0;
+        device.check()?;
+        let combined: Vec<Combination<'_>> = commands
+            .iter()
+            .filter_map(|command| match command {
+                Command::Combine { out, offset, len, terms } if *len > 0 => {
+                    Some(Combination { out, offset: *offset, len: *len, terms, rescale: None })
+                }
+                Command::CombineRescaled { out, offset, len, terms, rescale } => {
+                    let rescale = Some(*rescale);
+                    Some(Combination { out, offset: *offset, len: *len, terms, rescale })
+                }
+                _ => None,
+            })
+            .collect();
+        let combinations = combinations.bind(device, pipelines, &combined)?;
+        let plans: Vec<&Plan> = commands
+            .iter()
+            .filter_map(|command| match command {
+                Command::Evaluate(plan) => Some(*plan),
+                _ => None,
+            })
+            .collect();
+        Ok(BoundCommands { combinations, plans: self.bound(&plans) })
+    }
+
+    /// One encoder, one compute pass, one submission.
+    fn send(&self, dispatches: &[&Bound]) {
+        let mut encoder = self.0.device.encoder();
+        encode(
+            &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()),
+            dispatches.iter().copied(),
+        );
+        self.0.device.submit(encoder);
+        self.0.written.set(0);
     }
 }
 
@@ -162,52 +233,32 @@ impl Executor for Gpu {
     }
 
     fn submit(&self, commands: &[Command<'_, Self>]) -> Result<()> {
-        let Shared { device, pipelines, combinations, .. } = &*self.0;
-        device.check()?;
-        let combined: Vec<Combination<'_>> = commands
-            .iter()
-            .filter_map(|command| match command {
-                Command::Combine { out, offset, len, terms } if *len > 0 => {
-                    Some(Combination { out, offset: *offset, len: *len, terms, rescale: None })
-                }
-                Command::CombineRescaled { out, offset, len, terms, rescale } => {
-                    let rescale = Some(*rescale);
-                    Some(Combination { out, offset: *offset, len: *len, terms, rescale })
-                }
-                _ => None,
-            })
-            .collect();
-        let combined = combinations.bind(device, pipelines, &combined)?;
-        let plans: Vec<&Plan> = commands
-            .iter()
-            .filter_map(|command| match command {
-                Command::Evaluate(plan) => Some(*plan),
-                _ => None,
-            })
-            .collect();
-        let plans = self.bound(&plans);
-
-        let mut encoder = device.encoder();
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            let (mut combined, mut plans) = (combined.chunks(1), plans.iter());
-            for command in commands {
-                let dispatches: &[Bound] = match command {
-                    Command::Evaluate(_) => plans.next().map_or(&[], |plan| plan),
-                    Command::Combine { len: 0, .. } => &[],
-                    _ => combined.next().unwrap_or(&[]),
-                };
-                encode(&mut pass, dispatches);
-            }
-        }
-        device.submit(encoder);
-        self.0.written.set(0);
+        let bound = self.bind(commands)?;
+        self.send(&bound.in_order(commands));
         Ok(())
     }
 
-    fn begin_read(&self, tensor: &Tensor) -> Result<Option<Readback>> {
+    async fn submit_in_pieces(&self, commands: &[Command<'_, Self>]) -> Result<()> {
+        let Shared { device, pace, .. } = &*self.0;
+        let bound = self.bind(commands)?;
+        let dispatches = bound.in_order(commands);
+        let mut left = &dispatches[..];
+        while left.len() > pace.piece() {
+            let started = now_millis();
+            let (piece, rest) = left.split_at(pace.piece());
+            self.send(piece);
+            // The piece before has to end, so that the device always has the next one.
+            device.settle(1).await?;
+            pace.note(now_millis() - started);
+            left = rest;
+        }
+        self.send(left);
+        Ok(())
+    }
+
+    fn begin_read(&self, tensors: &[&Tensor]) -> Result<Option<Readback>> {
         self.0.device.check()?;
-        Ok(self.0.ring.begin(&self.0.device, tensor))
+        Ok(self.0.ring.begin(&self.0.device, tensors))
     }
 
     fn try_read(&self, readback: &mut Readback) -> Result<Option<Vec<f32>>> {

@@ -49,6 +49,12 @@ impl Faults {
         state.error.take().map_or(Ok(()), Err)
     }
 
+    /// Whether the device is lost.
+    #[cfg(all(target_arch = "wasm32", feature = "web"))]
+    pub fn is_lost(&self) -> bool {
+        self.state().lost.is_some()
+    }
+
     /// Whether the device is lost; if not, wakes the task when it is.
     pub fn poll_lost(&self, context: &Context<'_>) -> bool {
         let mut state = self.state();

@@ -23,6 +23,7 @@ pub mod kernels;
 mod liveness;
 mod lower;
 mod lowering;
+mod pace;
 mod pipelines;
 mod plan;
 mod products;

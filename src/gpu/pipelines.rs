@@ -179,7 +179,7 @@ impl Pipelines {
 }
 
 /// Encodes dispatches, switching pipelines only where they change: in a browser each call crosses into JavaScript.
-pub fn encode(pass: &mut wgpu::ComputePass<'_>, dispatches: &[Bound]) {
+pub fn encode<'a>(pass: &mut wgpu::ComputePass<'_>, dispatches: impl IntoIterator<Item = &'a Bound>) {
     let mut current = None;
     for Bound { pipeline, group, workgroups: [x, y, z] } in dispatches {
         if current != Some(pipeline) {

@@ -42,16 +42,16 @@ impl Drop for Readback {
 }
 
 impl Ring {
-    /// Starts copying `tensor`, if a place is free.
-    pub fn begin(&self, device: &Device, tensor: &Tensor) -> Option<Readback> {
+    /// Starts copying `tensors`, if a place is free.
+    pub fn begin(&self, device: &Device, tensors: &[&Tensor]) -> Option<Readback> {
         let slot = self.0.iter().find(|slot| !slot.busy.get())?.clone();
-        let bytes = 4 * tensor.elements() as u64;
+        let bytes = bytes_of(tensors);
         let mut staging = slot.staging.borrow_mut();
         let fits = staging.as_ref().is_some_and(|staging| staging.bytes() >= bytes);
         if !fits {
             *staging = None;
         }
-        let mapped = copy_and_map(device, tensor, staging.get_or_insert_with(|| mappable(device, bytes)));
+        let mapped = copy_and_map(device, tensors, staging.get_or_insert_with(|| mappable(device, bytes)));
         drop(staging);
         slot.busy.set(true);
         Some(Readback { slot, bytes, mapped })
@@ -78,9 +78,9 @@ impl Readback {
 /// A tensor's values, after everything submitted so far.
 pub async fn read(device: &Device, tensor: &Tensor) -> Result<Vec<f32>> {
     device.check()?;
-    let bytes = 4 * tensor.elements() as u64;
+    let bytes = bytes_of(&[tensor]);
     let staging = mappable(device, bytes);
-    let mapped = copy_and_map(device, tensor, &staging);
+    let mapped = copy_and_map(device, &[tensor], &staging);
     let arrived = device.arrival(&mapped).await?;
     if arrived.is_err() {
         return Err(device.refused_mapping().await);
@@ -95,10 +95,18 @@ fn mappable(device: &Device, bytes: u64) -> GpuBuffer {
     GpuBuffer::with_usage(device, "staging", bytes, wgpu::BufferUsages::MAP_READ)
 }
 
-fn copy_and_map(device: &Device, tensor: &Tensor, staging: &GpuBuffer) -> Mapped {
-    let bytes = 4 * tensor.elements() as u64;
+fn bytes_of(tensors: &[&Tensor]) -> u64 {
+    tensors.iter().map(|tensor| 4 * tensor.elements() as u64).sum()
+}
+
+fn copy_and_map(device: &Device, tensors: &[&Tensor], staging: &GpuBuffer) -> Mapped {
     let mut encoder = device.encoder();
-    encoder.copy_buffer_to_buffer(tensor.buffer().raw(), 0, staging.raw(), 0, bytes);
+    let mut bytes = 0;
+    for tensor in tensors {
+        let of_tensor = bytes_of(&[tensor]);
+        encoder.copy_buffer_to_buffer(tensor.buffer().raw(), 0, staging.raw(), bytes, of_tensor);
+        bytes += of_tensor;
+    }
     device.submit(encoder);
     let mapped = Mapped::new();
     let signal = mapped.clone();

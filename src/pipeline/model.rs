@@ -144,6 +144,8 @@ pub struct Model<E: Executor> {
     preview_weights: Option<E::Weights>,
     /// Most recently used last.
     plans: RefCell<Vec<Rc<Plans<E>>>>,
+    /// Sizes that the device had no room for.
+    too_large: RefCell<Vec<Size>>,
 }
 
 impl<E: Executor> Model<E> {
@@ -160,6 +162,7 @@ impl<E: Executor> Model<E> {
             scheduler: solver::SchedulerConfig::from_json(&manifest.scheduler)?,
             limits: info.option_limits(),
             plans: RefCell::default(),
+            too_large: RefCell::default(),
             executor,
             manifest,
             networks,
@@ -169,7 +172,7 @@ impl<E: Executor> Model<E> {
         };
         let guided = if model.info.defaults.guidance_scale > 1.0 { 2 } else { 1 };
         let size = model.networks.size(guided, model.info.default_width, model.info.default_height);
-        model.plans(size).await?;
+        model.plans_that_fit(size).await?;
         Ok(model)
     }
 
@@ -187,6 +190,22 @@ impl<E: Executor> Model<E> {
     /// [`GenerateOptions::from_fields`]; without a seed, 0 is taken.
     pub async fn start(&self, options: &GenerateOptions) -> Result<Run<E>> {
         Run::new(self, options).await
+    }
+
+    /// The plans of a size, or where the device has no room for both halves of guidance at once, of one half.
+    pub(super) async fn plans_that_fit(&self, size: Size) -> Result<Rc<Plans<E>>> {
+        let half = Size { batch: 1, ..size };
+        if self.too_large.borrow().contains(&size) {
+            return self.plans(half).await;
+        }
+        match self.plans(size).await {
+            Err(error) if error.is_shortage() && size.batch > 1 => {
+                let plans = self.plans(half).await?;
+                self.too_large.borrow_mut().push(size);
+                Ok(plans)
+            }
+            plans => plans,
+        }
     }
 
     /// The plans of a size, made at its first use.

@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
-use super::clock::now_millis;
 use super::model::{Model, Plans};
 use super::networks::Size;
 use super::sampling::{Sampling, term};
+use super::state::RunState;
+use crate::clock::now_millis;
 use crate::error::Result;
 use crate::executor::{Command, Executor, Term};
 use crate::image::Image;
@@ -33,11 +34,21 @@ pub struct Timings {
     pub decode: f64,
 }
 
-/// What a step leaves to look at.
-#[derive(Debug, Clone, PartialEq)]
+/// What a step leaves behind.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct StepReport {
     /// An estimate of the picture at latent size. It may be a step late, and absent where none arrived.
     pub preview: Option<Image>,
+    /// Where to go on from if the device is lost. As late as the preview.
+    pub state: Option<RunState>,
+}
+
+/// A read-back under way, and where the run stood when it began.
+struct Pending<E: Executor> {
+    readback: E::Readback,
+    evaluations: usize,
+    errors: usize,
+    before: Vec<f32>,
 }
 
 /// One picture in the making: latents, solver history and noise key. Several runs of a model may take steps
@@ -55,6 +66,10 @@ pub struct Run<E: Executor> {
     timings: Timings,
     /// `[n, L, D]`.
     prompt_embeds: E::Tensor,
+    /// Elements of all `prompt_embeds`.
+    text_elements: usize,
+    /// `[1, h, w, C]`: the output without the prompt, where the halves of guidance are evaluated one after the other.
+    unconditional: Option<E::Tensor>,
     /// `[1, h, w, C]` each: the noisy states at the current noise level and before; at the end, the latents of
     /// the picture. The sample that enters evaluation `i` is entry `i % len`.
     samples: Vec<E::Tensor>,
@@ -67,8 +82,8 @@ pub struct Run<E: Executor> {
     path: BrownianPath,
     /// `[1, h, w, C]`: the guided output, where its deviation is moved.
     rescaled: Option<E::Tensor>,
-    /// Previews on their way to the host, oldest first.
-    previews: Vec<E::Readback>,
+    /// Previews and states on their way to the host, oldest first.
+    pending: Vec<Pending<E>>,
 }
 
 impl<E: Executor> Run<E> {
@@ -99,16 +114,24 @@ impl<E: Executor> Run<E> {
         let [height, width, channels] = latent_shape(size);
         let latents = [1, height, width, channels];
         let sampling = Sampling::new(executor.as_ref(), options, &model.scheduler, &latents)?;
-        let plans = model.plans(size).await?;
+        let plans = model.plans_that_fit(size).await?;
+        let in_halves = plans.size.batch < batch;
+        if in_halves {
+            let halves = "Memory is short: the network is evaluated once with the prompt and once without, one after the other.";
+            warnings.push(halves.to_owned());
+        }
         let left_out = |guidance: Guidance| {
             sampling.is_adaptive() && guidance.interval != Guidance::EVERYWHERE
                 || sampling.plan().steps.iter().any(|step| guidance.at(step.level).uncond.is_none())
         };
         let unguided = match guidance.uncond {
-            Some(_) if left_out(guidance) => Some(model.plans(Size { batch: 1, ..size }).await?),
+            Some(_) if left_out(guidance) && !in_halves => {
+                Some(model.plans(Size { batch: 1, ..size }).await?)
+            }
             _ => None,
         };
         let prompt_embeds = encode_text(executor.as_ref(), &plans, &input_ids)?;
+        let text_elements = size.text_elements();
         let seed = options.seed.unwrap_or(0);
         let tensor = || executor.tensor(&latents);
         let tensor_if = |wanted: bool| if wanted { tensor().map(Some) } else { Ok(None) };
@@ -116,12 +139,13 @@ impl<E: Executor> Run<E> {
         let samples = (0..sampling.plan().samples).map(|_| tensor()).collect::<Result<_>>()?;
         let history = (0..sampling.plan().history).map(|_| tensor()).collect::<Result<_>>()?;
         let noise = tensor_if(sampling.plan().is_stochastic())?;
+        let unconditional = tensor_if(in_halves)?;
         let rescaled = tensor_if(guidance.uncond.is_some() && guidance.rescale > 0.0)?;
         let timings = Timings { text: now_millis() - started, ..Timings::default() };
         let mut run = Self {
             image_format: model.manifest.image,
             guidance,
-            previews: Vec::new(),
+            pending: Vec::new(),
             executor,
             path: BrownianPath::new(seed, SAMPLE, latent_shape(size)),
             plans,
@@ -131,6 +155,8 @@ impl<E: Executor> Run<E> {
             warnings,
             timings,
             prompt_embeds,
+            text_elements,
+            unconditional,
             samples,
             denoised,
             history,
@@ -186,24 +212,60 @@ impl<E: Executor> Run<E> {
     /// [`Run::is_done`].
     pub async fn step(&mut self) -> Result<StepReport> {
         if self.is_done() {
-            return Ok(StepReport { preview: None });
+            return Ok(StepReport::default());
         }
         let started = now_millis();
         self.write_noise()?;
-        self.submit_step()?;
-        if let Some(plan) = &self.plans.preview
-            && let Some(readback) = self.executor.begin_read(output::<E>(&self.executor, plan, "preview"))?
-        {
-            self.previews.push(readback);
-        }
+        self.submit_step().await?;
         if let Some(entry) = self.sampling.advance(self.executor.as_ref(), &self.samples).await? {
             let update = &self.sampling.plan().steps[entry].update;
             self.executor.submit(&[self.update(entry, update)])?;
         }
+        self.begin_report()?;
         self.executor.settle(MAX_IN_FLIGHT - 1).await?;
-        let preview = self.latest_preview()?;
+        let report = self.latest_report()?;
         self.timings.steps.push(now_millis() - started);
-        Ok(StepReport { preview })
+        Ok(report)
+    }
+
+    /// Where the run stands now: what [`Run::restore`] of another run with the same options and model goes on from.
+    pub async fn state(&self) -> Result<RunState> {
+        let mut values = Vec::new();
+        for tensor in self.tensors() {
+            values.extend(self.executor.read(tensor).await?);
+        }
+        values.extend(self.sampling.before());
+        let (evaluations, errors) = (self.sampling.evaluations, self.sampling.errors().to_vec());
+        Ok(RunState { evaluations, errors, values })
+    }
+
+    /// How many values a state of this run has.
+    pub fn state_values(&self) -> usize {
+        let tensors = self.tensors().count() + usize::from(self.sampling.is_adaptive());
+        tensors * self.plans.size.latent_elements()
+    }
+
+    /// Takes a run that has made no step to where another with the same options and model stood.
+    ///
+    /// Errors: no run with these options can have stood there ([`crate::Error::InvalidOption`]). The run is then as it was
+    /// made, or not to be used.
+    pub fn restore(&mut self, state: &RunState) -> Result<()> {
+        state.check(self.state_values())?;
+        let elements = self.plans.size.latent_elements();
+        self.sampling.replay(state.evaluations, &state.errors)?;
+        let mut values = state.values.chunks_exact(elements);
+        for (tensor, values) in self.tensors().zip(&mut values) {
+            self.executor.write(tensor, values)?;
+        }
+        if let Some(before) = values.next() {
+            self.sampling.start_from(before);
+        }
+        Ok(())
+    }
+
+    /// What a state holds, in its order.
+    fn tensors(&self) -> impl Iterator<Item = &E::Tensor> {
+        self.samples.iter().chain(&self.history).chain(std::iter::once(&self.denoised))
     }
 
     fn write_noise(&mut self) -> Result<()> {
@@ -216,7 +278,7 @@ impl<E: Executor> Run<E> {
         self.executor.write(noise, &values)
     }
 
-    fn submit_step(&self) -> Result<()> {
+    async fn submit_step(&self) -> Result<()> {
         let position = self.sampling.position;
         let step = &self.sampling.plan().steps[position];
         let guidance = self.guidance.at(step.level);
@@ -230,7 +292,7 @@ impl<E: Executor> Run<E> {
         let elements = plans.size.latent_elements();
         let model_output = output::<E>(executor, unet, "model_output");
         let combine = |out, offset, len, terms| Command::Combine { out, offset, len, terms };
-        let mut commands: Vec<Command<'_, E>> = Vec::with_capacity(9);
+        let mut commands: Vec<Command<'_, E>> = Vec::with_capacity(12);
 
         let sample = self.sample();
 
@@ -239,16 +301,24 @@ impl<E: Executor> Run<E> {
             let terms = vec![term(step.model_input_scale, sample, 0)];
             commands.push(combine(input::<E>(executor, unet, "sample"), half * elements, elements, terms));
         }
-        let (all, embeds) = (plans.size.text_elements(), evaluated.size.text_elements());
+        let embeds = evaluated.size.text_elements();
         let encoder_hidden_states = input::<E>(executor, unet, "encoder_hidden_states");
-        let terms = vec![term(1.0, &self.prompt_embeds, all - embeds)];
-        commands.push(combine(encoder_hidden_states, 0, embeds, terms));
-        commands.push(Command::Evaluate(unet));
+        let evaluation = |from: usize| {
+            let terms = vec![term(1.0, &self.prompt_embeds, from)];
+            [combine(encoder_hidden_states, 0, embeds, terms), Command::Evaluate(unet)]
+        };
+        let unconditional = self.unconditional.as_ref().filter(|_| guidance.uncond.is_some());
+        if let Some(out) = unconditional {
+            commands.extend(evaluation(0));
+            commands.push(combine(out, 0, elements, vec![term(1.0, model_output, 0)]));
+        }
+        commands.extend(evaluation(self.text_elements - embeds));
 
         // Guidance is linear too, so it needs no pass of its own, unless its deviation is moved.
         let guided = |factor: f64| {
             let cond = term(factor * guidance.cond, model_output, (batch - 1) * elements);
-            let uncond = guidance.uncond.map(|uncond| term(factor * uncond, model_output, 0));
+            let without_prompt = unconditional.unwrap_or(model_output);
+            let uncond = guidance.uncond.map(|uncond| term(factor * uncond, without_prompt, 0));
             std::iter::once(cond).chain(uncond).collect::<Vec<_>>()
         };
         let rescaled = self.rescaled.as_ref().filter(|_| guidance.uncond.is_some());
@@ -281,7 +351,7 @@ impl<E: Executor> Run<E> {
             commands.push(combine(latents, 0, elements, vec![term(1.0, &self.denoised, 0)]));
             commands.push(Command::Evaluate(plan));
         }
-        executor.submit(&commands)
+        executor.submit_in_pieces(&commands).await
     }
 
     /// The update after entry `position` of the plan.
@@ -309,20 +379,42 @@ impl<E: Executor> Run<E> {
         &self.samples[self.sampling.position % self.samples.len()]
     }
 
-    /// The newest preview that has arrived; older ones are dropped.
-    fn latest_preview(&mut self) -> Result<Option<Image>> {
+    /// Sends the state to the host, and the preview after it.
+    fn begin_report(&mut self) -> Result<()> {
+        let preview = self.plans.preview.as_ref().map(|plan| output::<E>(&self.executor, plan, "preview"));
+        let tensors: Vec<&E::Tensor> = self.tensors().chain(preview).collect();
+        if let Some(readback) = self.executor.begin_read(&tensors)? {
+            self.pending.push(Pending {
+                readback,
+                evaluations: self.sampling.evaluations,
+                errors: self.sampling.errors().len(),
+                before: self.sampling.before().to_vec(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The newest report that has arrived; older ones are dropped.
+    fn latest_report(&mut self) -> Result<StepReport> {
         let mut latest = None;
         let mut waiting = Vec::new();
-        for mut readback in self.previews.drain(..) {
-            match self.executor.try_read(&mut readback)? {
-                Some(values) => latest = Some(values),
-                None => waiting.push(readback),
+        for mut pending in self.pending.drain(..) {
+            match self.executor.try_read(&mut pending.readback)? {
+                Some(values) => latest = Some((pending, values)),
+                None => waiting.push(pending),
             }
         }
-        self.previews = waiting;
-        let Some(values) = latest else { return Ok(None) };
+        self.pending = waiting;
+        let Some((pending, mut values)) = latest else { return Ok(StepReport::default()) };
+        let preview = values.split_off(self.tensors().count() * self.plans.size.latent_elements());
         let (width, height) = (self.plans.size.latent_width, self.plans.size.latent_height);
-        Image::from_decoded(&values, width, height, self.image_format, "the preview").map(Some)
+        let preview = match self.plans.preview {
+            Some(_) => Some(Image::from_decoded(&preview, width, height, self.image_format, "the preview")?),
+            None => None,
+        };
+        values.extend(pending.before);
+        let errors = self.sampling.errors()[..pending.errors].to_vec();
+        Ok(StepReport { preview, state: Some(RunState { evaluations: pending.evaluations, errors, values }) })
     }
 
     /// Decodes to a picture: the finished latents, or before the last step the network's latest estimate of
@@ -332,7 +424,7 @@ impl<E: Executor> Run<E> {
         let (executor, plans) = (self.executor.as_ref(), &self.plans);
         let latents =
             if self.sampling.position == 0 || self.is_done() { self.sample() } else { &self.denoised };
-        executor.submit(&[
+        let commands = [
             Command::Combine {
                 out: input::<E>(executor, &plans.decoder, "latents"),
                 offset: 0,
@@ -340,7 +432,8 @@ impl<E: Executor> Run<E> {
                 terms: vec![term(1.0, latents, 0)],
             },
             Command::Evaluate(&plans.decoder),
-        ])?;
+        ];
+        executor.submit_in_pieces(&commands).await?;
         let values = executor.read(output::<E>(executor, &plans.decoder, "sample")).await?;
         let (width, height) = (plans.size.width, plans.size.height);
         let image = Image::from_decoded(&values, width, height, self.image_format, "the autoencoder")?;
@@ -370,20 +463,23 @@ fn encode<E: Executor>(model: &Model<E>, which: &str, text: &str, warnings: &mut
     encoding.input_ids.iter().map(|&id| id as f32).collect()
 }
 
+/// `[n, L, D]` of `input_ids [n, L]`, in as many evaluations as the plan's batch makes of them.
 fn encode_text<E: Executor>(executor: &E, plans: &Plans<E>, input_ids: &[f32]) -> Result<E::Tensor> {
-    let size = plans.size;
-    let prompt_embeds = executor.tensor(&[size.batch, size.text_length, size.text_width])?;
-    let encoder = &plans.text_encoder;
-    executor.write(input::<E>(executor, encoder, "input_ids"), input_ids)?;
-    executor.submit(&[
-        Command::Evaluate(encoder),
-        Command::Combine {
-            out: &prompt_embeds,
-            offset: 0,
-            len: size.text_elements(),
-            terms: vec![term(1.0, output::<E>(executor, encoder, "last_hidden_state"), 0)],
-        },
-    ])?;
+    let (size, encoder) = (plans.size, &plans.text_encoder);
+    let prompts = input_ids.len() / size.text_length;
+    let prompt_embeds = executor.tensor(&[prompts, size.text_length, size.text_width])?;
+    for (index, ids) in input_ids.chunks(size.batch * size.text_length).enumerate() {
+        executor.write(input::<E>(executor, encoder, "input_ids"), ids)?;
+        executor.submit(&[
+            Command::Evaluate(encoder),
+            Command::Combine {
+                out: &prompt_embeds,
+                offset: index * size.text_elements(),
+                len: size.text_elements(),
+                terms: vec![term(1.0, output::<E>(executor, encoder, "last_hidden_state"), 0)],
+            },
+        ])?;
+    }
     Ok(prompt_embeds)
 }
 

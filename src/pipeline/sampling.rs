@@ -1,6 +1,6 @@
 //! How a run's steps are known: all before it starts, or each once the one before is judged.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::executor::{Executor, Term};
 use crate::options::GenerateOptions;
 use crate::solver::{self, Adaptive, SamplingPlan, SchedulerConfig, Source, Spacing};
@@ -27,6 +27,8 @@ enum Plan<E: Executor> {
         lower: E::Tensor,
         /// That of the attempt before.
         before: Vec<f32>,
+        /// The errors of all attempts so far: what decided each.
+        errors: Vec<f64>,
     },
 }
 
@@ -45,6 +47,7 @@ impl<E: Executor> Sampling<E> {
                 adaptive: solver::adaptive(solver, of_solver, scheduler, options.steps)?,
                 lower: executor.tensor(latents)?,
                 before: Vec::new(),
+                errors: Vec::new(),
             },
             None => {
                 let spacing = Spacing::find(&options.schedule)?;
@@ -95,28 +98,87 @@ impl<E: Executor> Sampling<E> {
     /// Counts an evaluation. With the last of an attempt, reads its samples and judges them: the one place where a
     /// run waits for the device. `Some`: the attempt is rejected, and that entry's update is to be computed anew.
     pub async fn advance(&mut self, executor: &E, samples: &[E::Tensor]) -> Result<Option<usize>> {
-        self.position += 1;
-        self.evaluations += 1;
-        let Plan::Judged { adaptive, lower, before } = &mut self.plan else { return Ok(None) };
-        if self.position < adaptive.plan().steps.len() || adaptive.lower().is_empty() {
+        if !self.count() {
             return Ok(None);
         }
+        let Plan::Judged { adaptive, lower, before, .. } = &self.plan else { return Ok(None) };
         let read = async |tensor| executor.read(tensor).await;
-        let (low, high) = (read(&*lower).await?, read(&samples[self.position % samples.len()]).await?);
+        let (low, high) = (read(lower).await?, read(&samples[self.position % samples.len()]).await?);
         let elements = low.iter().zip(&high).zip(before.iter());
-        if adaptive.judge(elements.map(|((&low, &high), &before)| [low, high, before].map(f64::from)))? {
-            *before = low;
+        let error =
+            adaptive.error(elements.map(|((&low, &high), &before)| [low, high, before].map(f64::from)));
+        let retried = self.judge(error)?;
+        if retried.is_none() {
+            self.start_from(&low);
+        }
+        Ok(retried)
+    }
+
+    /// Goes on to where `evaluations` had been done and attempts had `errors`. Errors: no run of this plan can have
+    /// come there.
+    pub fn replay(&mut self, evaluations: usize, errors: &[f64]) -> Result<()> {
+        let mut errors = errors.iter();
+        while self.evaluations < evaluations {
+            if self.is_done() {
+                return Err(unreachable("evaluations", evaluations));
+            }
+            if self.count() {
+                self.judge(*errors.next().ok_or_else(|| unreachable("evaluations", evaluations))?)?;
+            }
+        }
+        match errors.len() {
+            0 => Ok(()),
+            left => Err(unreachable("errors beyond those of its evaluations", left)),
+        }
+    }
+
+    /// Counts an evaluation. Whether it completes an attempt that is to be judged.
+    fn count(&mut self) -> bool {
+        self.position += 1;
+        self.evaluations += 1;
+        let Plan::Judged { adaptive, .. } = &self.plan else { return false };
+        self.position == adaptive.plan().steps.len() && !adaptive.lower().is_empty()
+    }
+
+    fn judge(&mut self, error: f64) -> Result<Option<usize>> {
+        let Plan::Judged { adaptive, errors, .. } = &mut self.plan else { return Ok(None) };
+        errors.push(error);
+        if adaptive.judge(error)? {
             return Ok(None);
         }
         self.position = adaptive.retried() + 1;
         Ok(Some(adaptive.retried()))
     }
 
-    /// The sample that the run starts from, which the first attempt is judged by too.
+    /// The errors of all attempts so far; none for a plan that is known.
+    pub fn errors(&self) -> &[f64] {
+        match &self.plan {
+            Plan::Known(_) => &[],
+            Plan::Judged { errors, .. } => errors,
+        }
+    }
+
+    /// The sample before the attempt in hand, which it is judged by too.
     pub fn start_from(&mut self, sample: &[f32]) {
         if let Plan::Judged { before, .. } = &mut self.plan {
             *before = sample.to_vec();
         }
+    }
+
+    /// What [`Sampling::start_from`] was last given; nothing for a plan that is known.
+    pub fn before(&self) -> &[f32] {
+        match &self.plan {
+            Plan::Known(_) => &[],
+            Plan::Judged { before, .. } => before,
+        }
+    }
+}
+
+fn unreachable(what: &str, value: usize) -> Error {
+    Error::InvalidOption {
+        option: "state",
+        accepted: "one that a run of these options had".to_owned(),
+        value: format!("one with {value} {what}"),
     }
 }
 

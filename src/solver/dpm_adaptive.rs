@@ -138,19 +138,22 @@ impl Adaptive {
         &self.lower
     }
 
-    /// Judges the attempt by each element's `[lower, higher, before]`: its two samples, and the lower one of the
-    /// accepted attempt before (at first, the sample that the run started from). Extends the plan by the next attempt.
-    /// `false`: it is rejected, and the plan goes on after [`Adaptive::retried`], whose update has changed and is to be
-    /// computed anew.
-    ///
-    /// Errors with [`Error::NotFinite`] if the samples are not.
-    pub fn judge(&mut self, elements: impl ExactSizeIterator<Item = [f64; 3]>) -> Result<bool> {
+    /// The attempt's error `E` by each element's `[lower, higher, before]`: its two samples, and the lower one of the
+    /// accepted attempt before (at first, the sample that the run started from).
+    pub fn error(&self, elements: impl ExactSizeIterator<Item = [f64; 3]>) -> f64 {
         let count = elements.len() as f64;
         let square = |[lower, higher, before]: [f64; 3]| {
             let delta = self.atol.max(self.rtol * lower.abs().max(before.abs()));
             ((lower - higher) / delta).powi(2)
         };
-        let error = (elements.map(square).sum::<f64>() / count).sqrt();
+        (elements.map(square).sum::<f64>() / count).sqrt()
+    }
+
+    /// Judges the attempt by its [`Adaptive::error`], and extends the plan by the next. `false`: it is rejected, and
+    /// the plan goes on after [`Adaptive::retried`], whose update has changed and is to be computed anew.
+    ///
+    /// Errors with [`Error::NotFinite`] if the error is not.
+    pub fn judge(&mut self, error: f64) -> Result<bool> {
         if !error.is_finite() {
             return Err(Error::NotFinite { stage: "the sample" });
         }

@@ -8,11 +8,13 @@ use js_sys::Object;
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
+use super::state::{state_from, state_object};
+use super::stop::Stop;
 use super::value::{fields_from, object_from, picture_from, set};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::options::{GenerateOptions, MAX_SEED};
-use crate::pipeline::{Loader, Model, ModelInfo, Run};
+use crate::pipeline::{Loader, Model, ModelInfo, Run, StepReport};
 use crate::weights::Manifest;
 
 #[cfg(all(feature = "cpu", not(feature = "gpu")))]
@@ -37,6 +39,8 @@ pub struct Engine {
     loaders: RefCell<HashMap<u32, Loader<Device>>>,
     models: RefCell<HashMap<u32, Rc<Model<Device>>>>,
     runs: RefCell<HashMap<u32, Run<Device>>>,
+    /// Of runs that are taken out of the table.
+    under_way: RefCell<HashMap<u32, Stop>>,
 }
 
 #[derive(Serialize)]
@@ -79,6 +83,7 @@ impl Engine {
             loaders: RefCell::default(),
             models: RefCell::default(),
             runs: RefCell::default(),
+            under_way: RefCell::default(),
         })
     }
 
@@ -154,50 +159,50 @@ impl Engine {
     /// Takes one step: an evaluation of the network.
     #[wasm_bindgen(unchecked_return_type = "StepReport")]
     pub async fn step(&self, run: u32) -> Result<JsValue, JsValue> {
-        let mut running = self.take(run)?;
-        let outcome = running.step().await;
-        let preview = outcome.as_ref().ok().and_then(|report| report.preview.as_ref()).map(picture_from);
-        let numbers = [
-            ("step", running.step_number()),
-            ("steps", running.steps()),
-            ("solverSteps", running.solver_steps()),
-        ];
-        let done = running.is_done();
-        self.runs.borrow_mut().insert(run, running);
-        outcome?;
-        let report = Object::new();
-        for (name, number) in numbers {
-            set(&report, name, &(number as u32).into());
-        }
-        set(&report, "done", &done.into());
-        set(&report, "preview", &preview.unwrap_or(JsValue::NULL));
+        let step = async |run: &mut Run<Device>| Ok((run.step().await?, standing(run)));
+        let (StepReport { preview, state }, report) = self.with_run(run, step).await?;
+        set(&report, "preview", &preview.as_ref().map_or(JsValue::NULL, picture_from));
+        set(&report, "state", &state.as_ref().map_or(JsValue::NULL, state_object));
         Ok(report.into())
+    }
+
+    /// Where a run stands: what `restore` of another run with the same options goes on from.
+    #[wasm_bindgen(unchecked_return_type = "RunState")]
+    pub async fn state(&self, run: u32) -> Result<JsValue, JsValue> {
+        Ok(state_object(&self.with_run(run, async |run| run.state().await).await?))
+    }
+
+    /// Takes a run that has made no step to where another stood.
+    #[wasm_bindgen(unchecked_return_type = "Standing")]
+    pub fn restore(&self, run: u32, state: &JsValue) -> Result<JsValue, JsValue> {
+        let mut runs = self.runs.borrow_mut();
+        let running = runs.get_mut(&run).ok_or_else(|| gone("run"))?;
+        running.restore(&state_from(state, running.state_values())?)?;
+        Ok(standing(running).into())
     }
 
     /// Decodes a run's latents, as they stand, to a picture.
     #[wasm_bindgen(unchecked_return_type = "Picture & { timings: Timings }")]
     pub async fn decode(&self, run: u32) -> Result<JsValue, JsValue> {
-        let mut running = self.take(run)?;
-        let outcome = running.decode().await;
-        let timings = object_from(running.timings());
-        self.runs.borrow_mut().insert(run, running);
-        let picture: Object = picture_from(&outcome?).unchecked_into();
-        set(&picture, "timings", &timings?);
+        let decode = async |run: &mut Run<Device>| Ok((run.decode().await?, object_from(run.timings())?));
+        let (image, timings) = self.with_run(run, decode).await?;
+        let picture: Object = picture_from(&image).unchecked_into();
+        set(&picture, "timings", &timings);
         Ok(picture.into())
     }
 
     /// A run's latents `[1, h, w, C]`, channels last, at the noise level of its current step.
     pub async fn latents(&self, run: u32) -> Result<Vec<f32>, JsValue> {
-        let running = self.take(run)?;
-        let outcome = running.latents().await;
-        self.runs.borrow_mut().insert(run, running);
-        Ok(outcome?)
+        Ok(self.with_run(run, async |run| run.latents().await).await?)
     }
 
-    /// Lets go of a run.
+    /// Lets go of a run. A call of it that is under way stops at the end of the piece of work in hand, with `disposed`.
     #[wasm_bindgen(js_name = drop)]
     pub fn drop_run(&self, run: u32) {
         self.runs.borrow_mut().remove(&run);
+        if let Some(stop) = self.under_way.borrow().get(&run) {
+            stop.set();
+        }
     }
 
     fn handle(&self) -> u32 {
@@ -206,10 +211,32 @@ impl Engine {
         handle
     }
 
-    /// Takes a run out of the table while it is awaited, so that no borrow is held across an await.
-    fn take(&self, run: u32) -> Result<Run<Device>> {
-        self.runs.borrow_mut().remove(&run).ok_or_else(|| gone("run"))
+    /// Takes a run out of the table while `work` is awaited, so that no borrow is held across an await.
+    async fn with_run<T>(
+        &self,
+        run: u32,
+        work: impl AsyncFnOnce(&mut Run<Device>) -> Result<T>,
+    ) -> Result<T> {
+        let mut running = self.runs.borrow_mut().remove(&run).ok_or_else(|| gone("run"))?;
+        let stop = Stop::default();
+        self.under_way.borrow_mut().insert(run, stop.clone());
+        let outcome = stop.unless_set(work(&mut running)).await;
+        self.under_way.borrow_mut().remove(&run);
+        let outcome = outcome.ok_or_else(|| gone("run"))?;
+        self.runs.borrow_mut().insert(run, running);
+        outcome
     }
+}
+
+/// How far a run has come.
+fn standing(run: &Run<Device>) -> Object {
+    let object = Object::new();
+    let numbers = [("step", run.step_number()), ("steps", run.steps()), ("solverSteps", run.solver_steps())];
+    for (name, number) in numbers {
+        set(&object, name, &(number as u32).into());
+    }
+    set(&object, "done", &run.is_done().into());
+    object
 }
 
 fn gone(what: &str) -> Error {

@@ -8,6 +8,8 @@
 
 mod engine;
 mod error;
+mod state;
+mod stop;
 mod value;
 
 pub use engine::Engine;

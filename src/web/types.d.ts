@@ -55,13 +55,28 @@ export interface Picture {
   data: Uint8ClampedArray;
 }
 
-export interface StepReport {
+export interface Standing {
+  /** Network evaluations done. */
   step: number;
   steps: number;
   solverSteps: number;
   done: boolean;
+}
+
+export interface StepReport extends Standing {
   /** An estimate of the picture at latent size, or null where none has arrived in time. */
   preview: Picture | null;
+  /** Where the run stood after this step or one before; null where none has arrived in time. */
+  state: RunState | null;
+}
+
+export interface RunState {
+  /** Network evaluations done. */
+  evaluations: number;
+  /** With an adaptive solver, what each attempt was judged by. */
+  errors: number[];
+  /** Tensors of the latents' size, one after the other. */
+  values: Float32Array;
 }
 
 export interface Timings {
