@@ -6,7 +6,7 @@ import { answerWithFakes } from "./fake/site.mjs";
 import { launchChromium } from "./harness/browsers.mjs";
 import { openSite } from "./harness/site.mjs";
 
-describe("client and worker", { timeout: 30_000 }, () => {
+describe("client and worker", { timeout: 120_000 }, () => {
   let site, browser, page;
 
   before(async () => {
@@ -133,34 +133,100 @@ describe("client and worker", { timeout: 30_000 }, () => {
     assert.deepEqual(seen, ["RangeError", "mine", true]);
   });
 
-  for (const prompt of ["fake: trap", "fake: trap in a callback", "fake: trap in a promise", "fake: device lost"]) {
-    const code = prompt === "fake: device lost" ? "device-lost" : "engine-crashed";
-    it(`survives "${prompt}": every call under way fails with ${code}, the next loads anew`, async () => {
+  const LOSSES = { "trap": "engine-crashed", "trap in a callback": "engine-crashed", "trap in a promise": "engine-crashed", "device lost": "device-lost" };
+  for (const [loss, code] of Object.entries(LOSSES)) {
+    it(`goes on after "${loss}" from the last step, on a new engine, and reports it`, async () => {
+      const seen = await page.evaluate(async (loss) => {
+        const tenstep = await load();
+        const undisturbed = facts(await tenstep.generate({ seed: 4, steps: 5 }));
+        const steps = [], told = [];
+        const options = { prompt: `fake: ${loss} once`, seed: 4, steps: 5, onStep: ({ step }) => steps.push(step), onInterruption: (interruption) => told.push(interruption) };
+        const { interruptions, ...picture } = await tenstep.generate(options);
+        await tenstep.dispose();
+        return { steps, told, interruptions, isEqual: JSON.stringify(facts(picture).data) === JSON.stringify(undisturbed.data) };
+      }, loss);
+      assert.deepEqual(seen.steps, [1, 2, 3, 4, 5], "each step is reported once");
+      assert.ok(seen.isEqual);
+      assert.deepEqual(seen.interruptions, seen.told);
+      assert.deepEqual(seen.told.map(({ code, step }) => [code, step]), [[code, 2]]);
+    });
+
+    it(`gives up a picture that ends with "${loss}" three times at one step; others go on`, async () => {
       const seen = await page.evaluate(async (prompt) => {
         const progress = [];
         const tenstep = await load({ onProgress: ({ phase }) => progress.push(phase) });
-        const run = await tenstep.start();
-        const [failed, queued] = await Promise.all([outcome(tenstep.generate({ prompt })), outcome(tenstep.generate())]);
-        const lateRun = await outcome(run.step());
-        progress.length = 0;
+        const run = await tenstep.start({ steps: 3, seed: 2 });
+        await run.step();
+        const [failed, queued] = await Promise.all([outcome(tenstep.generate({ prompt })), outcome(tenstep.generate({ seed: 9 }))]);
+        const later = await outcome(run.step());
         const next = await outcome(tenstep.generate());
         await tenstep.dispose();
-        return { failed: failed.error, queued: queued.error.code, run: lateRun.error.code, next: Boolean(next.value), progress };
-      }, prompt);
+        return { failed: failed.error, queued: queued.value?.seed, run: later.value?.step, losses: run.interruptions.length, next: Boolean(next.value), loads: progress.filter((phase) => phase === "engine").length };
+      }, `fake: ${loss}`);
       assert.equal(seen.failed.code, code);
       assert.ok(seen.failed.isTenstepError);
-      assert.deepEqual([seen.queued, seen.run, seen.next], [code, "disposed", true]);
-      assert.ok(seen.progress.includes("download"));
+      assert.equal(seen.loads, 4, "one load, and one after each loss");
+      assert.deepEqual([seen.run, seen.next], [2, true]);
+      if (loss !== "trap in a callback" && loss !== "trap in a promise") assert.equal(seen.queued, 9);
     });
   }
+
+  it("goes on though each engine is lost after two steps", async () => {
+    const seen = await page.evaluate(async () => {
+      const tenstep = await load();
+      const { interruptions } = await tenstep.generate({ prompt: "fake: device lost at each step", steps: 5 });
+      const run = await tenstep.start({ prompt: "fake: device lost at each step", steps: 5 });
+      while (!run.done) await run.step();
+      await tenstep.dispose();
+      return [interruptions.length, run.interruptions.length, run.stepsDone];
+    });
+    assert.ok(seen[0] >= 3 && seen[1] >= 3 && seen[2] === 5, String(seen));
+  });
+
+  it("saves a run as plain data, and goes on with it in another worker", async () => {
+    const seen = await page.evaluate(async () => {
+      const first = await load();
+      const run = await first.start({ prompt: "a", steps: 4 });
+      await run.step();
+      await run.step();
+      const saved = structuredClone(await run.save());
+      await first.dispose();
+      const second = await load();
+      const resumed = await second.resume(saved);
+      const facts = [resumed.seed === run.seed, resumed.stepsDone, resumed.steps, resumed.done, (await resumed.step()).step];
+      const others = [{ ...saved, version: 2 }, { ...saved, revision: "x" }, { ...saved, state: null }, { ...saved, state: { ...saved.state, evaluations: 3 } }, { ...saved, options: { promt: "" } }, null];
+      const codes = [];
+      for (const other of others) codes.push((await outcome(second.resume(other))).error?.code);
+      await second.dispose();
+      return { facts, codes };
+    });
+    assert.deepEqual(seen.facts, [true, 2, 4, false, 3]);
+    assert.deepEqual(seen.codes, Array(6).fill("invalid-option"));
+  });
+
+  it("lets a call wait for, replace or yield to those before it", async () => {
+    const seen = await page.evaluate(async () => {
+      const tenstep = await load();
+      const long = outcome(tenstep.generate({ steps: 1000 }));
+      const refused = (await outcome(tenstep.generate({ whenBusy: "reject" }))).error.code;
+      const queued = outcome(tenstep.generate({ seed: 1, steps: 1 }));
+      const replacing = outcome(tenstep.generate({ seed: 2, steps: 1, whenBusy: "replace" }));
+      const ends = [(await long).error.name, (await queued).error.name, (await replacing).value.seed];
+      const waiting = await Promise.all([tenstep.generate({ seed: 3, steps: 1 }), tenstep.generate({ seed: 4, steps: 1, whenBusy: "queue" })]);
+      const free = (await tenstep.generate({ seed: 5, steps: 1, whenBusy: "reject" })).seed;
+      const wrong = (await outcome(tenstep.generate({ whenBusy: "drop" }))).error.code;
+      await tenstep.dispose();
+      return [refused, ...ends, ...waiting.map(({ seed }) => seed), free, wrong];
+    });
+    assert.deepEqual(seen, ["busy", "AbortError", "AbortError", 2, 3, 4, 5, "invalid-option"]);
+  });
 
   it("says so when the engine does not come back, and comes back later", async () => {
     await page.evaluate(async () => {
       window.tenstep = await load();
-      await outcome(tenstep.generate({ prompt: "fake: trap" }));
     });
     site.answerStatus("/fake/shard-1.bin", 404);
-    const failed = await page.evaluate(async () => (await outcome(tenstep.generate())).error);
+    const failed = await page.evaluate(async () => (await outcome(tenstep.generate({ prompt: "fake: trap once" }))).error);
     assert.equal(failed.code, "fetch-failed");
     assert.match(failed.message, /did not come back after.*RuntimeError.*shard-1\.bin/);
     answerWithFakes(site);

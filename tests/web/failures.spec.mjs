@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { dist } from "../../scripts/paths.mjs";
-import { launchChromium, launchFirefox } from "./harness/browsers.mjs";
+import { crashGpuProcess, launchChromium, launchFirefox } from "./harness/browsers.mjs";
 import { MANIFEST_PATH } from "./harness/default-model.mjs";
 import { openSite } from "./harness/site.mjs";
 
@@ -46,43 +46,60 @@ describe("a browser whose WebGPU cannot be used", { timeout: 120_000 }, () => {
 });
 
 describe("a lost device", { timeout: 400_000 }, () => {
-  it("ends the run with device-lost; the next picture is made on a new device", async () => {
+  it("is replaced under a picture, on the same backend", async () => {
     await inBrowser(() => launchChromium({ webgpu: true }), async (page, { browser }) => {
       await page.evaluate(async (manifest) => {
         window.tenstep = await Tenstep.load({ manifest, backend: "webgpu" });
         const { promise, resolve } = Promise.withResolvers();
-        window.lost = outcome(tenstep.generate({ prompt: "a", width: 32, height: 32, steps: 1000, onStep: resolve }));
+        window.picture = outcome(tenstep.generate({ prompt: "a", width: 32, height: 32, steps: 60, onStep: resolve }));
         await promise;
       }, MANIFEST_PATH);
       await crashGpuProcess(browser);
-      const { error } = await page.evaluate(() => lost);
-      assert.equal(error?.code, "device-lost", JSON.stringify(error));
-      const next = await page.evaluate(async () => {
-        const { error, value } = await outcome(tenstep.generate({ prompt: "a", width: 32, height: 32, steps: 1 }));
-        return { error, backend: tenstep.backend.backend, deviation: value && facts(value).deviation };
+      const { error, codes, backend, deviation } = await page.evaluate(async () => {
+        const { error, value } = await picture;
+        return { error, codes: value?.interruptions.map(({ code }) => code), backend: tenstep.backend.backend, deviation: value && facts(value).deviation };
       });
-      assert.equal(next.error, undefined, JSON.stringify(next.error));
-      assert.equal(next.backend, "webgpu");
-      assert.ok(next.deviation > 0);
+      assert.equal(error, undefined, JSON.stringify(error));
+      assert.deepEqual(codes, ["device-lost"]);
+      assert.equal(backend, "webgpu");
+      assert.ok(deviation > 0);
     });
   });
 });
 
-describe("a panic", { timeout: 120_000 }, () => {
-  // A trap inside the real module: the glue's `step` runs a wasm function whose body is `unreachable`, once.
-  const TRAP = `
+describe("a panic", { timeout: 240_000 }, () => {
+  // A trap inside the real module: the glue's `step` runs a wasm function whose body is `unreachable`, after some that go well.
+  const trapAfter = (steps) => `
     const step = Engine.prototype.step;
+    let left = ${steps};
     Engine.prototype.step = function (run) {
-      Engine.prototype.step = step;
+      if (left-- > 0) return step.call(this, run);
       return (async () => new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array([
         0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 5, 1, 3, 0, 0, 11,
       ]))).exports.f())();
     };`;
+  const GLUE = "/tenstep/wasm/tenstep_cpu.js";
+  const glueThatTraps = (steps) => Buffer.from(readFileSync(join(dist, "tenstep", "wasm", "tenstep_cpu.js"), "utf8") + trapAfter(steps));
 
-  it("ends the picture with engine-crashed; the next is made by a new engine", async () => {
-    const glue = readFileSync(join(dist, "tenstep", "wasm", "tenstep_cpu.js"), "utf8");
+  it("ends one engine: the picture goes on in a new one, and is the same", async () => {
     await inBrowser(() => launchChromium({ webgpu: false }), async (page) => {
-      site.answerBytes("/tenstep/wasm/tenstep_cpu.js", Buffer.from(glue + TRAP), "text/javascript");
+      site.answerBytes(GLUE, glueThatTraps(3), "text/javascript");
+      await page.evaluate(async (manifest) => (window.tenstep = await Tenstep.load({ manifest })) && undefined, MANIFEST_PATH);
+      site.reset();
+      const [first, second] = await page.evaluate(async () => {
+        const pictures = [];
+        for (let count = 0; count < 2; count++) pictures.push(await tenstep.generate({ prompt: "a", seed: 5, steps: 6, width: 32, height: 32 }));
+        return pictures.map((picture) => ({ data: facts(picture).data, interruptions: picture.interruptions }));
+      });
+      assert.deepEqual(first.interruptions.map(({ code, step }) => [code, step]), [["engine-crashed", 3]]);
+      assert.deepEqual(second.interruptions, []);
+      assert.deepEqual(first.data, second.data);
+    });
+  });
+
+  it("at every try ends the picture with engine-crashed; the next is made by a new engine", async () => {
+    await inBrowser(() => launchChromium({ webgpu: false }), async (page) => {
+      site.answerBytes(GLUE, glueThatTraps(0), "text/javascript");
       const failed = await page.evaluate(async (manifest) => {
         window.tenstep = await Tenstep.load({ manifest });
         return (await outcome(tenstep.generate({ steps: 1 }))).error;
@@ -94,9 +111,3 @@ describe("a panic", { timeout: 120_000 }, () => {
     });
   });
 });
-
-/** A real loss: `device.destroy()` would be none. */
-async function crashGpuProcess(browser) {
-  const session = await browser.newBrowserCDPSession();
-  await session.send("Browser.crashGpuProcess");
-}

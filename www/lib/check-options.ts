@@ -2,15 +2,17 @@
 
 import type { LoadPlan } from "./client.js";
 import { TenstepError } from "./errors.js";
-import type { GenerateOptions, LoadOptions, PictureOptions, StartOptions } from "./options.js";
+import type { GenerateOptions, LoadOptions, PictureOptions, ResumeOptions, SavedRun, StartOptions, WhenBusy } from "./options.js";
 
 const PICTURE_KEYS: (keyof PictureOptions)[] = [
   "prompt", "negativePrompt", "style", "steps", "guidanceScale", "guidanceRescale", "guidanceInterval", "solver",
   "solverOptions", "schedule", "timesteps", "sigmas", "seed", "width", "height",
 ];
 const LISTS: string[] = ["timesteps", "sigmas", "guidanceInterval"] satisfies (keyof PictureOptions)[];
-const START_KEYS: (keyof StartOptions)[] = [...PICTURE_KEYS, "signal"];
-const GENERATE_KEYS: (keyof GenerateOptions)[] = [...START_KEYS, "onStep"];
+const START_KEYS: (keyof StartOptions)[] = [...PICTURE_KEYS, "signal", "onInterruption"];
+const GENERATE_KEYS: (keyof GenerateOptions)[] = [...START_KEYS, "onStep", "whenBusy"];
+const RESUME_KEYS: (keyof ResumeOptions)[] = ["signal", "onInterruption"];
+const WHEN_BUSY: unknown[] = ["queue", "replace", "reject"] satisfies WhenBusy[];
 const LOAD_KEYS: (keyof LoadOptions)[] = ["manifest", "backend", "workerUrl", "wasmUrl", "onProgress", "signal"];
 
 export function planFromLoadOptions(options: LoadOptions): LoadPlan {
@@ -31,7 +33,19 @@ export function planFromLoadOptions(options: LoadOptions): LoadPlan {
 }
 
 export function pictureOptionsFromGenerate(options: GenerateOptions): PictureOptions {
-  return pictureOptions(checked("generate", options, GENERATE_KEYS));
+  const { whenBusy } = checked("generate", options, GENERATE_KEYS);
+  if (whenBusy !== undefined && !WHEN_BUSY.includes(whenBusy)) throw invalid("whenBusy", '"queue", "replace" or "reject"', whenBusy);
+  return pictureOptions(options);
+}
+
+/** The parts of a saved run, which may come from anywhere; its state is checked in the engine. */
+export function checkedSavedRun(saved: SavedRun, options: ResumeOptions, revision: string): SavedRun {
+  checked("resume", options, RESUME_KEYS);
+  if (typeof saved !== "object" || saved === null) throw invalid("the first argument of resume", "what run.save() gave", saved);
+  if (saved.version !== 1) throw invalid("the saved run's version", "1", saved.version);
+  if (saved.revision !== revision) throw invalid("the saved run's model", `that of revision ${revision}`, saved.revision);
+  if (typeof saved.state !== "object" || saved.state === null) throw invalid("the saved run's state", "an object", saved.state);
+  return { ...saved, options: pictureOptions(checked("start", saved.options as StartOptions, PICTURE_KEYS)) };
 }
 
 export function pictureOptionsFromStart(options: StartOptions): PictureOptions {
@@ -74,7 +88,7 @@ function checked<T extends { signal?: AbortSignal }>(call: string, options: T, k
   for (const key of Object.keys(options)) {
     if (!(keys as string[]).includes(key)) throw invalid("options", `among ${keys.join(", ")}`, key);
   }
-  for (const key of ["onStep", "onProgress"]) {
+  for (const key of ["onStep", "onProgress", "onInterruption"]) {
     const callback = (options as Record<string, unknown>)[key];
     if (callback !== undefined && typeof callback !== "function") throw invalid(key, "a function", callback);
   }

@@ -1,7 +1,7 @@
 // The wasm module as the worker sees it (src/web in Rust). Types only; both modules export the same.
 
-import type { Decoded, Started, Stepped } from "./protocol.js";
-import type { Backend, ModelInfo, PictureOptions } from "./options.js";
+import type { Decoded, Standing, Started, Stepped } from "./protocol.js";
+import type { Backend, ModelInfo, PictureOptions, RunState } from "./options.js";
 
 export interface EngineModule {
   default(options: { module_or_path: URL }): Promise<unknown>;
@@ -17,8 +17,11 @@ export interface Engine {
   pushShard(model: number, shard: number, bytes: Uint8Array): Promise<void>;
   finish(model: number): Promise<void>;
   abandon(model: number): void;
-  start(model: number, options: PictureOptions): Promise<Started & { run: number }>;
+  start(model: number, options: PictureOptions): Promise<Omit<Started, "step" | "done"> & { run: number }>;
   step(run: number): Promise<Stepped>;
+  state(run: number): Promise<RunState>;
+  /** Takes a run that has made no step to where another with the same options stood. */
+  restore(run: number, state: RunState): Standing;
   decode(run: number): Promise<Decoded>;
   latents(run: number): Promise<Float32Array>;
   drop(run: number): void;

@@ -8,6 +8,8 @@ export type TenstepErrorCode =
   | "engine-unavailable"
   /** The engine stopped in the middle of a call. The next `generate` loads it anew. */
   | "engine-crashed"
+  /** `generate` was asked not to wait, and another call of it was not done. */
+  | "busy"
   | "invalid-option"
   | "shape-mismatch"
   | "invalid-graph"

@@ -136,14 +136,64 @@ export interface StepReport {
   preview: ImageData | null;
 }
 
+/** What `generate` does while earlier calls of it are not done. */
+export type WhenBusy =
+  /** Waits for them. */
+  | "queue"
+  /** Aborts them: they reject with an `AbortError`. */
+  | "replace"
+  /** Rejects at once with code `busy`. */
+  | "reject";
+
 export interface GenerateOptions extends PictureOptions {
   /** Called after each step. What it throws ends the picture and rejects `generate`. */
   onStep?: (report: StepReport) => void;
+  /** Called when the engine was lost: the picture goes on from its last step on another. */
+  onInterruption?: (interruption: Interruption) => void;
+  /** Default `"queue"`. */
+  whenBusy?: WhenBusy;
   /** Aborting rejects with the signal's reason at once; the step under way is finished and thrown away. */
   signal?: AbortSignal;
 }
 
 export interface StartOptions extends PictureOptions {
+  /** Called when the engine was lost: the run goes on from its last step on another. */
+  onInterruption?: (interruption: Interruption) => void;
+  signal?: AbortSignal;
+}
+
+/** An engine that was lost under a picture, which then went on from its last step on another. */
+export interface Interruption {
+  code: "device-lost" | "engine-crashed";
+  message: string;
+  /** Network evaluations done when it happened. */
+  step: number;
+}
+
+/** Where a run stands, apart from its options. */
+export interface RunState {
+  /** Network evaluations done. */
+  evaluations: number;
+  /** With an adaptive solver, what each attempt was judged by; else empty. */
+  errors: number[];
+  /** The solver's tensors of the latents' size, one after the other. */
+  values: Float32Array;
+}
+
+/** A run to go on with later, in another worker, page or browser. Plain data: IndexedDB and `postMessage` take it as it is. */
+export interface SavedRun {
+  /** 1, the version of this format. */
+  version: 1;
+  /** The revision of the model that made it, which alone can go on with it. */
+  revision: string;
+  /** The options of its start, with the seed that was used. */
+  options: PictureOptions;
+  state: RunState;
+}
+
+export interface ResumeOptions {
+  /** Called when the engine was lost: the run goes on from its last step on another. */
+  onInterruption?: (interruption: Interruption) => void;
   signal?: AbortSignal;
 }
 
@@ -169,4 +219,6 @@ export interface Picture {
   timings: Timings;
   /** Sentences about input that was changed, such as a prompt that was cut. */
   warnings: string[];
+  /** Engines that were lost on the way, in order; mostly none. `timings` are those since the last. */
+  interruptions: Interruption[];
 }

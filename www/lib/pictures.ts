@@ -1,14 +1,14 @@
 // Pixels from the worker as the ImageData that pages work with.
 
-import type { Picture, StepReport } from "./options.js";
+import type { Interruption, Picture, StepReport } from "./options.js";
 import type { Generated, Pixels, Stepped } from "./protocol.js";
 
 export function imageFromPixels({ data, width, height }: Pixels): ImageData {
   return new ImageData(data, width, height);
 }
 
-export function pictureFromGenerated({ seed, solverSteps, timings, warnings, ...pixels }: Generated): Picture {
-  return { image: imageFromPixels(pixels), seed, solverSteps, timings, warnings };
+export function pictureFromGenerated({ seed, solverSteps, timings, warnings, ...pixels }: Generated, interruptions: Interruption[]): Picture {
+  return { image: imageFromPixels(pixels), seed, solverSteps, timings, warnings, interruptions };
 }
 
 export function reportFromStepped({ step, steps, preview }: Stepped): StepReport {

@@ -1,14 +1,15 @@
 // What the page and the worker say to each other. Types only: every message is one line, every line one meaning.
 
 import type { WireError } from "./errors.js";
-import type { Backend, BackendReport, LoadProgress, ModelInfo, PictureOptions, Timings } from "./options.js";
+import type { Backend, BackendReport, LoadProgress, ModelInfo, PictureOptions, RunState, Timings } from "./options.js";
 
 /** The page numbers its requests (`id`) and its runs (`run`), so that it can name both before the worker answers. */
 export type Request =
   | { id: number; type: "load"; manifest: string; backend?: Backend; wasmUrl?: string }
-  | { id: number; type: "generate"; options: PictureOptions }
-  | { id: number; type: "start"; run: number; options: PictureOptions }
+  | { id: number; type: "generate"; options: PictureOptions; state?: RunState }
+  | { id: number; type: "start"; run: number; options: PictureOptions; state?: RunState }
   | { id: number; type: "step"; run: number }
+  | { id: number; type: "state"; run: number }
   | { id: number; type: "decode"; run: number }
   | { id: number; type: "latents"; run: number }
   | { id: number; type: "drop"; run: number }
@@ -21,28 +22,32 @@ export type Response =
   | { id: number; type: "progress"; progress: LoadProgress }
   | { id: number; type: "stepped"; report: Stepped };
 
-export type Value = Loaded | Started | Stepped | Decoded | Generated | Float32Array | undefined;
+export type Value = Loaded | Started | Stepped | RunState | Decoded | Generated | Float32Array | undefined;
 
 export interface Loaded {
   backend: BackendReport;
   model: ModelInfo;
 }
 
-export interface Started {
+export interface Started extends Standing {
   seed: number;
-  steps: number;
-  solverSteps: number;
   width: number;
   height: number;
   warnings: string[];
 }
 
-export interface Stepped {
+export interface Standing {
+  /** Network evaluations done. */
   step: number;
   steps: number;
   solverSteps: number;
   done: boolean;
+}
+
+export interface Stepped extends Standing {
   preview: Pixels | null;
+  /** Where the run stood after this step or one before; null where none has arrived in time. */
+  state: RunState | null;
 }
 
 /** RGBA, 8 bits a channel, straight alpha. */

@@ -1,10 +1,26 @@
 // A picture made step by step, at the caller's pace.
 
+import type { Client } from "./client.js";
 import { TenstepError } from "./errors.js";
-import type { Picture, StepReport } from "./options.js";
+import type { Interruption, Picture, PictureOptions, RunState, SavedRun, StepReport } from "./options.js";
 import { imageFromPixels, reportFromStepped } from "./pictures.js";
 import type { Decoded, Started, Stepped } from "./protocol.js";
+import { Recovery } from "./recovery.js";
+import { Serial } from "./serial.js";
 import type { WorkerLink } from "./worker-link.js";
+
+/** @internal */
+export interface Beginning {
+  client: Client;
+  /** The page's number of the run. */
+  number: number;
+  /** With the seed. */
+  options: PictureOptions;
+  /** Where to go on from; null for the start. */
+  state: RunState | null;
+  signal: AbortSignal | undefined;
+  onInterruption: ((interruption: Interruption) => void) | undefined;
+}
 
 /** What `Tenstep.start` gives: call `step` until `done`, then `image`. Dispose it, or its latents stay on the device. */
 export class Run {
@@ -17,24 +33,51 @@ export class Run {
   /** Sentences about input that was changed, such as a prompt that was cut. */
   readonly warnings: string[];
 
+  #client: Client;
+  #number: number;
+  #options: PictureOptions;
+  #recovery: Recovery;
+  /** One at a time, so that only one moves the run to another engine. */
+  #questions = new Serial();
+  /** The engine that holds the run, until it is lost. */
   #link: WorkerLink;
-  #run: number;
+  #state: RunState | null;
   #steps: number;
   #solverSteps: number;
-  #stepsDone = 0;
-  #isDone = false;
+  #stepsDone: number;
+  #isDone: boolean;
   #isDisposed = false;
 
-  /** @internal */
-  constructor(link: WorkerLink, run: number, started: Started) {
+  private constructor({ client, number, options, state }: Beginning, recovery: Recovery, link: WorkerLink, started: Started) {
+    this.#client = client;
+    this.#number = number;
+    this.#options = options;
+    this.#recovery = recovery;
     this.#link = link;
-    this.#run = run;
+    this.#state = state;
     this.seed = started.seed;
     this.#steps = started.steps;
     this.#solverSteps = started.solverSteps;
+    this.#stepsDone = started.step;
+    this.#isDone = started.done;
     this.width = started.width;
     this.height = started.height;
     this.warnings = started.warnings;
+  }
+
+  /** @internal */
+  static async begin(beginning: Beginning): Promise<Run> {
+    const { client, number, options, state, signal } = beginning;
+    const recovery = new Recovery(beginning.onInterruption);
+    return recovery.run(client, signal, () => 0, async (link) => {
+      try {
+        return new Run(beginning, recovery, link, await startOn(link, number, options, state, signal));
+      } catch (error) {
+        // Aborted while the worker was starting it: let go of what it may have made.
+        if (signal?.aborted && !link.isClosed) void link.request({ type: "drop", run: number }).catch(() => undefined);
+        throw error;
+      }
+    });
   }
 
   /**
@@ -59,38 +102,73 @@ export class Run {
     return this.#isDone;
   }
 
+  /** Engines that were lost under this run, in order; mostly none. */
+  get interruptions(): Interruption[] {
+    return [...this.#recovery.interruptions];
+  }
+
   /** One network evaluation (two with guidance). After the last step there is nothing to do, and it resolves at once. */
   async step(): Promise<StepReport> {
-    const stepped = (await this.#ask("step")) as Stepped;
-    this.#stepsDone = stepped.step;
-    this.#steps = stepped.steps;
-    this.#solverSteps = stepped.solverSteps;
-    this.#isDone = stepped.done;
-    return reportFromStepped(stepped);
+    return reportFromStepped(
+      await this.#ask(async (link, run) => {
+        const stepped = await stepOn(link, run);
+        this.#stepsDone = stepped.step;
+        this.#steps = stepped.steps;
+        this.#solverSteps = stepped.solverSteps;
+        this.#isDone = stepped.done;
+        this.#state = stepped.state ?? this.#state;
+        return stepped;
+      }),
+    );
   }
 
   /** Decodes the picture as it stands; before the last step it is still noisy. */
   async image(): Promise<Pick<Picture, "image" | "timings">> {
-    const { timings, ...pixels } = (await this.#ask("decode")) as Decoded;
+    const { timings, ...pixels } = (await this.#ask((link, run) => link.request({ type: "decode", run }))) as Decoded;
     const total = timings.text + timings.steps.reduce((sum, step) => sum + step, 0) + timings.decode;
     return { image: imageFromPixels(pixels), timings: { ...timings, total } };
   }
 
   /** The latents as they stand, `[1, height / 4, width / 4, 4]` for the default model: channels last, at the noise level of the current step. */
   async latents(): Promise<Float32Array> {
-    return (await this.#ask("latents")) as Float32Array;
+    return (await this.#ask((link, run) => link.request({ type: "latents", run }))) as Float32Array;
+  }
+
+  /** What `Tenstep.resume` goes on from, later or elsewhere, to the same picture. */
+  async save(): Promise<SavedRun> {
+    const state = (await this.#ask((link, run) => link.request({ type: "state", run }))) as RunState;
+    return { version: 1, revision: this.#client.loaded.model.revision, options: { ...this.#options }, state };
   }
 
   /** Frees the run. Later calls are rejected with code `disposed`. */
   async dispose(): Promise<void> {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
-    if (!this.#link.isClosed) await this.#link.request({ type: "drop", run: this.#run });
+    if (!this.#link.isClosed) await this.#link.request({ type: "drop", run: this.#number });
   }
 
-  async #ask(type: "step" | "decode" | "latents"): Promise<unknown> {
-    if (this.#isDisposed) throw new TenstepError("disposed", "the run was disposed; start another");
-    if (this.#link.isClosed) throw new TenstepError("disposed", "the run ended with its engine; start another");
-    return this.#link.request({ type, run: this.#run });
+  /** Asks the engine that holds the run; where that is lost, the next one is first brought to where the run stood. */
+  #ask<T>(question: (link: WorkerLink, run: number) => Promise<T>): Promise<T> {
+    if (this.#isDisposed) return Promise.reject(new TenstepError("disposed", "the run was disposed; start another"));
+    const attempt = async (link: WorkerLink) => {
+      if (link !== this.#link) await this.#moveTo(link);
+      return question(link, this.#number);
+    };
+    return this.#questions.run(() => this.#recovery.run(this.#client, undefined, () => this.#stepsDone, attempt));
   }
+
+  async #moveTo(link: WorkerLink): Promise<void> {
+    await startOn(link, this.#number, this.#options, this.#state);
+    // The last state may be older than the last step.
+    for (let step = this.#state?.evaluations ?? 0; step < this.#stepsDone; ) step = (await stepOn(link, this.#number)).step;
+    this.#link = link;
+  }
+}
+
+async function startOn(link: WorkerLink, run: number, options: PictureOptions, state: RunState | null, signal?: AbortSignal): Promise<Started> {
+  return (await link.request({ type: "start", run, options, ...(state && { state }) }, { signal })) as Started;
+}
+
+async function stepOn(link: WorkerLink, run: number): Promise<Stepped> {
+  return (await link.request({ type: "step", run })) as Stepped;
 }

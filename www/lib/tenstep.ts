@@ -1,21 +1,37 @@
 // The front door: load a model, make pictures, let go.
 
-import { pictureOptionsFromGenerate, pictureOptionsFromStart, planFromLoadOptions } from "./check-options.js";
+import { checkedSavedRun, pictureOptionsFromGenerate, pictureOptionsFromStart, planFromLoadOptions } from "./check-options.js";
 import { Client } from "./client.js";
-import type { BackendReport, GenerateOptions, LoadOptions, ModelInfo, Picture, StartOptions } from "./options.js";
+import type {
+  BackendReport,
+  GenerateOptions,
+  LoadOptions,
+  ModelInfo,
+  Picture,
+  PictureOptions,
+  ResumeOptions,
+  RunState,
+  SavedRun,
+  StartOptions,
+} from "./options.js";
 import { pictureFromGenerated, reportFromStepped } from "./pictures.js";
-import type { Generated, Started } from "./protocol.js";
+import type { Generated, Stepped } from "./protocol.js";
+import { Recovery } from "./recovery.js";
 import { Run } from "./run.js";
+import { randomSeed } from "./seed.js";
+import { Turns } from "./turns.js";
 
 /**
  * A model in a worker.
  *
  * Calls may overlap: the worker takes them in the order they were made, and each can be aborted on its own. A call that
- * fails leaves the others and the engine as they are. Only a crashed engine or a lost device takes all calls under way with
- * it (codes `engine-crashed`, `device-lost`); the next call then loads the model anew, reporting to the same `onProgress`.
+ * fails leaves the others and the engine as they are. When the engine crashes or its GPU device is lost, another is loaded,
+ * reporting to the same `onProgress`, and the calls under way go on from their last step; a call that loses three in a row
+ * without getting further rejects (codes `engine-crashed`, `device-lost`).
  */
 export class Tenstep {
   #client: Client;
+  #turns = new Turns();
   #nextRun = 1;
 
   private constructor(client: Client) {
@@ -44,33 +60,48 @@ export class Tenstep {
 
   /** A picture from a prompt. */
   async generate(options: GenerateOptions = {}): Promise<Picture> {
-    const picture = pictureOptionsFromGenerate(options);
-    const { onStep, signal } = options;
-    const link = await this.#client.session(signal);
-    const generated = await link.request(
-      { type: "generate", options: picture },
-      { signal, onStepped: onStep && ((stepped) => onStep(reportFromStepped(stepped))) },
+    const picture = withSeed(pictureOptionsFromGenerate(options));
+    return this.#turns.take(options.whenBusy, options.signal, (signal) => this.#generate(picture, options, signal));
+  }
+
+  async #generate(options: PictureOptions, { onStep, onInterruption }: GenerateOptions, signal: AbortSignal): Promise<Picture> {
+    const recovery = new Recovery(onInterruption);
+    let step = 0;
+    let state: RunState | null = null;
+    const onStepped = (stepped: Stepped) => {
+      state = stepped.state ?? state;
+      // After a loss the steps since the last state are made again.
+      if (stepped.step <= step) return;
+      step = stepped.step;
+      onStep?.(reportFromStepped(stepped));
+    };
+    const generated = await recovery.run(this.#client, signal, () => step, (link) =>
+      link.request({ type: "generate", options, ...(state && { state }) }, { signal, onStepped }),
     );
-    return pictureFromGenerated(generated as Generated);
+    return pictureFromGenerated(generated as Generated, recovery.interruptions);
   }
 
   /** The same picture, step by step. Runs and `generate` may be mixed. */
   async start(options: StartOptions = {}): Promise<Run> {
-    const picture = pictureOptionsFromStart(options);
-    const { signal } = options;
-    const link = await this.#client.session(signal);
-    const run = this.#nextRun++;
-    try {
-      return new Run(link, run, (await link.request({ type: "start", run, options: picture }, { signal })) as Started);
-    } catch (error) {
-      // Aborted while the worker was starting it: let go of what it may have made.
-      if (signal?.aborted && !link.isClosed) void link.request({ type: "drop", run }).catch(() => undefined);
-      throw error;
-    }
+    return this.#begin(withSeed(pictureOptionsFromStart(options)), null, options);
+  }
+
+  /** Goes on with a run that `run.save()` gave, here or in another page. */
+  async resume(saved: SavedRun, options: ResumeOptions = {}): Promise<Run> {
+    const { options: picture, state } = checkedSavedRun(saved, options, this.model.revision);
+    return this.#begin(picture, state, options);
+  }
+
+  #begin(options: PictureOptions, state: RunState | null, { signal, onInterruption }: ResumeOptions): Promise<Run> {
+    return Run.begin({ client: this.#client, number: this.#nextRun++, options, state, signal, onInterruption });
   }
 
   /** Ends the worker and frees everything. Calls under way and later ones are rejected with code `disposed`. */
   async dispose(): Promise<void> {
     this.#client.dispose();
   }
+}
+
+function withSeed(options: PictureOptions): PictureOptions {
+  return { ...options, seed: options.seed ?? randomSeed() };
 }

@@ -46,6 +46,11 @@ export class WorkerLink {
     return this.#closedBecause !== null;
   }
 
+  /** Whether the call that was rejected with `error` may be what ended the worker: it was at work, or nobody knows. */
+  wasEndedBy(error: Error): boolean {
+    return error === this.#closedBecause;
+  }
+
   request(message: WithoutId<Request>, options: RequestOptions = {}): Promise<Value> {
     if (this.#closedBecause) return Promise.reject(this.#closedBecause);
     const { signal } = options;
@@ -83,12 +88,13 @@ export class WorkerLink {
     });
   }
 
-  /** Ends the worker; whatever is still waiting is rejected with `reason`. */
-  close(reason: Error): void {
+  /** Ends the worker; whatever is still waiting is rejected with `reason`, or with one of the same code where a `culprit` is known. */
+  close(reason: Error, culprit?: number): void {
     if (this.#closedBecause) return;
     this.#closedBecause = reason;
     this.#worker.terminate();
-    for (const call of [...this.#calls.values()]) call.reject(reason);
+    const ofBystanders = culprit && reason instanceof TenstepError ? new TenstepError(reason.code, reason.message, { cause: reason }) : reason;
+    for (const [id, call] of [...this.#calls]) call.reject(id === culprit ? reason : ofBystanders);
     this.#onClosed(reason);
   }
 
@@ -108,8 +114,8 @@ export class WorkerLink {
         return call?.resolve(response.value);
       case "failed": {
         const error = errorFromWire(response.error);
-        call?.reject(error);
-        if (response.fatal) this.close(error);
+        if (response.fatal) this.close(error, response.id);
+        else call?.reject(error);
       }
     }
   }

@@ -3,13 +3,13 @@
 import type { Engine } from "./engine.js";
 import { TenstepError, wireFromError } from "./errors.js";
 import { loadModel } from "./model-loader.js";
-import type { LoadProgress, PictureOptions } from "./options.js";
-import type { Generated, Request, Response, Stepped, Value } from "./protocol.js";
+import type { LoadProgress, PictureOptions, RunState } from "./options.js";
+import type { Generated, Request, Response, Started, Value } from "./protocol.js";
 import { Serial } from "./serial.js";
 
 /** The part of DedicatedWorkerGlobalScope used here; TypeScript cannot load its library beside the page's. */
 interface WorkerScope {
-  postMessage(message: Response, transfer: Transferable[]): void;
+  postMessage(message: Response, transfer: ArrayBufferLike[]): void;
   onmessage: ((event: MessageEvent<Request>) => void) | null;
   addEventListener(type: "unhandledrejection", listener: (event: PromiseRejectionEvent) => void): void;
 }
@@ -53,15 +53,16 @@ async function answer(request: Exclude<Request, { type: "abort" }>, signal: Abor
       return loaded;
     }
     case "generate":
-      return generate(request.id, request.options, signal);
+      return generate(request, signal);
     case "start": {
-      const { engine, model } = ready();
-      const { run, ...started } = await engine.start(model, request.options);
+      const { run, ...started } = await start(request.options, request.state);
       runs.set(request.run, run);
       return started;
     }
     case "step":
       return ready().engine.step(runNumber(request.run));
+    case "state":
+      return ready().engine.state(runNumber(request.run));
     case "decode":
       return ready().engine.decode(runNumber(request.run));
     case "latents":
@@ -75,14 +76,30 @@ async function answer(request: Exclude<Request, { type: "abort" }>, signal: Abor
   }
 }
 
-async function generate(id: number, options: PictureOptions, signal: AbortSignal): Promise<Generated> {
-  const began = performance.now();
+/** Starts a run, where there is a state from there. */
+async function start(options: PictureOptions, state: RunState | undefined): Promise<Started & { run: number }> {
   const { engine, model } = ready();
-  const { run, seed, warnings, ...started } = await engine.start(model, options);
-  let solverSteps = started.solverSteps;
-  let isIntact = true;
+  const started = await engine.start(model, options);
   try {
-    for (let isDone = false; !isDone; ) {
+    return { ...started, step: 0, done: false, ...(state && engine.restore(started.run, state)) };
+  } catch (error) {
+    if (isTyped(error)) engine.drop(started.run);
+    throw error;
+  }
+}
+
+async function generate({ id, options, state }: Extract<Request, { type: "generate" }>, signal: AbortSignal): Promise<Generated> {
+  const began = performance.now();
+  const { engine } = ready();
+  const started = await start(options, state);
+  const { run, seed, warnings } = started;
+  let { solverSteps } = started;
+  let isIntact = true;
+  // Stops a step under way at the end of the piece in hand.
+  const drop = () => engine.drop(run);
+  signal.addEventListener("abort", drop, { once: true });
+  try {
+    for (let isDone = started.done; !isDone; ) {
       await turn();
       signal.throwIfAborted();
       const stepped = await engine.step(run);
@@ -96,9 +113,11 @@ async function generate(id: number, options: PictureOptions, signal: AbortSignal
     return { ...pixels, seed, solverSteps, warnings, timings: { ...timings, total: performance.now() - began } };
   } catch (error) {
     isIntact = isTyped(error);
+    if (isIntact) signal.throwIfAborted();
     throw error;
   } finally {
-    if (isIntact) engine.drop(run);
+    signal.removeEventListener("abort", drop);
+    if (isIntact) drop();
   }
 }
 
@@ -147,10 +166,15 @@ function throttledProgress(id: number): (progress: LoadProgress) => void {
   };
 }
 
-/** Pixels are handed over, not copied. */
+/** Pixels and states are handed over, not copied. */
 function send(response: Response, value?: Value): void {
-  const pixels = value && ("data" in value ? value : "preview" in value ? (value as Stepped).preview : null);
-  scope.postMessage(response, pixels ? [pixels.data.buffer] : []);
+  scope.postMessage(response, value ? buffersOf(value) : []);
+}
+
+function buffersOf(value: Exclude<Value, undefined>): ArrayBufferLike[] {
+  if ("data" in value) return [value.data.buffer];
+  if ("preview" in value) return [value.preview?.data.buffer, value.state?.values.buffer].filter((buffer) => buffer !== undefined);
+  return [];
 }
 
 function fail(id: number, error: unknown): void {

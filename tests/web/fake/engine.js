@@ -68,20 +68,39 @@ export class Engine {
       throw typed("invalid-option", `steps must be an integer from 1 to 1000, not ${steps}`);
     }
     const run = this.#nextRun++;
-    this.#runs.set(run, { prompt, steps, seed, width, height, step: 0 });
+    this.#runs.set(run, { prompt, steps, seed, width, height, step: 0, isResumed: false });
     return { run, seed, steps, solverSteps: steps, width, height, warnings: [] };
   }
 
   async step(number) {
     const run = this.#run(number);
-    if (run.prompt === "fake: trap") trap();
-    if (run.prompt === "fake: device lost") throw typed("device-lost", "the GPU device was lost: fake");
-    if (run.prompt === "fake: trap in a callback") return new Promise(() => setTimeout(trap));
-    if (run.prompt === "fake: trap in a promise") return new Promise(() => void Promise.resolve().then(trap));
+    const [, failure, when] = /^fake: (trap|device lost|trap in a callback|trap in a promise)( once| at each step)?$/.exec(run.prompt) ?? [];
+    const isDue = when === " once" ? run.step === 2 && !run.isResumed : when === undefined || run.step > (run.resumedAt ?? 0) + 1;
+    if (isDue && failure === "trap") trap();
+    if (isDue && failure === "device lost") throw typed("device-lost", "the GPU device was lost: fake");
+    if (isDue && failure === "trap in a callback") return new Promise(() => setTimeout(trap));
+    if (isDue && failure === "trap in a promise") return new Promise(() => void Promise.resolve().then(trap));
     await new Promise((resolve) => setTimeout(resolve, 2));
     run.step++;
     const preview = picture({ ...run, width: 8, height: 8 });
-    return { step: run.step, steps: run.steps, solverSteps: run.steps, done: run.step === run.steps, preview };
+    // As late as a device's may be.
+    const state = run.step > 1 ? stateAfter(run.step - 1) : null;
+    return { ...standing(run), preview, state };
+  }
+
+  async state(number) {
+    return stateAfter(this.#run(number).step);
+  }
+
+  restore(number, { evaluations, values }) {
+    const run = this.#run(number);
+    if (values?.[0] !== evaluations) throw typed("invalid-option", "state must be one of mine");
+    Object.assign(run, { step: evaluations, isResumed: true, resumedAt: evaluations });
+    return standing(run);
+  }
+
+  async latents(number) {
+    return new Float32Array([this.#run(number).step]);
   }
 
   async decode(number) {
@@ -100,6 +119,14 @@ export class Engine {
     if (!run) throw typed("disposed", "the run is no longer there");
     return run;
   }
+}
+
+function standing({ step, steps }) {
+  return { step, steps, solverSteps: steps, done: step === steps };
+}
+
+function stateAfter(step) {
+  return { evaluations: step, errors: [], values: new Float32Array([step]) };
 }
 
 function picture({ seed, width, height, step, steps }) {

@@ -99,3 +99,9 @@ function required(name) {
   if (path === null) throw new Error(`${name} is missing; "npm test" installs it where it can`);
   return path;
 }
+
+/** A real loss: `device.destroy()` would be none. */
+export async function crashGpuProcess(browser) {
+  const session = await browser.newBrowserCDPSession();
+  await session.send("Browser.crashGpuProcess");
+}
