@@ -1,0 +1,122 @@
+// What an entry point of the package exports, read with the compiler: names, signatures as they are written, doc comments.
+//
+// TypeScript 7 marks its API unstable; package.json names the exact version, so a change of it shows in a change of ours.
+
+import { resolve } from "node:path";
+import { SyntaxKind } from "typescript/unstable/ast";
+import { API, SymbolFlags } from "typescript/unstable/sync";
+import { root } from "../paths.mjs";
+
+/**
+ * The exports of each module, in their order: `{ kind, name, signature, text, heritage, doc, tags, members }`. Kinds are
+ * `class`, `function`, `constant`, `interface` and `type`; members, of kind `constructor`, `method` and `property`, are
+ * `{ kind, name, owner, signature, type, isOptional, doc, tags }`.
+ */
+export function readDeclarations(project, modules) {
+  const api = new API({ cwd: root });
+  const snapshot = api.updateSnapshot({ openProjects: [resolve(root, project)] });
+  try {
+    const { program, checker } = snapshot.getProjects()[0];
+    return modules.map((module) => {
+      const file = program.getSourceFile(resolve(root, module));
+      if (!file) throw new Error(`${module} is not part of ${project}`);
+      return checker.getExportsOfModule(checker.getSymbolAtLocation(file)).map((symbol) => {
+        const target = symbol.flags & SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+        return declarationOf(symbol.name, target.declarations[0].resolve(), checker);
+      });
+    });
+  } finally {
+    snapshot.dispose();
+    api.close();
+  }
+}
+
+const KINDS = new Map([
+  [SyntaxKind.ClassDeclaration, "class"],
+  [SyntaxKind.FunctionDeclaration, "function"],
+  [SyntaxKind.VariableDeclaration, "constant"],
+  [SyntaxKind.InterfaceDeclaration, "interface"],
+  [SyntaxKind.TypeAliasDeclaration, "type"],
+]);
+
+function declarationOf(name, node, checker) {
+  const kind = KINDS.get(node.kind);
+  if (!kind) throw new Error(`${name}: the reference has no form for a ${SyntaxKind[node.kind]}`);
+  // A constant's comment belongs to the statement around it.
+  const documented = kind === "constant" ? node.parent.parent : node;
+  return {
+    kind,
+    name,
+    signature: signatureOf(kind, name, node, checker),
+    text: kind === "type" ? node.type.getText() : null,
+    heritage: [...(node.heritageClauses ?? [])].flatMap((clause) => [...clause.types].map((type) => type.getText())),
+    ...commentOf(documented),
+    members: membersOf(node).filter(isPublic).map((member) => memberOf(member, name, checker)),
+  };
+}
+
+function signatureOf(kind, name, node, checker) {
+  if (kind === "function") return `${name}${callSignature(node, checker)}`;
+  return kind === "constant" ? `const ${name}: ${typeOf(node, checker)}` : null;
+}
+
+/** Of a class or an interface, or of a type that is written as an object. */
+function membersOf(node) {
+  return [...(node.members ?? node.type?.members ?? [])];
+}
+
+function isPublic(member) {
+  const isHidden = [...(member.modifiers ?? [])].some(({ kind }) => [SyntaxKind.PrivateKeyword, SyntaxKind.ProtectedKeyword].includes(kind));
+  return !isHidden && member.name?.kind !== SyntaxKind.PrivateIdentifier && !commentOf(member).tags.some(({ tag }) => tag === "internal");
+}
+
+const CALLS = [SyntaxKind.MethodDeclaration, SyntaxKind.MethodSignature, SyntaxKind.Constructor];
+
+function memberOf(member, owner, checker) {
+  const isConstructor = member.kind === SyntaxKind.Constructor;
+  const name = isConstructor ? "constructor" : member.name.getText();
+  const isStatic = [...(member.modifiers ?? [])].some(({ kind }) => kind === SyntaxKind.StaticKeyword);
+  const isCall = CALLS.includes(member.kind);
+  const type = isCall ? callSignature(member, checker) : typeOf(member, checker);
+  const called = isConstructor ? `new ${owner}` : isStatic ? `${owner}.${name}` : name;
+  return {
+    kind: isConstructor ? "constructor" : isCall ? "method" : "property",
+    name,
+    owner,
+    signature: isCall ? `${called}${type}` : `${name}: ${type}`,
+    type,
+    isOptional: member.postfixToken?.kind === SyntaxKind.QuestionToken,
+    ...commentOf(member),
+  };
+}
+
+/** `(options: LoadOptions): Promise<Tenstep>`. A constructor's ends at the bracket. */
+function callSignature(node, checker) {
+  const parameters = `(${[...node.parameters].map((parameter) => oneLine(parameter.getText())).join(", ")})`;
+  if (node.kind === SyntaxKind.Constructor) return parameters;
+  const returned = node.type
+    ? oneLine(node.type.getText())
+    : checker.typeToString(checker.getReturnTypeOfSignature(checker.getSignatureFromDeclaration(node)));
+  const generics = node.typeParameters?.length ? `<${[...node.typeParameters].map((parameter) => parameter.getText()).join(", ")}>` : "";
+  return `${generics}${parameters}: ${returned}`;
+}
+
+function typeOf(node, checker) {
+  return node.type ? oneLine(node.type.getText()) : checker.typeToString(checker.getTypeAtLocation(node));
+}
+
+function oneLine(code) {
+  return code.replace(/\/\*[^]*?\*\//g, "").replace(/\s+/g, " ").trim();
+}
+
+/** A doc comment as its text and its tags: `{ doc, tags: [{ tag, text }] }`. */
+function commentOf(node) {
+  // The text of the first comment of a file begins with what stands above it.
+  const comment = /\/\*\*(?:(?!\/\*\*)[^])*$/.exec(node.jsDoc?.at(-1)?.getText() ?? "")?.[0] ?? "";
+  const lines = comment.replace(/^\/\*\*|\*\/$/g, "").split("\n").map((line) => line.replace(/^\s*\* ?/, "").trimEnd());
+  const [doc, ...tags] = lines.join("\n").trim().split(/^@/m);
+  return {
+    doc: doc.trim(),
+    tags: tags.map((text) => ({ tag: /^\w+/.exec(text)[0], text: text.replace(/^\w+\s*/, "").trim() })),
+  };
+}
