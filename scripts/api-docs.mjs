@@ -14,7 +14,7 @@ const PROJECT = "tsconfig.lib.json";
 
 /** `{ pages: Map of file to text, undocumented: names }` of every entry point that package.json exports with types. */
 export function makeApiPages() {
-  const points = entryPoints(JSON.parse(readFileSync(join(root, "package.json"), "utf8")));
+  const points = typedEntryPoints();
   const read = readDeclarations(PROJECT, points.map(({ source }) => source));
   const pages = new Map();
   for (const [index, { name, file }] of points.entries()) {
@@ -31,8 +31,9 @@ export function makeApiPages() {
   return { pages, undocumented: read.flat().flatMap(undocumentedIn) };
 }
 
-/** Which modules the package shows, from the types in its `exports`. */
-function entryPoints({ name, exports }) {
+/** Which modules the package shows, from the types in its `exports`: `{ name, source, file }`, the last being its page. */
+export function typedEntryPoints() {
+  const { name, exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   return Object.entries(exports).flatMap(([path, target]) => {
     const types = typeof target === "object" ? target.types : undefined;
     if (!types) return [];
