@@ -9,7 +9,6 @@ declare global {
   const context: CanvasRenderingContext2D;
   const progress: HTMLProgressElement;
   const button: HTMLButtonElement;
-  const prompt: HTMLInputElement;
   namespace JSX {
     interface IntrinsicElements {
       [name: string]: unknown;
