@@ -4,7 +4,7 @@
 
 import { resolve } from "node:path";
 import { SyntaxKind } from "typescript/unstable/ast";
-import { API, SymbolFlags } from "typescript/unstable/sync";
+import { API, NodeBuilderFlags, SymbolFlags } from "typescript/unstable/sync";
 import { root } from "../paths.mjs";
 
 /**
@@ -57,12 +57,13 @@ function declarationOf(name, node, checker) {
 
 function signatureOf(kind, name, node, checker) {
   if (kind === "function") return `${name}${callSignature(node, checker)}`;
-  return kind === "constant" ? `const ${name}: ${typeOf(node, checker)}` : null;
+  // One that is written as an object is described by its members.
+  return kind === "constant" && membersOf(node).length === 0 ? `const ${name}: ${typeOf(node, checker)}` : null;
 }
 
-/** Of a class or an interface, or of a type that is written as an object. */
+/** Of a class or an interface, or of a type or a constant that is written as an object. */
 function membersOf(node) {
-  return [...(node.members ?? node.type?.members ?? [])];
+  return [...(node.members ?? node.type?.members ?? node.initializer?.properties ?? [])];
 }
 
 function isPublic(member) {
@@ -78,7 +79,8 @@ function memberOf(member, owner, checker) {
   const isStatic = [...(member.modifiers ?? [])].some(({ kind }) => kind === SyntaxKind.StaticKeyword);
   const isCall = CALLS.includes(member.kind);
   const type = isCall ? callSignature(member, checker) : typeOf(member, checker);
-  const called = isConstructor ? `new ${owner}` : isStatic ? `${owner}.${name}` : name;
+  const isOfConstant = member.parent.kind === SyntaxKind.ObjectLiteralExpression;
+  const called = isConstructor ? `new ${owner}` : isStatic || isOfConstant ? `${owner}.${name}` : name;
   return {
     kind: isConstructor ? "constructor" : isCall ? "method" : "property",
     name,
@@ -96,13 +98,17 @@ function callSignature(node, checker) {
   if (node.kind === SyntaxKind.Constructor) return parameters;
   const returned = node.type
     ? oneLine(node.type.getText())
-    : checker.typeToString(checker.getReturnTypeOfSignature(checker.getSignatureFromDeclaration(node)));
+    : inFull(checker.getReturnTypeOfSignature(checker.getSignatureFromDeclaration(node)), checker);
   const generics = node.typeParameters?.length ? `<${[...node.typeParameters].map((parameter) => parameter.getText()).join(", ")}>` : "";
   return `${generics}${parameters}: ${returned}`;
 }
 
 function typeOf(node, checker) {
-  return node.type ? oneLine(node.type.getText()) : checker.typeToString(checker.getTypeAtLocation(node));
+  return node.type ? oneLine(node.type.getText()) : inFull(checker.getTypeAtLocation(node), checker);
+}
+
+function inFull(type, checker) {
+  return checker.typeToString(type, undefined, NodeBuilderFlags.NoTruncation);
 }
 
 function oneLine(code) {

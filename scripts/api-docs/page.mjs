@@ -22,8 +22,8 @@ function partsOf({ kind, name, signature, text, heritage, doc, tags, members }, 
   const extended = heritage.length > 0 ? `Extends ${heritage.map((type) => linked(type, linkTo)).join(", ")}.` : "";
   const parts = [`### ${name}`, prose(doc, linkTo), ...tagLines(tags, linkTo), extended];
   if (signature) parts.push(code(signature));
-  // What is called on a class has a heading of its own, to link to.
-  const calls = kind === "class" ? members.filter((member) => member.kind !== "property") : [];
+  // What is called on a class or a constant has a heading of its own, to link to.
+  const calls = ["class", "constant"].includes(kind) ? members.filter((member) => member.kind !== "property") : [];
   const rows = members.filter((member) => !calls.includes(member));
   if (rows.length > 0) parts.push(table(rows, linkTo));
   else if (text) parts.push(code(alias(name, text)));

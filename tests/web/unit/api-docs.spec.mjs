@@ -69,6 +69,13 @@ export function add(a: number, b: number): number { return a + b; }
 export const MOST = 3;
 
 export const UNSAID = "";
+
+/** All of them. */
+export const shelf = {
+  /** What is there. */
+  async list(): Promise<Brush[]> { return []; },
+  clear() {},
+};
 `;
 const SHAPE = `/** Round or not. */\nexport type Shape = {\n  /** Whether. */\n  isRound: boolean;\n};\n`;
 
@@ -82,7 +89,7 @@ const linkTo = (name) => (declarations.some((declaration) => declaration.name ==
 const page = pageOf({ title: "Paint", declarations, linkTo });
 
 test("what has no doc comment is named, constructors and private members aside", () => {
-  assert.deepEqual(declarations.flatMap(undocumentedIn), ["Painter.bare", "Brush.clean", "UNSAID"]);
+  assert.deepEqual(declarations.flatMap(undocumentedIn), ["Painter.bare", "Brush.clean", "UNSAID", "shelf.clear"]);
 });
 
 test("private, internal and hashed members are left out", () => {
@@ -101,6 +108,7 @@ test("classes, functions, interfaces, types and constants have their forms", () 
     '```ts\ntype Name =\n  | "a"\n  | "b"\n  | "c"\n```',
     "```ts\nadd(a: number, b: number): number\n```",
     "```ts\nconst MOST: 3\n```",
+    "### shelf\n\nAll of them.\n\n#### shelf.list\n\n```ts\nshelf.list(): Promise<Brush[]>\n```\n\nWhat is there.\n\n#### shelf.clear\n\n```ts\nshelf.clear(): void\n```",
     "### Shape\n\nRound or not.\n\n| Name | Type | Meaning |\n| --- | --- | --- |\n| `isRound` | `boolean` | Whether. |",
   ];
   for (const part of expected) assert.ok(page.includes(part), `${part}\n\nis not in\n\n${page}`);
