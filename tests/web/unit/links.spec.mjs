@@ -29,6 +29,11 @@ for (const path of documents) {
   });
 }
 
+test("docs/README.md leads to every guide and every page of the API", () => {
+  const named = linksIn(readDocument("docs/README.md")).map((link) => join("docs", link));
+  assert.deepEqual(documents.filter((path) => /^docs\/(guides|api)\//.test(path) && !named.includes(path)), []);
+});
+
 test("the documents are found", () => assert.ok(documents.length > 20, `${documents.length}`));
 
 const TEXT = `# One \`two\` & [three](x.md)
