@@ -48,7 +48,8 @@ function declarationOf(name, node, checker) {
     kind,
     name,
     signature: signatureOf(kind, name, node, checker),
-    text: kind === "type" ? node.type.getText() : null,
+    // With the comment before the first member of a union.
+    text: kind === "type" ? node.getSourceFile().text.slice(node.type.pos, node.type.end).trim() : null,
     heritage: [...(node.heritageClauses ?? [])].flatMap((clause) => [...clause.types].map((type) => type.getText())),
     ...commentOf(documented),
     members: membersOf(node).filter(isPublic).map((member) => memberOf(member, name, checker)),

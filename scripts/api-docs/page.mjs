@@ -26,7 +26,7 @@ function partsOf({ kind, name, signature, text, heritage, doc, tags, members }, 
   const calls = ["class", "constant"].includes(kind) ? members.filter((member) => member.kind !== "property") : [];
   const rows = members.filter((member) => !calls.includes(member));
   if (rows.length > 0) parts.push(table(rows, linkTo));
-  else if (text) parts.push(code(alias(name, text)));
+  else if (text) parts.push(alias(name, text));
   return [...parts, ...calls.flatMap((member) => memberParts(member, linkTo))].filter((part) => part !== "");
 }
 
@@ -53,11 +53,17 @@ function linked(source, linkTo) {
   return named.length === 1 ? `[\`${source}\`](${linkTo(named[0])})` : `\`${source}\``;
 }
 
-/** A union has a line for each of its members. */
+const COMMENT = /\/\*\*?([^]*?)\*\//g;
+
+/** A union has a line for each of its members; where each says what it means, these are a table. */
 function alias(name, text) {
-  const bare = text.replace(/\/\*\*?[^]*?\*\//g, "").replace(/\s+/g, " ").trim();
-  const members = bare.split(" | ").map((member) => member.replace(/^\| /, ""));
-  return members.length < 3 ? `type ${name} = ${bare}` : `type ${name} =\n${members.map((member) => `  | ${member}`).join("\n")}`;
+  const bare = text.replace(COMMENT, "").replace(/\s+/g, " ").trim();
+  const members = bare.replace(/^\| /, "").split(" | ");
+  const meanings = [...text.matchAll(COMMENT)].map((match) => match[1].replace(/^\s*\* ?/gm, "").trim());
+  if (meanings.length === members.length) {
+    return ["| Value | Meaning |", "| --- | --- |", ...members.map((member, index) => `| \`${member}\` | ${cell(meanings[index])} |`)].join("\n");
+  }
+  return code(members.length < 3 ? `type ${name} = ${bare}` : `type ${name} =\n${members.map((member) => `  | ${member}`).join("\n")}`);
 }
 
 /** `{@link Name}` as a link. */

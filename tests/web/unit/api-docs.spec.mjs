@@ -62,6 +62,13 @@ export type Name =
   | "b"
   | "c";
 
+/** Which way. */
+export type Way =
+  /** Up. */
+  | "up"
+  /** Or down. */
+  | "down";
+
 /** Adds. */
 export function add(a: number, b: number): number { return a + b; }
 
@@ -106,6 +113,7 @@ test("classes, functions, interfaces, types and constants have their forms", () 
     '| `width?` | `"one" \\| "two"` | One \\| two. |',
     "| `clean` | `clean(how: string): boolean` |  |",
     '```ts\ntype Name =\n  | "a"\n  | "b"\n  | "c"\n```',
+    '### Way\n\nWhich way.\n\n| Value | Meaning |\n| --- | --- |\n| `"up"` | Up. |\n| `"down"` | Or down. |',
     "```ts\nadd(a: number, b: number): number\n```",
     "```ts\nconst MOST: 3\n```",
     "### shelf\n\nAll of them.\n\n#### shelf.list\n\n```ts\nshelf.list(): Promise<Brush[]>\n```\n\nWhat is there.\n\n#### shelf.clear\n\n```ts\nshelf.clear(): void\n```",
