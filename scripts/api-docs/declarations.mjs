@@ -68,20 +68,24 @@ function membersOf(node) {
 }
 
 function isPublic(member) {
-  const isHidden = [...(member.modifiers ?? [])].some(({ kind }) => [SyntaxKind.PrivateKeyword, SyntaxKind.ProtectedKeyword].includes(kind));
-  return !isHidden && member.name?.kind !== SyntaxKind.PrivateIdentifier && !commentOf(member).tags.some(({ tag }) => tag === "internal");
+  if (has(member, SyntaxKind.PrivateKeyword) || has(member, SyntaxKind.ProtectedKeyword)) return false;
+  return member.name?.kind !== SyntaxKind.PrivateIdentifier && !commentOf(member).tags.some(({ tag }) => tag === "internal");
+}
+
+function has(member, modifier) {
+  return [...(member.modifiers ?? [])].some(({ kind }) => kind === modifier);
 }
 
 const CALLS = [SyntaxKind.MethodDeclaration, SyntaxKind.MethodSignature, SyntaxKind.Constructor];
 
 function memberOf(member, owner, checker) {
   const isConstructor = member.kind === SyntaxKind.Constructor;
+  if (!isConstructor && !member.name) throw new Error(`${owner}: the reference has no form for a ${SyntaxKind[member.kind]}`);
   const name = isConstructor ? "constructor" : member.name.getText();
-  const isStatic = [...(member.modifiers ?? [])].some(({ kind }) => kind === SyntaxKind.StaticKeyword);
   const isCall = CALLS.includes(member.kind);
   const type = isCall ? callSignature(member, checker) : typeOf(member, checker);
-  const isOfConstant = member.parent.kind === SyntaxKind.ObjectLiteralExpression;
-  const called = isConstructor ? `new ${owner}` : isStatic || isOfConstant ? `${owner}.${name}` : name;
+  const isOfOwner = has(member, SyntaxKind.StaticKeyword) || member.parent.kind === SyntaxKind.ObjectLiteralExpression;
+  const called = isConstructor ? `new ${owner}` : isOfOwner ? `${owner}.${name}` : name;
   return {
     kind: isConstructor ? "constructor" : isCall ? "method" : "property",
     name,
@@ -100,8 +104,8 @@ function callSignature(node, checker) {
   const returned = node.type
     ? oneLine(node.type.getText())
     : inFull(checker.getReturnTypeOfSignature(checker.getSignatureFromDeclaration(node)), checker);
-  const generics = node.typeParameters?.length ? `<${[...node.typeParameters].map((parameter) => parameter.getText()).join(", ")}>` : "";
-  return `${generics}${parameters}: ${returned}`;
+  const generic = [...(node.typeParameters ?? [])].map((parameter) => parameter.getText()).join(", ");
+  return `${generic && `<${generic}>`}${parameters}: ${returned}`;
 }
 
 function typeOf(node, checker) {

@@ -11,8 +11,8 @@ const HOW = "<!-- Made from the types by `npm run docs`. Change the comments in 
 
 /** The page of one entry point. `linkTo(name)` is the address of a type of this or another page, or null. */
 export function pageOf({ title, declarations, linkTo }) {
-  const sections = SECTIONS.map(({ title, kinds }) => ({ title, found: declarations.filter(({ kind }) => kinds.includes(kind)) }))
-    .filter(({ found }) => found.length > 0);
+  const filled = SECTIONS.map(({ title, kinds }) => ({ title, found: declarations.filter(({ kind }) => kinds.includes(kind)) }));
+  const sections = filled.filter(({ found }) => found.length > 0);
   const contents = sections.map(({ title, found }) => `- ${title}: ${found.map(({ name }) => `[\`${name}\`](${linkTo(name)})`).join(", ")}`);
   const parts = sections.flatMap(({ title, found }) => [`## ${title}`, ...found.flatMap((declaration) => partsOf(declaration, linkTo))]);
   return `${[HOW, `# ${title}`, contents.join("\n"), ...parts].join("\n\n")}\n`;
@@ -61,7 +61,8 @@ function alias(name, text) {
   const members = bare.replace(/^\| /, "").split(" | ");
   const meanings = [...text.matchAll(COMMENT)].map((match) => match[1].replace(/^\s*\* ?/gm, "").trim());
   if (meanings.length === members.length) {
-    return ["| Value | Meaning |", "| --- | --- |", ...members.map((member, index) => `| \`${member}\` | ${cell(meanings[index])} |`)].join("\n");
+    const rows = members.map((member, index) => `| \`${member}\` | ${cell(meanings[index])} |`);
+    return ["| Value | Meaning |", "| --- | --- |", ...rows].join("\n");
   }
   return code(members.length < 3 ? `type ${name} = ${bare}` : `type ${name} =\n${members.map((member) => `  | ${member}`).join("\n")}`);
 }
