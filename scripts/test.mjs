@@ -49,6 +49,7 @@ async function checkWeb({ wasm }) {
   await stages.run("web: wasm", () => buildWasm(wasm));
   await stages.run("web: dist", () => buildDist());
   await stages.run("web: types of the page", () => node([join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.app.json"]));
+  await stages.run("web: API in docs", () => node(["scripts/api-docs.mjs", "--check"]));
   await stages.run("web: unit tests", () => node(["--test", "--test-reporter=spec", ...specs("tests/web/unit")]));
   // One browser at a time: the timings are measured.
   await stages.run("web: browser tests", () => node(["--test", "--test-reporter=spec", "--test-concurrency=1", ...specs("tests/web")]));

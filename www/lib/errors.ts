@@ -1,6 +1,9 @@
 // Errors keep their name, message, code and stack on the way from the worker to the page.
 
-/** What programs match on. The first group is made in this package, the second in the engine (src/error.rs). */
+/**
+ * What programs match on; [errors](../errors.md) says what each means and what to do. The first group is made
+ * in this package, the second in the engine (src/error.rs).
+ */
 export type TenstepErrorCode =
   /** A file could not be had: network failure after retries, or an HTTP status. */
   | "fetch-failed"
@@ -30,10 +33,14 @@ export type TenstepErrorCode =
   | "not-finite"
   | "disposed";
 
+/** What the package's calls are rejected with, but for what an `AbortSignal` or a callback of the caller's gives. */
 export class TenstepError extends Error {
+  /** Tells it from other errors, across copies of the package too. */
   override readonly name = "TenstepError";
+  /** Does not change between versions. */
   readonly code: TenstepErrorCode;
 
+  /** As `Error`, with a code before the message. */
   constructor(code: TenstepErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;

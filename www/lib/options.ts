@@ -13,6 +13,7 @@ export interface LoadProgress {
   totalBytes: number;
 }
 
+/** Which model to load, and how. */
 export interface LoadOptions {
   /** Address of manifest.json; relative addresses are resolved against the page. */
   manifest: string | URL;
@@ -22,6 +23,7 @@ export interface LoadOptions {
   workerUrl?: string | URL;
   /** Address of the folder that holds tenstep_gpu_bg.wasm and tenstep_cpu_bg.wasm, where it is not wasm/ beside worker.js. */
   wasmUrl?: string | URL;
+  /** Called while the model loads, at most every 30 ms within a phase, and again when it has to be loaded anew. */
   onProgress?: (progress: LoadProgress) => void;
   /** Aborting rejects `load` with the signal's reason and stops the worker. */
   signal?: AbortSignal;
@@ -29,6 +31,7 @@ export interface LoadOptions {
 
 /** Which backend runs, on what, and why. */
 export interface BackendReport {
+  /** What runs the networks. */
   backend: Backend;
   /** The adapter's description, or what the CPU backend uses. */
   device: string;
@@ -40,8 +43,11 @@ export interface BackendReport {
 
 /** What the manifest says about the loaded model. */
 export interface ModelInfo {
+  /** For people. */
   name: string;
+  /** Which state of the model this is. */
   revision: string;
+  /** SPDX expression; `NOASSERTION` where whoever converted the model did not say. */
   licence: string;
   /** Number of parameters in all components. */
   parameters: number;
@@ -57,9 +63,13 @@ export interface ModelInfo {
   sizeMultiple: number;
   /** Largest width x height. */
   maxPixels: number;
+  /** Words that `style` accepts; empty for a model without styles. */
   styles: string[];
+  /** Names that `solver` accepts, without those that people know them by. */
   solvers: string[];
+  /** Names that `schedule` accepts. */
   schedules: string[];
+  /** What a picture is made with where its options do not say. */
   defaults: { steps: number; guidanceScale: number; solver: string; schedule: string };
 }
 
@@ -75,12 +85,15 @@ export interface SolverOptions {
   s_noise?: number;
   /** Noise from one path for any number of steps, or drawn for each evaluation. */
   noise_sampler?: "brownian" | "independent";
-  /** Noise added before steps, over the whole run, 0 to 1000; only where sigma / alpha is from `s_tmin` to `s_tmax`. */
+  /** Noise added before steps, over the whole run, 0 to 1000. */
   s_churn?: number;
+  /** The lowest sigma / alpha at which `s_churn` adds noise. */
   s_tmin?: number;
+  /** The highest. */
   s_tmax?: number;
-  /** Adaptive steps: the error that a step may make in an element, 1e-6 to 1, and as a part of the element, 0 to 1. */
+  /** Adaptive steps: the error that a step may make in an element, 1e-6 to 1. */
   atol?: number;
+  /** The same as a part of the element, 0 to 1. */
   rtol?: number;
   /** Whether a new model value also corrects the sample it was computed for. */
   corrector?: boolean;
@@ -145,6 +158,7 @@ export type WhenBusy =
   /** Rejects at once with code `busy`. */
   | "reject";
 
+/** The picture to make, and how to follow and end the call. */
 export interface GenerateOptions extends PictureOptions {
   /** Called after each step. What it throws ends the picture and rejects `generate`. */
   onStep?: (report: StepReport) => void;
@@ -156,15 +170,19 @@ export interface GenerateOptions extends PictureOptions {
   signal?: AbortSignal;
 }
 
+/** The picture to make step by step. */
 export interface StartOptions extends PictureOptions {
   /** Called when the engine was lost: the run goes on from its last step on another. */
   onInterruption?: (interruption: Interruption) => void;
+  /** Aborting rejects `start` with the signal's reason. The run that it gave is ended by `dispose`. */
   signal?: AbortSignal;
 }
 
 /** An engine that was lost under a picture, which then went on from its last step on another. */
 export interface Interruption {
+  /** What ended it. */
   code: "device-lost" | "engine-crashed";
+  /** The same in a sentence. */
   message: string;
   /** Network evaluations done when it happened. */
   step: number;
@@ -188,12 +206,15 @@ export interface SavedRun {
   revision: string;
   /** The options of its start, with the seed that was used. */
   options: PictureOptions;
+  /** Where it stood. */
   state: RunState;
 }
 
+/** How to follow a run that goes on. */
 export interface ResumeOptions {
   /** Called when the engine was lost: the run goes on from its last step on another. */
   onInterruption?: (interruption: Interruption) => void;
+  /** Aborting rejects `resume` with the signal's reason. */
   signal?: AbortSignal;
 }
 
@@ -209,6 +230,7 @@ export interface Timings {
   total: number;
 }
 
+/** A finished picture, and how it came to be. */
 export interface Picture {
   /** RGBA, straight alpha. */
   image: ImageData;
@@ -216,6 +238,7 @@ export interface Picture {
   seed: number;
   /** Steps of the solver; fewer than network evaluations (`timings.steps.length`) where it takes several for one. */
   solverSteps: number;
+  /** Where the time went. */
   timings: Timings;
   /** Sentences about input that was changed, such as a prompt that was cut. */
   warnings: string[];

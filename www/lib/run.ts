@@ -98,6 +98,7 @@ export class Run {
     return this.#stepsDone;
   }
 
+  /** Whether all steps are done. */
   get done(): boolean {
     return this.#isDone;
   }

@@ -38,6 +38,7 @@ export class Tenstep {
     this.#client = client;
   }
 
+  /** Starts a worker, chooses the backend, fetches the model and makes it ready. */
   static async load(options: LoadOptions): Promise<Tenstep> {
     const client = new Client(planFromLoadOptions(options));
     try {
@@ -54,6 +55,7 @@ export class Tenstep {
     return this.#client.loaded.backend;
   }
 
+  /** What the manifest says about the model. */
   get model(): ModelInfo {
     return this.#client.loaded.model;
   }

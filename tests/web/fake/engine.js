@@ -108,6 +108,11 @@ export class Engine {
     return { ...picture(run), timings: { text: 0, steps: Array.from({ length: run.step }, () => 2), decode: 0 } };
   }
 
+  async latents(number) {
+    const { width, height, step } = this.#run(number);
+    return new Float32Array((width / 4) * (height / 4) * 4).fill(step);
+  }
+
   drop(run) {
     this.#runs.delete(run);
   }

@@ -7,7 +7,8 @@ import test from "node:test";
 const read = (path) => readFile(new URL(`../../../${path}`, import.meta.url), "utf8");
 const captures = (text, pattern) => [...text.matchAll(pattern)].map((match) => match[1]);
 
-const documented = captures(await read("docs/errors.md"), /^\| `([a-z-]+)`/gm);
+const errors = await read("docs/errors.md");
+const documented = captures(errors, /^### `([a-z-]+)`$/gm);
 const inRust = captures(await read("src/error.rs"), /^\s*Self::\w+ \{ \.\. \} => "([a-z-]+)",$/gm);
 const inPackage = captures(await read("www/lib/errors.ts"), /^ {2}\| "([a-z-]+)"/gm);
 
@@ -21,6 +22,12 @@ test("the patterns find codes", () => {
 
 test("no code is documented twice", () => {
   assert.deepEqual(documented, [...new Set(documented)]);
+});
+
+test("each says what it means and what to do", () => {
+  const entries = errors.split(/^### /m).slice(1).map((entry) => entry.split(/^## /m)[0]);
+  for (const entry of entries) assert.match(entry, /^`[a-z-]+`\n\n\S[^]*\n- \*\*Do\*\*/);
+  assert.equal(entries.length, documented.length);
 });
 
 test("what is documented is what the engine and the package throw", () => {
