@@ -3,6 +3,8 @@
 import { Tenstep, type Backend, type LoadProgress } from "tenstep";
 import { common } from "./common-elements.js";
 
+const MANIFEST = "models/default/manifest.json";
+
 let loading: Promise<Tenstep> | undefined;
 let controller = new AbortController();
 
@@ -23,7 +25,7 @@ export function loadModel(
   controller = new AbortController();
   const { signal } = controller;
   const promise = Tenstep.load({
-    manifest: "models/default/manifest.json",
+    manifest: MANIFEST,
     ...(backend && { backend }),
     signal,
     onProgress: (progress) => {
@@ -35,6 +37,11 @@ export function loadModel(
     if (loading === promise) loading = undefined;
   });
   return promise;
+}
+
+/** Whether the model can be loaded without a network. */
+export async function isModelKept(): Promise<boolean> {
+  return (await caches.match(MANIFEST)) !== undefined;
 }
 
 /** Says what runs, on what, and why, and which model it is. */
