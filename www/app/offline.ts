@@ -7,7 +7,7 @@ import type { Kept, ToServiceWorker } from "./offline-messages.js";
 /** How long a page that stays open waits before it looks for an update again. */
 const UPDATE_PAUSE_MILLIS = 60 * 60 * 1000;
 
-const report = element("offline", HTMLParagraphElement);
+const report = element("offline-status", HTMLParagraphElement);
 const update = element("update", HTMLDivElement);
 const reload = element("reload", HTMLButtonElement);
 

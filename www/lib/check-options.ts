@@ -2,7 +2,8 @@
 
 import type { LoadPlan } from "./client.js";
 import { TenstepError } from "./errors.js";
-import type { GenerateOptions, LoadOptions, PictureOptions, StartOptions } from "./options.js";
+import type { Backend, GenerateOptions, LoadOptions, PictureOptions, StartOptions } from "./options.js";
+import type { CapabilitiesOptions } from "./survey/report.js";
 
 const PICTURE_KEYS: (keyof PictureOptions)[] = [
   "prompt", "negativePrompt", "style", "steps", "guidanceScale", "guidanceRescale", "guidanceInterval", "solver",
@@ -13,12 +14,12 @@ const START_KEYS: (keyof StartOptions)[] = [...PICTURE_KEYS, "signal"];
 const GENERATE_KEYS: (keyof GenerateOptions)[] = [...START_KEYS, "onStep"];
 const LOAD_KEYS: (keyof LoadOptions)[] = ["manifest", "backend", "workerUrl", "wasmUrl", "onProgress", "signal"];
 
+const SURVEY_KEYS: (keyof CapabilitiesOptions)[] = ["manifest", "backend", "steps", "measureSpeed", "signal"];
+
 export function planFromLoadOptions(options: LoadOptions): LoadPlan {
   const known = checked("load", options, LOAD_KEYS);
-  const { backend, onProgress } = known;
-  if (backend !== undefined && backend !== "webgpu" && backend !== "cpu") {
-    throw invalid("backend", '"webgpu" or "cpu"', backend);
-  }
+  const { onProgress } = known;
+  const backend = checkedBackend(known.backend);
   if (known.manifest === undefined) throw invalid("manifest", "the address of a manifest.json", undefined);
   const folder = absoluteUrl("wasmUrl", known.wasmUrl);
   return {
@@ -28,6 +29,20 @@ export function planFromLoadOptions(options: LoadOptions): LoadPlan {
     wasmUrl: folder && (folder.endsWith("/") ? folder : `${folder}/`),
     onProgress,
   };
+}
+
+export function surveyOptions(options: CapabilitiesOptions) {
+  const { manifest, backend, steps, measureSpeed = true, signal } = checked("capabilities", options, SURVEY_KEYS);
+  if (steps !== undefined && !(Number.isInteger(steps) && steps >= 1 && steps <= 1000)) {
+    throw invalid("steps", "an integer from 1 to 1000", steps);
+  }
+  if (typeof measureSpeed !== "boolean") throw invalid("measureSpeed", "true or false", measureSpeed);
+  return { manifest: absoluteUrl("manifest", manifest), backend: checkedBackend(backend), steps, measureSpeed, signal };
+}
+
+function checkedBackend(backend: unknown): Backend | undefined {
+  if (backend === undefined || backend === "webgpu" || backend === "cpu") return backend;
+  throw invalid("backend", '"webgpu" or "cpu"', backend);
 }
 
 export function pictureOptionsFromGenerate(options: GenerateOptions): PictureOptions {

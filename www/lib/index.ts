@@ -1,6 +1,7 @@
 // The package's public face. Everything else in this folder is private.
 
 export { Tenstep } from "./tenstep.js";
+export { capabilities } from "./capabilities.js";
 export { Run } from "./run.js";
 export { TenstepError } from "./errors.js";
 export type { TenstepErrorCode } from "./errors.js";
@@ -18,3 +19,4 @@ export type {
   StepReport,
   Timings,
 } from "./options.js";
+export type { AdapterReport, Capabilities, CapabilitiesOptions, ModelNeeds, Speed, TimeEstimate } from "./survey/report.js";

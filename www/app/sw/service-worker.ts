@@ -3,8 +3,10 @@
 
 import type { Kept, ToServiceWorker } from "../offline-messages.js";
 import { fetchVerified } from "./fetch-verified.js";
-import { fileAt, filesFor, type ShellFile } from "./shell.js";
-import { adopt, adoptStrays, backendsKeptBefore, dropUnused, forgetThisVersion, inherit, keep, kept, lacking } from "./versions.js";
+import { fileAt, filesFor, isOurs, type ShellFile } from "./shell.js";
+import {
+  adopt, adoptStrays, backendsKeptBefore, dropUnused, forgetThisVersion, inherit, isOfThisVersion, keep, keptNow, keptThen, lacking,
+} from "./versions.js";
 
 declare const self: ServiceWorkerGlobalScope;
 
@@ -15,16 +17,16 @@ self.addEventListener("message", (event) => {
   if (message.type === "activate") event.waitUntil(self.skipWaiting());
   if (message.type === "keep") {
     const [port] = event.ports;
-    event.waitUntil(keepAll(filesFor([message.backend])).then((answer) => port?.postMessage(answer)));
+    event.waitUntil(keepAll(filesFor([message.backend])).then((answer) => port?.postMessage(answer)).then(dropUnused));
   }
 });
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   // Part of a file is the server's to cut.
-  if (request.method !== "GET" || request.headers.has("range")) return;
+  if (request.method !== "GET" || request.headers.has("range") || !isOurs(request.url)) return;
   const file = fileAt(request.url);
   if (request.mode === "navigate") event.respondWith(file ? openPage(event, file) : openOther(request));
-  else if (file) event.respondWith(answer(event, file));
+  else event.respondWith(answer(event, file));
 });
 
 /** All or nothing: a version of which a file is missing, or of another version, is none. */
@@ -54,11 +56,10 @@ async function keepAll(files: ShellFile[]): Promise<Kept> {
 
 /** A page of ours, of this version whatever the version of others that are open. */
 async function openPage(event: FetchEvent, file: ShellFile): Promise<Response> {
-  const { response } = await kept(file, "");
   event.waitUntil(dropUnused());
   // Without a note of it the page still works, and counts as being of the newest version.
   await adopt(event.resultingClientId).catch(() => undefined);
-  return response ?? fetch(event.request);
+  return (await keptNow(file)) ?? fetch(event.request);
 }
 
 /** An address below ours that is none of our pages; without a network, the way to one. */
@@ -71,11 +72,13 @@ async function openOther(request: Request): Promise<Response> {
 }
 
 /** A file for a page or a worker, of the version that it was opened with: files of two versions do not fit together. */
-async function answer(event: FetchEvent, file: ShellFile): Promise<Response> {
+async function answer(event: FetchEvent, file: ShellFile | undefined): Promise<Response> {
   const { clientId, resultingClientId, request } = event;
+  const isCurrent = await isOfThisVersion(clientId);
   if (request.destination === "worker") await inherit(resultingClientId, clientId).catch(() => undefined);
-  const { response, isCurrent } = await kept(file, clientId);
+  const response = isCurrent ? file && (await keptNow(file)) : await keptThen(request.url, clientId);
   if (response) return response;
+  if (!file) return fetch(request);
   if (!isCurrent) throw new Error(`${file.path} of an earlier version was not kept`);
   try {
     const fresh = await fetchVerified(file);

@@ -40,11 +40,21 @@ export function engines(): Map<string, ShellFile[]> {
   return all;
 }
 
-/** The file at an address, its query and fragment aside; undefined for whatever is no part of the page. */
+/** Whether an address may be of the page, in this version or another. Models are large, and kept by the package. */
+export function isOurs(address: string): boolean {
+  const path = pathBelowScope(address);
+  return path !== undefined && !path.startsWith("models/");
+}
+
+/** The file at an address, its query and fragment aside; undefined for whatever is no part of this version. */
 export function fileAt(address: string): ShellFile | undefined {
+  const path = pathBelowScope(address);
+  return path === undefined ? undefined : SHELL_FILES.find((file) => file.path === (path || PAGE));
+}
+
+function pathBelowScope(address: string): string | undefined {
   const { origin, pathname } = new URL(address);
   const scope = new URL(self.registration.scope);
   if (origin !== scope.origin || !pathname.startsWith(scope.pathname)) return undefined;
-  const path = pathname.slice(scope.pathname.length) || PAGE;
-  return SHELL_FILES.find((file) => file.path === path);
+  return pathname.slice(scope.pathname.length);
 }

@@ -31,11 +31,18 @@ export function forgetThisVersion(): Promise<boolean> {
   return caches.delete(CURRENT);
 }
 
-/** A file as the version that `clientId` belongs to has it, and whether that version is this one. */
-export async function kept(file: ShellFile, clientId: string): Promise<{ response: Response | undefined; isCurrent: boolean }> {
-  const name = await versionOf(clientId);
-  const cache = await caches.open(name);
-  return { response: await cache.match(addressOf(file)), isCurrent: name === CURRENT };
+/** A file of this version. */
+export async function keptNow(file: ShellFile): Promise<Response | undefined> {
+  return (await caches.open(CURRENT)).match(addressOf(file));
+}
+
+/** What the version that `clientId` belongs to has at an address. */
+export async function keptThen(address: string, clientId: string): Promise<Response | undefined> {
+  return (await caches.open(await versionOf(clientId))).match(address, { ignoreSearch: true });
+}
+
+export async function isOfThisVersion(clientId: string): Promise<boolean> {
+  return (await versionOf(clientId)) === CURRENT;
 }
 
 /** Writes down that a client is of this version. */
@@ -101,5 +108,5 @@ async function remember(clientId: string, name: string): Promise<void> {
 
 /** Where a version's cache has a note of a client that is of it: an address that is no file's. */
 function record(clientId: string): string {
-  return new URL(`?client=${clientId}`, self.registration.scope).href;
+  return new URL(`.client/${clientId}`, self.registration.scope).href;
 }
