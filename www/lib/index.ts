@@ -2,6 +2,8 @@
 
 export { Tenstep } from "./tenstep.js";
 export { Run } from "./run.js";
+export { storage } from "./storage.js";
+export type { StorageSize, StoredModel } from "./storage.js";
 export { TenstepError } from "./errors.js";
 export type { TenstepErrorCode } from "./errors.js";
 export type {
@@ -16,5 +18,6 @@ export type {
   SolverOptions,
   StartOptions,
   StepReport,
+  StorageReport,
   Timings,
 } from "./options.js";
