@@ -156,7 +156,7 @@ describe("client and worker", { timeout: 30_000 }, () => {
 
   it("says so when the engine does not come back, and comes back later", async () => {
     await page.evaluate(async () => {
-      window.tenstep = await load();
+      window.tenstep = await load({ store: "none" });
       await outcome(tenstep.generate({ prompt: "fake: trap" }));
     });
     site.answerStatus("/fake/shard-1.bin", 404);

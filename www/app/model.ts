@@ -1,6 +1,6 @@
 // The loaded model: one at a time, loaded anew when the backend is changed or after an error.
 
-import { Tenstep, type Backend, type LoadProgress } from "tenstep";
+import { storage, Tenstep, type Backend, type LoadProgress } from "tenstep";
 import { common } from "./common-elements.js";
 
 const MANIFEST = "models/default/manifest.json";
@@ -41,7 +41,8 @@ export function loadModel(
 
 /** Whether the model can be loaded without a network. */
 export async function isModelKept(): Promise<boolean> {
-  return (await caches.match(MANIFEST)) !== undefined;
+  const address = new URL(MANIFEST, document.baseURI).href;
+  return (await storage.list()).some(({ manifest, isComplete }) => manifest === address && isComplete);
 }
 
 /** Says what runs, on what, and why, and which model it is. */

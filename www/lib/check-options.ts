@@ -12,18 +12,22 @@ const PICTURE_KEYS: (keyof PictureOptions)[] = [
 const LISTS: string[] = ["timesteps", "sigmas", "guidanceInterval"] satisfies (keyof PictureOptions)[];
 const START_KEYS: (keyof StartOptions)[] = [...PICTURE_KEYS, "signal"];
 const GENERATE_KEYS: (keyof GenerateOptions)[] = [...START_KEYS, "onStep"];
-const LOAD_KEYS: (keyof LoadOptions)[] = ["manifest", "backend", "workerUrl", "wasmUrl", "onProgress", "signal"];
-
+const STORES: unknown[] = ["auto", "opfs", "cache", "none"] satisfies LoadOptions["store"][];
+const LOAD_KEYS: (keyof LoadOptions)[] = ["manifest", "mirrors", "store", "backend", "workerUrl", "wasmUrl", "onProgress", "signal"];
 const SURVEY_KEYS: (keyof CapabilitiesOptions)[] = ["manifest", "backend", "steps", "measureSpeed", "signal"];
 
 export function planFromLoadOptions(options: LoadOptions): LoadPlan {
   const known = checked("load", options, LOAD_KEYS);
-  const { onProgress } = known;
+  const { mirrors = [], store = "auto", onProgress } = known;
   const backend = checkedBackend(known.backend);
+  if (!STORES.includes(store)) throw invalid("store", STORES.map((name) => `"${name}"`).join(", "), store);
+  if (!Array.isArray(mirrors)) throw invalid("mirrors", "a list of addresses", mirrors);
   if (known.manifest === undefined) throw invalid("manifest", "the address of a manifest.json", undefined);
   const folder = absoluteUrl("wasmUrl", known.wasmUrl);
   return {
     manifest: absoluteUrl("manifest", known.manifest)!,
+    mirrors: mirrors.map((address, at) => absoluteUrl(`mirrors[${at}]`, address ?? null)!),
+    store,
     backend,
     workerUrl: absoluteUrl("workerUrl", known.workerUrl),
     wasmUrl: folder && (folder.endsWith("/") ? folder : `${folder}/`),
@@ -99,7 +103,7 @@ function checked<T extends { signal?: AbortSignal }>(call: string, options: T, k
   return options;
 }
 
-function absoluteUrl(option: string, address: string | URL | undefined): string | undefined {
+function absoluteUrl(option: string, address: string | URL | null | undefined): string | undefined {
   if (address === undefined) return undefined;
   if (typeof address !== "string" && !(address instanceof URL)) throw invalid(option, "a string or a URL", address);
   try {

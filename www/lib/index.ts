@@ -3,6 +3,8 @@
 export { Tenstep } from "./tenstep.js";
 export { capabilities } from "./capabilities.js";
 export { Run } from "./run.js";
+export { storage } from "./storage.js";
+export type { StorageSize, StoredModel } from "./storage.js";
 export { TenstepError } from "./errors.js";
 export type { TenstepErrorCode } from "./errors.js";
 export type {
@@ -17,6 +19,7 @@ export type {
   SolverOptions,
   StartOptions,
   StepReport,
+  StorageReport,
   Timings,
 } from "./options.js";
 export type { AdapterReport, Capabilities, CapabilitiesOptions, ModelNeeds, Speed, TimeEstimate } from "./survey/report.js";

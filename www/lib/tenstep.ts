@@ -2,7 +2,7 @@
 
 import { pictureOptionsFromGenerate, pictureOptionsFromStart, planFromLoadOptions } from "./check-options.js";
 import { Client } from "./client.js";
-import type { BackendReport, GenerateOptions, LoadOptions, ModelInfo, Picture, StartOptions } from "./options.js";
+import type { BackendReport, GenerateOptions, LoadOptions, ModelInfo, Picture, StartOptions, StorageReport } from "./options.js";
 import { pictureFromGenerated, reportFromStepped } from "./pictures.js";
 import type { Generated, Started } from "./protocol.js";
 import { Run } from "./run.js";
@@ -40,6 +40,11 @@ export class Tenstep {
 
   get model(): ModelInfo {
     return this.#client.loaded.model;
+  }
+
+  /** Where the model is kept, and where it came from. */
+  get storage(): StorageReport {
+    return this.#client.storage;
   }
 
   /** A picture from a prompt. */

@@ -2,6 +2,8 @@
 
 import { choose, probeAdapter, type Probe } from "../capabilities.js";
 import { surveyOptions } from "../check-options.js";
+import { openStore } from "../store/open.js";
+import { ShardStore } from "../store/shard-store.js";
 import { untilAborted } from "../until-aborted.js";
 import { fetchManifest } from "../weights/manifest.js";
 import { measureCpu } from "./cpu-speed.js";
@@ -14,7 +16,7 @@ import { hasSimd, hasThreads } from "./wasm-features.js";
 
 export async function survey(options: CapabilitiesOptions): Promise<Capabilities> {
   const { manifest, backend: forced, steps, measureSpeed, signal } = surveyOptions(options);
-  const text = manifest === undefined ? null : fetchManifest(manifest, signal);
+  const text = manifest === undefined ? null : manifestText(manifest, signal ?? new AbortController().signal);
   text?.catch(() => undefined); // Awaited below: the browser comes first.
 
   const probe = await untilAborted(probeAdapter(), signal);
@@ -33,6 +35,12 @@ export async function survey(options: CapabilitiesOptions): Promise<Capabilities
     model,
   };
   return { ...report, summary: summaryOf(report, measured.trouble) };
+}
+
+/** As `load` gets it: without a network, the copy that an earlier load kept. */
+async function manifestText(address: string, signal: AbortSignal): Promise<string> {
+  const store = new ShardStore(await openStore("auto"));
+  return (await fetchManifest([address], store, signal)).text;
 }
 
 interface Measured {
