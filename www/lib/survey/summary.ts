@@ -15,7 +15,10 @@ export function summaryOf(report: Omit<Capabilities, "summary">, trouble: string
   if (trouble !== null) sentences.push(`Its speed could not be measured: ${trouble}.`);
   if (model) {
     sentences.push(`${model.name} downloads ${megabytes(model.downloadBytes)} and needs about ${megabytes(model.memoryBytes)} of memory.`);
-    if (model.estimate) sentences.push(`${model.estimate.steps} steps should take about ${figure(model.estimate.seconds)} s.`);
+    if (model.estimate) {
+      const { steps, seconds, assumes } = model.estimate;
+      sentences.push(`${steps} steps should take about ${figure(seconds)} s. This assumes ${assumes}.`);
+    }
   }
   return sentences.join(" ");
 }

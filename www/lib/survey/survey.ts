@@ -8,8 +8,8 @@ import { untilAborted } from "../until-aborted.js";
 import { fetchManifest } from "../weights/manifest.js";
 import { measureCpu } from "./cpu-speed.js";
 import { measureGpu } from "./gpu-speed.js";
-import { needsFromManifest } from "./model-needs.js";
-import type { AdapterReport, Capabilities, CapabilitiesOptions, Speed } from "./report.js";
+import { needsFromManifest, type Needs } from "./model-needs.js";
+import type { AdapterReport, Capabilities, CapabilitiesOptions, ModelNeeds, Speed, TimeEstimate } from "./report.js";
 import { summaryOf } from "./summary.js";
 import { timeEstimate } from "./time-estimate.js";
 import { hasSimd, hasThreads } from "./wasm-features.js";
@@ -23,7 +23,6 @@ export async function survey(options: CapabilitiesOptions): Promise<Capabilities
   const { backend, device, reason } = choose(forced, probe);
   const needs = text && needsFromManifest(await text, backend);
   const measured = measureSpeed ? await measure(backend, probe, signal) : { speed: null, trouble: null };
-  const model = needs && { ...needs, estimate: timeEstimate(needs, backend, measured.speed, steps) };
   const report = {
     backend,
     device,
@@ -32,9 +31,13 @@ export async function survey(options: CapabilitiesOptions): Promise<Capabilities
     wasm: { simd: hasSimd(), threads: hasThreads() },
     isCrossOriginIsolated: globalThis.crossOriginIsolated ?? false,
     speed: measured.speed,
-    model,
+    model: needs && modelReport(needs, timeEstimate(needs, backend, measured.speed, steps)),
   };
   return { ...report, summary: summaryOf(report, measured.trouble) };
+}
+
+function modelReport({ defaultSteps: _, ...needs }: Needs, estimate: TimeEstimate | null): ModelNeeds {
+  return { ...needs, estimate };
 }
 
 /** As `load` gets it: without a network, the copy that an earlier load kept. */
