@@ -22,10 +22,11 @@ async function drawIcons() {
   try {
     for (const { file, size, maskable } of ICONS) {
       const page = await chromium.browser.newPage({ viewport: { width: size, height: size } });
-      const side = maskable ? 0.8 * size : size;
+      // Whole pixels, and as many on each side.
+      const side = maskable ? 2 * Math.floor(0.4 * size) : size;
       await page.setContent(
-        `<style>body { margin: 0; height: 100vh; display: grid; place-items: center; background: ${maskable ? ground : "transparent"} }
-        svg { width: ${side}px; height: ${side}px }</style>${svg}`,
+        `<!doctype html><style>html { background: ${maskable ? ground : "transparent"} } body { margin: ${(size - side) / 2}px }
+        svg { display: block; width: ${side}px; height: ${side}px }</style>${svg}`,
       );
       await page.screenshot({ path: join(folder, file), omitBackground: true });
       await page.close();

@@ -170,6 +170,17 @@ describe("capabilities", () => {
     });
   }
 
+  it("gives up on an adapter that never finishes its work after ten seconds", async () => {
+    const device = fakeDevice({ onSubmittedWorkDone: () => new Promise(() => undefined) });
+    browserWith(adapterWith({ device }));
+    // Something to live for: the package's own timer does not keep Node running.
+    const alive = setInterval(() => undefined, 1000);
+    const report = await capabilities();
+    clearInterval(alive);
+    assert.match(report.summary, /could not be measured: the GPU took more than 10 s/);
+    assert.equal(device.isDestroyed, true);
+  });
+
   it("derives from the manifest, and only from it, what the model needs", async () => {
     Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
     const { model, summary } = await capabilities({ manifest: MANIFEST, steps: 20 });

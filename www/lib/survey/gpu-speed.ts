@@ -3,8 +3,7 @@
 import { untilAborted } from "../until-aborted.js";
 import type { Speed } from "./report.js";
 
-const BUDGET_MILLIS = 50;
-/** A measurement this long is not spoilt by the clock or the way to the GPU process. */
+/** A run this long is not spoilt by the clock or the way to the GPU process; three of them and the way there take about 50 ms. */
 const ENOUGH_MILLIS = 10;
 /** What a busy or broken GPU may take before it counts as not measurable. */
 const PATIENCE_MILLIS = 10_000;
@@ -13,26 +12,28 @@ const PATIENCE_MILLIS = 10_000;
 const [COPY_DST, STORAGE] = [0x8, 0x80];
 
 const WORKGROUP = 64;
-const WORKGROUPS = 1024;
+/** Enough for large GPUs, since each invocation has much to do at a time; few, because starting one takes software adapters long. */
+const WORKGROUPS = 256;
 const VECTORS = 8;
 /** Of one turn of the loop in all invocations: a fused multiply-add of four lanes for each vector. */
 const FLOPS_PER_TURN = WORKGROUP * WORKGROUPS * VECTORS * 4 * 2;
-const MOST_TURNS = 1 << 16;
+const FEWEST_TURNS = 16;
+const MOST_TURNS = 1 << 20;
 
-/** x becomes x / 2 + 1: bounded, and no compiler knows it. */
+const vectors = (write: (vector: number) => string) => Array.from({ length: VECTORS }, (_, vector) => write(vector));
+
+/** x becomes x / 2 + 1, which stays near 2; the sum keeps compilers from leaving the loop out. */
 const SHADER = `
-@group(0) @binding(0) var<storage, read_write> turns_then_sum: array<u32>;
+@group(0) @binding(0) var<storage, read_write> turns_then_unused: array<u32>;
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let turns = turns_then_sum[0];
-  var x = array<vec4f, ${VECTORS}>();
-  for (var v = 0u; v < ${VECTORS}u; v++) { x[v] = vec4f(f32(id.x + v)); }
-  for (var t = 0u; t < turns; t++) {
-    ${Array.from({ length: VECTORS }, (_, v) => `x[${v}] = fma(x[${v}], vec4f(0.5), vec4f(1.0));`).join("\n    ")}
+  let turns = turns_then_unused[0];
+  ${vectors((v) => `var x${v} = vec4f(f32(id.x + ${v}u));`).join("\n  ")}
+  for (var turn = 0u; turn < turns; turn++) {
+    ${vectors((v) => `x${v} = fma(x${v}, vec4f(0.5), vec4f(1.0));`).join("\n    ")}
   }
-  var sum = vec4f();
-  for (var v = 0u; v < ${VECTORS}u; v++) { sum += x[v]; }
-  if (sum.x + sum.y + sum.z + sum.w < 0.0) { turns_then_sum[1] = id.x; }
+  let sum = ${vectors((v) => `x${v}`).join(" + ")};
+  if (sum.x + sum.y + sum.z + sum.w < 0.0) { turns_then_unused[1] = id.x; }
 }`;
 
 export async function measureGpu(adapter: GPUAdapter, signal: AbortSignal | undefined): Promise<Speed> {
@@ -70,20 +71,18 @@ async function measureOn(device: GPUDevice, stop: AbortSignal): Promise<Speed> {
     return performance.now() - began;
   };
 
+  /** Others use the GPU and the way to it: the fastest of a few counts. */
+  const fastest = async (turns: number) => Math.min(await run(turns), await run(turns), await run(turns));
+
   await run(1); // The first of all is slower than any other.
-  const latencyMillis = Math.min(await run(0), await run(0), await run(0));
-  let gflops = 0;
-  let turns = 1;
-  for (const end = performance.now() + BUDGET_MILLIS; performance.now() < end; ) {
-    const millis = await run(turns);
-    const measured = (turns * FLOPS_PER_TURN) / (Math.max(millis - latencyMillis, 0.1) * 1e6);
-    // Longer runs are less of latency. Once they are long enough, the fastest counts: others may use the GPU too.
-    if (millis >= ENOUGH_MILLIS || turns === MOST_TURNS) gflops = Math.max(gflops, measured);
-    else {
-      gflops = measured;
-      turns = Math.min(MOST_TURNS, Math.ceil(turns * Math.min(8, (1.3 * ENOUGH_MILLIS) / Math.max(millis, 0.1))));
-    }
+  const latencyMillis = await fastest(0);
+  let turns = FEWEST_TURNS;
+  let millis = await fastest(turns);
+  while (millis < ENOUGH_MILLIS && turns < MOST_TURNS) {
+    turns = Math.min(MOST_TURNS, Math.ceil(turns * Math.min(8, (1.2 * ENOUGH_MILLIS) / Math.max(millis, 0.1))));
+    millis = await fastest(turns);
   }
+  const gflops = (turns * FLOPS_PER_TURN) / (Math.max(millis - latencyMillis, 0.1) * 1e6);
   const fault = await device.popErrorScope();
   if (fault) throw new Error(fault.message);
   return { gflops, latencyMillis };
