@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { setTimeout } from "node:timers/promises";
+import { dist } from "../../scripts/paths.mjs";
 import { launchChromium, launchChromiumOn } from "./harness/browsers.mjs";
 import { publishPage } from "./harness/published-page.mjs";
 import { openSite } from "./harness/site.mjs";
@@ -50,6 +51,8 @@ async function reloadsEngine(page) {
     select.dispatchEvent(new Event("change"));
   });
 }
+const albumSize = (page) => page.locator("#album > li").count();
+const HAS_ALBUM = readFileSync(join(dist, "index.html"), "utf8").includes('id="album"');
 const lookForUpdate = (page) => page.evaluate(async () => void (await (await navigator.serviceWorker.ready).update()));
 
 describe("offline", LIMIT, () => {
@@ -252,6 +255,8 @@ describe("a browser that is started again without a network", LIMIT, () => {
       await finished(first);
       await says(first, "ready");
       const picture = await pixels(first);
+      const pictures = await albumSize(first);
+      if (HAS_ALBUM) assert.equal(pictures, 1);
       await browser.close();
       await site.close();
 
@@ -261,6 +266,8 @@ describe("a browser that is started again without a network", LIMIT, () => {
       const second = await browser.newPage();
       const complaints = [];
       second.on("pageerror", (error) => complaints.push(String(error)));
+      await second.goto(site.url);
+      await until(async () => (await albumSize(second)) === pictures, "the album is back");
       await second.goto(address);
       await finished(second);
       assert.deepEqual(await pixels(second), picture);
