@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { dist } from "../../scripts/paths.mjs";
-import { launchChromium, launchChromiumOn } from "./harness/browsers.mjs";
+import { launchChromium, launchChromiumOn, launchFirefox } from "./harness/browsers.mjs";
 import { publishPage } from "./harness/published-page.mjs";
 import { openSite } from "./harness/site.mjs";
 
@@ -239,6 +239,31 @@ describe("offline", LIMIT, () => {
     await page.evaluate(() => document.querySelector("#generate").click());
     await finished(page);
     assert.match(await says(page, "without-model"), /not kept its model/);
+  });
+});
+
+describe("Firefox", LIMIT, () => {
+  it("keeps the page too, and opens it without a network", async () => {
+    const root = mkdtempSync(join(tmpdir(), "tenstep-published-"));
+    await publishPage(join(root, "demo"), "A");
+    const site = await openSite(root);
+    const firefox = await launchFirefox({ webgpu: false });
+    try {
+      const page = await firefox.browser.newPage();
+      page.setDefaultTimeout(0);
+      await page.goto(`${site.url}demo/${PICTURE}`);
+      await page.waitForFunction(() => !["", "keeping"].includes(document.querySelector("#offline-status").dataset.state ?? ""));
+      assert.equal(await page.evaluate(() => document.querySelector("#offline-status").textContent), "Ready for use offline.");
+      await site.close();
+      await page.goto(`${site.url}demo/${PICTURE}`);
+      await page.waitForSelector('#picture[data-state="result"], #error:not([hidden])');
+      assert.equal(await page.evaluate(() => document.querySelector("#error-message").textContent), "");
+      assert.equal(await version(page), "A");
+    } finally {
+      await firefox.close();
+      await site.close();
+      rmSync(root, { recursive: true, force: true });
+    }
   });
 });
 
