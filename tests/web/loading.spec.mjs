@@ -8,7 +8,8 @@ import { gzipSync } from "node:zlib";
 import {
   cutAt, holdAt, instead, packed, randomNumbers, redirect, refuse, serveModel, status, trickle, withoutRanges,
 } from "./harness/faults.mjs";
-import { tabs, until } from "./harness/tabs.mjs";
+import { openSite } from "./harness/site.mjs";
+import { keptFiles, tabs, until } from "./harness/tabs.mjs";
 
 const SEED = Number(process.env.TENSTEP_TEST_SEED ?? 20261126);
 
@@ -221,6 +222,22 @@ describe("mirrors", { timeout: 120_000 }, () => {
     assert.equal(mirror.sent("shard-1.bin"), 100_000);
   });
 
+  it("may be on another origin that says nothing of ranges, and is not asked whether it allows them", async () => {
+    const model = shared.model();
+    const elsewhere = await openSite();
+    try {
+      const mirror = serveModel(elsewhere, model.files, "/mirror/", { "access-control-allow-origin": "*" });
+      const tab = await shared.tab();
+      for (const file of model.files.keys()) model.always(file, status(404));
+      mirror.next("shard-0.bin", cutAt(50_000, () => until(() => tab.progress.networkBytes >= 250_000)));
+      isPicture(await tab.load({ mirrors: [`${elsewhere.url}mirror/manifest.json`] }));
+      assert.deepEqual(mirror.asked("shard-0.bin").map(({ start }) => start), [0, 50_000]);
+      assert.equal(mirror.requests.length, 5, "no request but for the files");
+    } finally {
+      await elsewhere.close();
+    }
+  });
+
   it("fail together with what the last one said", async () => {
     const [model, mirror] = twoPlaces();
     model.always("shard-1.bin", status(404));
@@ -229,6 +246,22 @@ describe("mirrors", { timeout: 120_000 }, () => {
     assert.equal(error?.code, "fetch-failed");
     assert.match(error.message, /mirror\/shard-1\.bin.*HTTP 403/);
   });
+});
+
+describe("options of loading", { timeout: 60_000 }, () => {
+  const wrong = {
+    "an unknown store": [{ store: "disk" }, /store.*"opfs".*"disk"/],
+    "a mirror that is no list": [{ mirrors: "/mirror/manifest.json" }, /mirrors must be a list/],
+    "a mirror that is no address": [{ mirrors: ["http://["] }, /mirrors\[0\]/],
+    "no mirror": [{ mirrors: [null] }, /mirrors\[0\].*null/],
+  };
+  for (const [name, [options, message]] of Object.entries(wrong)) {
+    it(`that hold ${name} are refused`, async () => {
+      const { error } = await (await shared.tab()).load(options);
+      assert.equal(error?.code, "invalid-option");
+      assert.match(error.message, message);
+    });
+  }
 });
 
 describe("several tabs", { timeout: 180_000 }, () => {
@@ -273,6 +306,13 @@ describe("several tabs", { timeout: 180_000 }, () => {
   });
 });
 
+/** Files of the model that the browser has in whole and marked. */
+async function verifiedShards(tab, model) {
+  const { shards } = JSON.parse(model.files.get("manifest.json"));
+  const kept = await tab.page.evaluate(keptFiles);
+  return shards.filter(({ sha256, bytes }) => kept[`shard-${sha256}`] === bytes + 1).map(({ file }) => file);
+}
+
 describe("aborting a load", { timeout: 300_000 }, () => {
   it("at 25 random moments rejects each time, and the next load works", async () => {
     const random = randomNumbers(SEED + 2);
@@ -282,8 +322,10 @@ describe("aborting a load", { timeout: 300_000 }, () => {
     const moments = Array.from({ length: 25 }, () => Math.floor(random() * 1200));
     console.log(`seed ${SEED}: aborted after ${moments.join(", ")} ms`);
     let aborted = 0;
+    const verified = new Map();
     for (const abortAfter of moments) {
       const { error, ...picture } = await tab.load({ abortAfter });
+      for (const file of await verifiedShards(tab, model)) if (!verified.has(file)) verified.set(file, model.asked(file).length);
       if (error) {
         assert.equal(error.name, "TimeoutError", JSON.stringify(error));
         aborted++;
@@ -293,6 +335,8 @@ describe("aborting a load", { timeout: 300_000 }, () => {
     }
     assert.ok(aborted > 0, "some were aborted");
     isPicture(await tab.load());
+    assert.ok(verified.size > 0, "some shards were verified before");
+    for (const [file, requests] of verified) assert.equal(model.asked(file).length, requests, `${file} was verified, and not asked for again`);
     await loadsFromStore(tab, model);
   });
 });
