@@ -6,6 +6,7 @@ import { describe, it } from "node:test";
 import { answerWithFakes } from "./fake/site.mjs";
 import { fakeModel } from "./fake/model.mjs";
 import { launchFirefox } from "./harness/browsers.mjs";
+import { MANIFEST_PATH } from "./harness/default-model.mjs";
 import { cutAt, holdAt, refuse, serveModel, status } from "./harness/faults.mjs";
 import { openSite } from "./harness/site.mjs";
 import { keptFiles, tabs, until } from "./harness/tabs.mjs";
@@ -67,6 +68,24 @@ describe("a model that was loaded", { timeout: 180_000 }, () => {
     assert.deepEqual(askedAfter(model, 0).sort(), ["manifest.json", "shard-1.bin", "shard-2.bin"]);
     const names = Object.keys(await tab.page.evaluate(keptFiles)).filter((name) => name.startsWith("shard-"));
     assert.deepEqual(names.sort(), manifest.shards.map(({ sha256 }) => `shard-${sha256}`).sort(), "the old ones are gone");
+  });
+
+  it("is the same default model, with the real engine", async () => {
+    shared.site.reset();
+    const tab = await shared.tab();
+    const picture = () =>
+      tab.page.evaluate(async (manifest) => {
+        const tenstep = await Tenstep.load({ manifest });
+        const { data } = facts(await tenstep.generate({ prompt: "a red apple", seed: 3, steps: 1 }));
+        await tenstep.dispose();
+        return data;
+      }, MANIFEST_PATH);
+    const first = await picture();
+    assert.ok(shared.site.requests.some((path) => path.endsWith(".bin")));
+    await tab.open();
+    shared.site.requests.length = 0;
+    assert.deepEqual(await picture(), first);
+    assert.deepEqual(shared.site.requests.filter((path) => path.endsWith(".bin")), []);
   });
 
   it("comes back from the store after its engine crashed", async () => {
@@ -280,6 +299,27 @@ describe("storage", { timeout: 180_000 }, () => {
     await storage(tab, "remove", "/fake/manifest.json");
     assert.deepEqual((await storage(tab, "list")).value, []);
     assert.deepEqual(await tab.page.evaluate(keptFiles), {});
+  });
+
+  it("does without records that are damaged", async () => {
+    shared.model();
+    const tab = await shared.tab();
+    for (const content of ["", "{", "null", "[]", '{"manifestUrl":1,"shards":2}']) {
+      await tab.load();
+      await tab.page.evaluate(async (content) => {
+        const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("tenstep-v1");
+        for await (const [name, handle] of folder) {
+          if (!name.startsWith("model-")) continue;
+          const writer = await handle.createWritable();
+          await writer.write(content);
+          await writer.close();
+        }
+      }, content);
+      assert.deepEqual((await storage(tab, "list")).value, [], content);
+    }
+    const { storage: report } = await tab.load();
+    assert.equal(report.kind, "opfs");
+    assert.equal((await storage(tab, "list")).value.length, 1);
   });
 
   it("counts an unfinished download, and clears it", async () => {
