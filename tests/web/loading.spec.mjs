@@ -8,7 +8,8 @@ import { gzipSync } from "node:zlib";
 import {
   cutAt, holdAt, instead, packed, randomNumbers, redirect, refuse, serveModel, status, trickle, withoutRanges,
 } from "./harness/faults.mjs";
-import { tabs, until } from "./harness/tabs.mjs";
+import { openSite } from "./harness/site.mjs";
+import { keptFiles, tabs, until } from "./harness/tabs.mjs";
 
 const SEED = Number(process.env.TENSTEP_TEST_SEED ?? 20261126);
 
@@ -58,10 +59,11 @@ describe("loading, when the connection breaks", { timeout: 300_000 }, () => {
     }
   });
 
-  it("and the server knows no ranges, starts over", async () => {
+  it("and the server knows no ranges, starts over, and keeps nothing of before", async () => {
     const model = shared.model({ shards: 1 });
     const tab = await shared.tab();
-    model.next("shard-0.bin", cutAt(60_000, () => until(() => tab.progress.networkBytes >= 60_000)), withoutRanges());
+    const cut = cutAt(60_000, () => until(() => tab.progress.networkBytes >= 60_000));
+    model.next("shard-0.bin", (answer) => cut({ ...answer, bytes: Buffer.alloc(100_000) }), withoutRanges());
     isPicture(await tab.load());
     assert.deepEqual(model.asked("shard-0.bin").map(({ start, sent }) => [start, sent]), [[0, 60_000], [60_000, 100_000]]);
     await loadsFromStore(tab, model);
@@ -203,6 +205,7 @@ describe("mirrors", { timeout: 120_000 }, () => {
     for (const file of model.files.keys()) model.always(file, status(404));
     isPicture(await (await shared.tab()).load(options));
     eachOnce(mirror);
+    assert.deepEqual(model.requests.map(({ file }) => file), ["manifest.json"], "shards are asked for where the manifest was");
   });
 
   it("go on with a shard that the first address began", async () => {
@@ -221,6 +224,22 @@ describe("mirrors", { timeout: 120_000 }, () => {
     assert.equal(mirror.sent("shard-1.bin"), 100_000);
   });
 
+  it("may be on another origin that says nothing of ranges, and is not asked whether it allows them", async () => {
+    const model = shared.model();
+    const elsewhere = await openSite();
+    try {
+      const mirror = serveModel(elsewhere, model.files, "/mirror/", { "access-control-allow-origin": "*" });
+      const tab = await shared.tab();
+      model.always("manifest.json", status(404));
+      mirror.next("shard-0.bin", cutAt(50_000, () => until(() => tab.progress.networkBytes >= 250_000)));
+      isPicture(await tab.load({ mirrors: [`${elsewhere.url}mirror/manifest.json`] }));
+      assert.deepEqual(mirror.asked("shard-0.bin").map(({ start }) => start), [0, 50_000]);
+      assert.equal(mirror.requests.length, 5, "no request but for the files");
+    } finally {
+      await elsewhere.close();
+    }
+  });
+
   it("fail together with what the last one said", async () => {
     const [model, mirror] = twoPlaces();
     model.always("shard-1.bin", status(404));
@@ -231,15 +250,33 @@ describe("mirrors", { timeout: 120_000 }, () => {
   });
 });
 
+describe("options of loading", { timeout: 60_000 }, () => {
+  const wrong = {
+    "an unknown store": [{ store: "disk" }, /store.*"opfs".*"disk"/],
+    "a mirror that is no list": [{ mirrors: "/mirror/manifest.json" }, /mirrors must be a list/],
+    "a mirror that is no address": [{ mirrors: ["http://["] }, /mirrors\[0\]/],
+    "no mirror": [{ mirrors: [null] }, /mirrors\[0\].*null/],
+  };
+  for (const [name, [options, message]] of Object.entries(wrong)) {
+    it(`that hold ${name} are refused`, async () => {
+      const { error } = await (await shared.tab()).load(options);
+      assert.equal(error?.code, "invalid-option");
+      assert.match(error.message, message);
+    });
+  }
+});
+
 describe("several tabs", { timeout: 180_000 }, () => {
-  it("share one download", async () => {
-    const model = shared.model({ shards: 6 });
-    const [one, other] = [await shared.tab(), await shared.tab()];
-    for (const file of shardFiles(model)) model.next(file, trickle(20_000, 30));
-    (await Promise.all([one.load(), other.load()])).forEach(isPicture);
-    eachOnce(model);
-    assert.equal(one.progress.networkBytes + other.progress.networkBytes, 600_000);
-  });
+  for (const store of ["opfs", "cache"]) {
+    it(`share one download: ${store}`, async () => {
+      const model = shared.model({ shards: 6 });
+      const [one, other] = [await shared.tab(), await shared.tab()];
+      for (const file of shardFiles(model)) model.next(file, trickle(20_000, 30));
+      (await Promise.all([one.load({ store }), other.load({ store })])).forEach(isPicture);
+      eachOnce(model);
+      assert.equal(one.progress.networkBytes + other.progress.networkBytes, 600_000);
+    });
+  }
 
   it("take over from one that is closed, at the same byte", async () => {
     const model = shared.model({ shards: 1 });
@@ -249,7 +286,7 @@ describe("several tabs", { timeout: 180_000 }, () => {
     await until(() => one.progress?.networkBytes === 40_000);
     const loading = other.load();
     await until(() => other.progress?.phase === "download");
-    await setTimeout(200);
+    await setTimeout(3000);
     assert.equal(model.asked("shard-0.bin").length, 1, "the other tab waits");
     await one.page.close();
     isPicture(await loading);
@@ -273,6 +310,13 @@ describe("several tabs", { timeout: 180_000 }, () => {
   });
 });
 
+/** Files of the model that the browser has in whole and marked. */
+async function verifiedShards(tab, model) {
+  const { shards } = JSON.parse(model.files.get("manifest.json"));
+  const kept = await tab.page.evaluate(keptFiles);
+  return shards.filter(({ sha256, bytes }) => kept[`shard-${sha256}`] === bytes + 1).map(({ file }) => file);
+}
+
 describe("aborting a load", { timeout: 300_000 }, () => {
   it("at 25 random moments rejects each time, and the next load works", async () => {
     const random = randomNumbers(SEED + 2);
@@ -282,8 +326,10 @@ describe("aborting a load", { timeout: 300_000 }, () => {
     const moments = Array.from({ length: 25 }, () => Math.floor(random() * 1200));
     console.log(`seed ${SEED}: aborted after ${moments.join(", ")} ms`);
     let aborted = 0;
+    const verified = new Map();
     for (const abortAfter of moments) {
       const { error, ...picture } = await tab.load({ abortAfter });
+      for (const file of await verifiedShards(tab, model)) if (!verified.has(file)) verified.set(file, model.asked(file).length);
       if (error) {
         assert.equal(error.name, "TimeoutError", JSON.stringify(error));
         aborted++;
@@ -293,6 +339,8 @@ describe("aborting a load", { timeout: 300_000 }, () => {
     }
     assert.ok(aborted > 0, "some were aborted");
     isPicture(await tab.load());
+    assert.ok(verified.size > 0, "some shards were verified before");
+    for (const [file, requests] of verified) assert.equal(model.asked(file).length, requests, `${file} was verified, and not asked for again`);
     await loadsFromStore(tab, model);
   });
 });

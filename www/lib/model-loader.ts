@@ -48,7 +48,7 @@ export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
       engine,
       loading,
       store,
-      source: new HttpShards({ manifestUrls, isKept: store.kind !== "none" }),
+      source: new HttpShards({ manifestUrls, first: manifest.place, isKept: store.kind !== "none" }),
       onBytes: (bytes) => onProgress(progress("download", totalBytes, (latest = bytes))),
       signal,
     });

@@ -5,8 +5,9 @@ import { setTimeout } from "node:timers/promises";
 /**
  * Serves `files` (a table from name to bytes) under `folder`, ranges included. A fault is `(answer) => void | Promise`; those
  * given to `next` each take one request of a file, then the one given to `always`, then the file is served as it should be.
+ * Every answer has `headers`.
  */
-export function serveModel(site, files, folder = "/fake/") {
+export function serveModel(site, files, folder = "/fake/", headers = {}) {
   const model = { manifest: `${folder}manifest.json`, files, requests: [], next, always, heal, asked, sent };
   let queued = new Map();
   let standing = new Map();
@@ -18,6 +19,7 @@ export function serveModel(site, files, folder = "/fake/") {
       const entry = { file, start, sent: 0, isOver: false };
       model.requests.push(entry);
       response.on("close", () => (entry.isOver = true));
+      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
       const answer = { bytes, start, response, write: (piece) => write(response, entry, piece) };
       const fault = queued.get(file)?.shift() ?? standing.get(file) ?? serve();
       Promise.resolve(fault(answer)).catch((error) => response.destroy(error));
@@ -60,10 +62,10 @@ function write(response, entry, piece) {
   });
 }
 
-function begin({ bytes, start, response }, headers = {}) {
+function begin({ bytes, start, response }) {
   if (start >= bytes.length) return response.writeHead(416, { "content-range": `bytes */${bytes.length}` });
   const range = start > 0 && { "content-range": `bytes ${start}-${bytes.length - 1}/${bytes.length}` };
-  response.writeHead(start > 0 ? 206 : 200, { "content-length": bytes.length - start, "cache-control": "no-store", ...range, ...headers });
+  response.writeHead(start > 0 ? 206 : 200, { "content-length": bytes.length - start, "cache-control": "no-store", ...range });
 }
 
 /** As it should be. */

@@ -62,6 +62,14 @@ export function tabs() {
   return shared;
 }
 
+/** In the page: the bytes of each file that is kept in the origin private file system, by name. */
+export async function keptFiles() {
+  const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("tenstep-v1");
+  const files = {};
+  for await (const [name, handle] of folder) files[name] = (await handle.getFile()).size;
+  return files;
+}
+
 /** Resolves once `condition` gives something true, and to that. A test's own limit ends a wait that is in vain. */
 export async function until(condition) {
   for (;;) {

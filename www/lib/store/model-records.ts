@@ -63,11 +63,12 @@ async function removeUnused(store: Store, candidates: ModelRecord["shards"]): Pr
   await Promise.all(unused.map(({ name }) => ifFree(name, () => store.remove(name))));
 }
 
-/** A record that a crash cut short is none. */
+/** A record that a crash cut short, or that is damaged, is none. */
 function recordFromText(text: string | null): ModelRecord | null {
-  if (text === null) return null;
   try {
-    return JSON.parse(text) as ModelRecord;
+    const record = JSON.parse(text ?? "null") as ModelRecord | null;
+    const isRecord = typeof record?.manifestUrl === "string" && typeof record.manifest === "string" && Array.isArray(record.shards);
+    return isRecord ? record : null;
   } catch {
     return null;
   }

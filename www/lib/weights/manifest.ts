@@ -14,6 +14,8 @@ export interface Manifest {
   text: string;
   /** Where it is from. The store's may be of an earlier revision than the server's. */
   from: "network" | "store";
+  /** Which address gave it, by its place in the list. */
+  place: number;
 }
 
 /**
@@ -24,16 +26,16 @@ export async function fetchManifest(urls: string[], store: ShardStore, signal: A
   const kept = await store.use((kept) => readRecord(kept, urls[0]!).then((record) => record?.manifest ?? null));
   const patience = kept === null ? {} : { attempts: 1, stallMillis: STALL_MILLIS };
   let failure: TenstepError | undefined;
-  for (const url of urls) {
+  for (const [place, url] of urls.entries()) {
     try {
-      return { text: await fetchText({ url, signal, ...patience }), from: "network" };
+      return { text: await fetchText({ url, signal, ...patience }), from: "network", place };
     } catch (error) {
       if (!(error instanceof TenstepError) || error.code !== "fetch-failed") throw error;
       failure ??= error;
     }
   }
   if (kept === null || !mayComeBack(failure!)) throw failure;
-  return { text: kept, from: "store" };
+  return { text: kept, from: "store", place: 0 };
 }
 
 async function fetchText(from: { url: string; signal: AbortSignal; attempts?: number; stallMillis?: number }): Promise<string> {

@@ -23,8 +23,10 @@ export interface ShardSource {
 }
 
 export interface HttpPlaces {
-  /** Addresses of manifests, the best first; shards lie beside them. */
+  /** Addresses of manifests; shards lie beside them. */
   manifestUrls: string[];
+  /** Which of them is asked first: the one that gave the manifest. */
+  first: number;
   /** Whether shards are kept by us, so that the HTTP cache need not hold a second copy. */
   isKept: boolean;
 }
@@ -33,11 +35,12 @@ export class HttpShards implements ShardSource {
   #manifestUrls: string[];
   #isKept: boolean;
   /** Which place is asked; one that fails is not asked again before all others have failed too. */
-  #place = 0;
+  #place: number;
 
-  constructor({ manifestUrls, isKept }: HttpPlaces) {
+  constructor({ manifestUrls, first, isKept }: HttpPlaces) {
     this.#manifestUrls = manifestUrls;
     this.#isKept = isKept;
+    this.#place = first;
   }
 
   async read({ shard, buffer, from, isFresh, onBytes, signal }: ShardRequest): Promise<void> {
