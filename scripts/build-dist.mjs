@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { extname, join } from "node:path";
 import { asProgram, run, say } from "./command.mjs";
 import { dist, root, wasmOutputs } from "./paths.mjs";
+import { buildServiceWorker } from "./service-worker.mjs";
 
 export async function buildDist({ fakeEngine = false } = {}) {
   rmSync(dist, { recursive: true, force: true });
@@ -12,6 +13,7 @@ export async function buildDist({ fakeEngine = false } = {}) {
   await bundlePages();
   const models = join(root, "www", "models");
   if (existsSync(models)) cpSync(models, join(dist, "models"), { recursive: true });
+  await buildServiceWorker(dist);
   say(`Built ${dist}`);
 }
 

@@ -48,7 +48,9 @@ async function checkWeb({ wasm }) {
   const node = (args) => run(process.execPath, args);
   await stages.run("web: wasm", () => buildWasm(wasm));
   await stages.run("web: dist", () => buildDist());
-  await stages.run("web: types of the page", () => node([join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.app.json"]));
+  const tsc = (project) => node([join(root, "node_modules", "typescript", "bin", "tsc"), "-p", project]);
+  await stages.run("web: types of the page", () => tsc("tsconfig.app.json"));
+  await stages.run("web: types of the service worker", () => tsc("tsconfig.sw.json"));
   await stages.run("web: API in docs", () => node(["scripts/api-docs.mjs", "--check"]));
   await stages.run("web: unit tests", () => node(["--test", "--test-reporter=spec", ...specs("tests/web/unit")]));
   // One browser at a time: the timings are measured.

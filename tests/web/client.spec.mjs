@@ -223,7 +223,7 @@ describe("client and worker", { timeout: 120_000 }, () => {
 
   it("says so when the engine does not come back, and comes back later", async () => {
     await page.evaluate(async () => {
-      window.tenstep = await load();
+      window.tenstep = await load({ store: "none" });
     });
     site.answerStatus("/fake/shard-1.bin", 404);
     const failed = await page.evaluate(async () => (await outcome(tenstep.generate({ prompt: "fake: trap once" }))).error);

@@ -87,7 +87,7 @@ describe("a damaged model", { timeout: 180_000 }, () => {
     page = await browser.open(`${site.url}test.html`);
     await page.evaluate((manifest) => {
       window.loadModel = async () => {
-        const loaded = await outcome(Tenstep.load({ manifest }));
+        const loaded = await outcome(Tenstep.load({ manifest, store: "none" }));
         if (!loaded.value) return loaded.error;
         const { error } = await outcome(loaded.value.generate({ steps: 1 }));
         await loaded.value.dispose();

@@ -7,6 +7,8 @@ import { connectExamples } from "./examples.js";
 import { fileName } from "./file-name.js";
 import { followLink, offerModel, readForm } from "./form.js";
 import { addressFromSettings, linkFromQuery } from "./link.js";
+import { isModelKept } from "./model.js";
+import { keepForOffline } from "./offline.js";
 import { forgetPreview, hasResult, showPreview, showResult } from "./picture.js";
 import { showProgress } from "./progress.js";
 import type { Settings } from "./settings.js";
@@ -55,6 +57,7 @@ async function makePicture(tenstep: Tenstep, signal: AbortSignal): Promise<void>
   });
   await showResult(picture.image, settings);
   showOutcome(picture, settings);
+  void keepForOffline(tenstep.backend.backend, isModelKept);
 }
 
 function showOutcome({ timings, solverSteps, warnings }: Picture, settings: Settings): void {

@@ -1,7 +1,9 @@
 // The loaded model: one at a time, loaded anew when the backend is changed or after an error.
 
-import { Tenstep, type Backend, type LoadProgress } from "tenstep";
+import { storage, Tenstep, type Backend, type LoadProgress } from "tenstep";
 import { common } from "./common-elements.js";
+
+const MANIFEST = "models/default/manifest.json";
 
 let loading: Promise<Tenstep> | undefined;
 let controller = new AbortController();
@@ -23,7 +25,7 @@ export function loadModel(
   controller = new AbortController();
   const { signal } = controller;
   const promise = Tenstep.load({
-    manifest: "models/default/manifest.json",
+    manifest: MANIFEST,
     ...(backend && { backend }),
     signal,
     onProgress: (progress) => {
@@ -35,6 +37,12 @@ export function loadModel(
     if (loading === promise) loading = undefined;
   });
   return promise;
+}
+
+/** Whether the model can be loaded without a network. */
+export async function isModelKept(): Promise<boolean> {
+  const address = new URL(MANIFEST, document.baseURI).href;
+  return (await storage.list()).some(({ manifest, isComplete }) => manifest === address && isComplete);
 }
 
 /** Says what runs, on what, and why, and which model it is. */

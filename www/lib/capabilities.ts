@@ -2,6 +2,7 @@
 
 import { TenstepError } from "./errors.js";
 import type { Backend } from "./options.js";
+import type { Capabilities, CapabilitiesOptions } from "./survey/report.js";
 
 export interface Choice {
   backend: Backend;
@@ -16,10 +17,26 @@ export const CPU = "CPU, one thread with SIMD";
 
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render|software/i;
 
+/** A browser that has not answered by then will not. */
+const PATIENCE_MILLIS = 10_000;
+
+/**
+ * What this browser can do, which backend would run and about how fast, before anything of a model but its manifest is
+ * fetched. No GPU device outlives the call.
+ */
+export async function capabilities(options: CapabilitiesOptions = {}): Promise<Capabilities> {
+  const { survey } = await import("./survey/survey.js");
+  return survey(options);
+}
+
 /** Probes the adapter. Rejects with `webgpu-unavailable` where the caller insists on WebGPU and there is no adapter at all. */
 export async function chooseBackend(forced: Backend | undefined, gpu = globalThis.navigator?.gpu): Promise<Choice> {
+  return choose(forced, forced === "cpu" ? NOT_LOOKED_FOR : await probeAdapter(gpu));
+}
+
+/** What follows from the adapter and the caller's wish. */
+export function choose(forced: Backend | undefined, { device, isSoftware, finding }: Probe): Choice {
   if (forced === "cpu") return { backend: "cpu", reason: "The CPU was asked for.", device: CPU };
-  const { device, isSoftware, finding } = await probeAdapter(gpu);
   if (forced === "webgpu") {
     if (device === null) throw new TenstepError("webgpu-unavailable", `WebGPU is not available: ${finding}`);
     return { backend: "webgpu", reason: `WebGPU was asked for. ${finding}`, device };
@@ -28,7 +45,8 @@ export async function chooseBackend(forced: Backend | undefined, gpu = globalThi
   return { backend: "webgpu", reason: finding, device };
 }
 
-interface Probe {
+export interface Probe {
+  adapter: GPUAdapter | null;
   /** The adapter in words, null where there is none. */
   device: string | null;
   isSoftware: boolean;
@@ -36,13 +54,14 @@ interface Probe {
   finding: string;
 }
 
-async function probeAdapter(gpu: GPU | undefined): Promise<Probe> {
-  const nothing = (finding: string): Probe => ({ device: null, isSoftware: false, finding });
-  if (!globalThis.isSecureContext) return nothing("WebGPU needs a page served over https or from localhost.");
-  if (!gpu) return nothing("This browser offers no WebGPU.");
+const NOT_LOOKED_FOR: Probe = nothing("No adapter was looked for.");
+
+export async function probeAdapter(gpu = globalThis.navigator?.gpu): Promise<Probe> {
+  if (globalThis.isSecureContext === false) return nothing("WebGPU needs a page served over https or from localhost.");
+  if (!gpu) return nothing(globalThis.navigator ? "This browser offers no WebGPU." : "There is no browser here, and so no WebGPU.");
   let adapter: GPUAdapter | null;
   try {
-    adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+    adapter = await answered(gpu.requestAdapter({ powerPreference: "high-performance" }));
   } catch (error) {
     return nothing(`This browser refused a WebGPU adapter: ${error instanceof Error ? error.message : String(error)}.`);
   }
@@ -51,5 +70,21 @@ async function probeAdapter(gpu: GPU | undefined): Promise<Probe> {
   const named = description || device || [vendor, architecture].filter(Boolean).join(" ") || "an unnamed adapter";
   const isSoftware = isFallbackAdapter || SOFTWARE.test(`${named} ${architecture}`);
   const finding = isSoftware ? `The only WebGPU adapter is software (${named}).` : `WebGPU runs on ${named}.`;
-  return { device: named, isSoftware, finding };
+  return { adapter, device: named, isSoftware, finding };
+}
+
+function nothing(finding: string): Probe {
+  return { adapter: null, device: null, isSoftware: false, finding };
+}
+
+async function answered<T>(promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it did not answer within ${PATIENCE_MILLIS / 1000} s`)), PATIENCE_MILLIS);
+  });
+  try {
+    return await Promise.race([promise, silence]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -2,7 +2,17 @@
 
 import type { LoadPlan } from "./client.js";
 import { TenstepError } from "./errors.js";
-import type { GenerateOptions, LoadOptions, PictureOptions, ResumeOptions, SavedRun, StartOptions, WhenBusy } from "./options.js";
+import type {
+  Backend,
+  GenerateOptions,
+  LoadOptions,
+  PictureOptions,
+  ResumeOptions,
+  SavedRun,
+  StartOptions,
+  WhenBusy,
+} from "./options.js";
+import type { CapabilitiesOptions } from "./survey/report.js";
 
 const PICTURE_KEYS: (keyof PictureOptions)[] = [
   "prompt", "negativePrompt", "style", "steps", "guidanceScale", "guidanceRescale", "guidanceInterval", "solver",
@@ -13,23 +23,41 @@ const START_KEYS: (keyof StartOptions)[] = [...PICTURE_KEYS, "signal", "onInterr
 const GENERATE_KEYS: (keyof GenerateOptions)[] = [...START_KEYS, "onStep", "whenBusy"];
 const RESUME_KEYS: (keyof ResumeOptions)[] = ["signal", "onInterruption"];
 const WHEN_BUSY: unknown[] = ["queue", "replace", "reject"] satisfies WhenBusy[];
-const LOAD_KEYS: (keyof LoadOptions)[] = ["manifest", "backend", "workerUrl", "wasmUrl", "onProgress", "signal"];
+const STORES: unknown[] = ["auto", "opfs", "cache", "none"] satisfies LoadOptions["store"][];
+const LOAD_KEYS: (keyof LoadOptions)[] = ["manifest", "mirrors", "store", "backend", "workerUrl", "wasmUrl", "onProgress", "signal"];
+const SURVEY_KEYS: (keyof CapabilitiesOptions)[] = ["manifest", "backend", "steps", "measureSpeed", "signal"];
 
 export function planFromLoadOptions(options: LoadOptions): LoadPlan {
   const known = checked("load", options, LOAD_KEYS);
-  const { backend, onProgress } = known;
-  if (backend !== undefined && backend !== "webgpu" && backend !== "cpu") {
-    throw invalid("backend", '"webgpu" or "cpu"', backend);
-  }
+  const { mirrors = [], store = "auto", onProgress } = known;
+  const backend = checkedBackend(known.backend);
+  if (!STORES.includes(store)) throw invalid("store", STORES.map((name) => `"${name}"`).join(", "), store);
+  if (!Array.isArray(mirrors)) throw invalid("mirrors", "a list of addresses", mirrors);
   if (known.manifest === undefined) throw invalid("manifest", "the address of a manifest.json", undefined);
   const folder = absoluteUrl("wasmUrl", known.wasmUrl);
   return {
     manifest: absoluteUrl("manifest", known.manifest)!,
+    mirrors: mirrors.map((address, at) => absoluteUrl(`mirrors[${at}]`, address ?? null)!),
+    store,
     backend,
     workerUrl: absoluteUrl("workerUrl", known.workerUrl),
     wasmUrl: folder && (folder.endsWith("/") ? folder : `${folder}/`),
     onProgress,
   };
+}
+
+export function surveyOptions(options: CapabilitiesOptions) {
+  const { manifest, backend, steps, measureSpeed = true, signal } = checked("capabilities", options, SURVEY_KEYS);
+  if (steps !== undefined && !(Number.isInteger(steps) && steps >= 1 && steps <= 1000)) {
+    throw invalid("steps", "an integer from 1 to 1000", steps);
+  }
+  if (typeof measureSpeed !== "boolean") throw invalid("measureSpeed", "true or false", measureSpeed);
+  return { manifest: absoluteUrl("manifest", manifest), backend: checkedBackend(backend), steps, measureSpeed, signal };
+}
+
+function checkedBackend(backend: unknown): Backend | undefined {
+  if (backend === undefined || backend === "webgpu" || backend === "cpu") return backend;
+  throw invalid("backend", '"webgpu" or "cpu"', backend);
 }
 
 export function pictureOptionsFromGenerate(options: GenerateOptions): PictureOptions {
@@ -98,7 +126,7 @@ function checked<T extends { signal?: AbortSignal }>(call: string, options: T, k
   return options;
 }
 
-function absoluteUrl(option: string, address: string | URL | undefined): string | undefined {
+function absoluteUrl(option: string, address: string | URL | null | undefined): string | undefined {
   if (address === undefined) return undefined;
   if (typeof address !== "string" && !(address instanceof URL)) throw invalid(option, "a string or a URL", address);
   try {

@@ -1,13 +1,18 @@
 // Owns the worker of one Tenstep: loads the model into it, and loads anew after a crash or a lost device.
 
 import { TenstepError } from "./errors.js";
-import type { Backend, LoadProgress } from "./options.js";
+import type { Backend, LoadProgress, StorageReport } from "./options.js";
 import type { Loaded } from "./protocol.js";
+import { askToPersist } from "./store/persist.js";
+import type { StoreChoice } from "./store/open.js";
+import { untilAborted } from "./until-aborted.js";
 import { WorkerLink } from "./worker-link.js";
 
 /** Load options after checking: absolute addresses only, since the worker has another base address. */
 export interface LoadPlan {
   manifest: string;
+  mirrors: string[];
+  store: StoreChoice;
   backend: Backend | undefined;
   workerUrl: string | undefined;
   wasmUrl: string | undefined;
@@ -22,6 +27,7 @@ export class Client {
   /** Why the last worker ended, while none has replaced it. */
   #lost: Error | null = null;
   #isDisposed = false;
+  #isPersisted = false;
 
   constructor(plan: LoadPlan) {
     this.#plan = plan;
@@ -31,6 +37,10 @@ export class Client {
   get loaded(): Loaded {
     if (!this.#loaded) throw new TenstepError("disposed", "no model is loaded");
     return this.#loaded;
+  }
+
+  get storage(): StorageReport {
+    return { ...this.loaded.storage, persisted: this.#isPersisted };
   }
 
   /** The worker with the model in it. Starts one where there is none; callers share a load under way. */
@@ -51,16 +61,17 @@ export class Client {
     try {
       const link = new WorkerLink(this.#plan.workerUrl, (reason) => this.#forget(reason));
       this.#link = link;
-      const { manifest, wasmUrl, onProgress } = this.#plan;
+      const { manifest, mirrors, store, wasmUrl, onProgress } = this.#plan;
       // After a loss the same backend has to come back: a silent change to the CPU would surprise.
       const backend = this.#loaded?.backend.backend ?? this.#plan.backend;
       const loaded = (await link.request(
-        { type: "load", manifest, ...(backend && { backend }), ...(wasmUrl && { wasmUrl }) },
+        { type: "load", manifest, mirrors, store, ...(backend && { backend }), ...(wasmUrl && { wasmUrl }) },
         { onProgress },
       )) as Loaded;
       // The first load's reason stands: a reload was told which backend to take.
       this.#loaded = { ...loaded, backend: { ...loaded.backend, reason: this.#loaded?.backend.reason ?? loaded.backend.reason } };
       this.#lost = null;
+      if (loaded.storage.kind !== "none") void askToPersist().then((isPersisted) => (this.#isPersisted = isPersisted));
       return link;
     } catch (error) {
       this.#link?.close(error instanceof Error ? error : new Error(String(error)));
@@ -74,15 +85,6 @@ export class Client {
     this.#session = null;
     this.#lost = this.#loaded ? (this.#lost ?? reason) : null;
   }
-}
-
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }
 
 function disposed(): TenstepError {

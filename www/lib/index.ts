@@ -1,7 +1,10 @@
 // The package's public face. Everything else in this folder is private.
 
 export { Tenstep } from "./tenstep.js";
+export { capabilities } from "./capabilities.js";
 export { Run } from "./run.js";
+export { storage } from "./storage.js";
+export type { StorageSize, StoredModel } from "./storage.js";
 export { TenstepError } from "./errors.js";
 export type { TenstepErrorCode } from "./errors.js";
 export type {
@@ -20,6 +23,8 @@ export type {
   SolverOptions,
   StartOptions,
   StepReport,
+  StorageReport,
   Timings,
   WhenBusy,
 } from "./options.js";
+export type { AdapterReport, Capabilities, CapabilitiesOptions, ModelNeeds, Speed, TimeEstimate } from "./survey/report.js";

@@ -5,12 +5,19 @@ import type { Engine, EngineModule, ModelToLoad } from "./engine.js";
 import { TenstepError } from "./errors.js";
 import type { Backend, LoadProgress } from "./options.js";
 import type { Loaded } from "./protocol.js";
+import { writeRecord } from "./store/model-records.js";
+import { openStore, type StoreChoice } from "./store/open.js";
+import { ShardStore } from "./store/shard-store.js";
+import type { Bytes } from "./weights/byte-count.js";
 import { pushShards } from "./weights/fetch.js";
 import { fetchManifest } from "./weights/manifest.js";
 import { HttpShards } from "./weights/source.js";
 
 export interface LoadRequest {
   manifest: string;
+  /** Other addresses of the same manifest. */
+  mirrors: string[];
+  store: StoreChoice;
   backend?: Backend | undefined;
   wasmUrl?: string | undefined;
   onProgress: (progress: LoadProgress) => void;
@@ -25,29 +32,42 @@ export interface LoadedEngine {
 
 export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
   const { onProgress, signal } = request;
-  onProgress({ phase: "engine", loadedBytes: 0, totalBytes: 0 });
-  const manifestText = fetchManifest(request.manifest, signal);
+  onProgress(progress("engine", 0));
+  const manifestUrls = [request.manifest, ...request.mirrors];
+  const opened = openStore(request.store).then((store) => new ShardStore(store));
+  const fetched = opened.then((store) => fetchManifest(manifestUrls, store, signal));
+  const manifestText = fetched.then(({ text }) => text);
   manifestText.catch(() => undefined); // Awaited below, once there is an engine to read it.
   const { engine, loading, choice } = await beginOnBestBackend(request, manifestText);
   try {
+    const [store, manifest] = await Promise.all([opened, fetched]);
     const { model, totalBytes, info } = loading;
-    onProgress({ phase: "download", loadedBytes: 0, totalBytes });
+    onProgress(progress("download", totalBytes));
+    let latest: Bytes | undefined;
     await pushShards({
       engine,
       loading,
-      source: new HttpShards(request.manifest),
-      onBytes: (loadedBytes) => onProgress({ phase: "download", loadedBytes, totalBytes }),
+      store,
+      source: new HttpShards({ manifestUrls, first: manifest.place, isKept: store.kind !== "none" }),
+      onBytes: (bytes) => onProgress(progress("download", totalBytes, (latest = bytes))),
       signal,
     });
-    onProgress({ phase: "compile", loadedBytes: totalBytes, totalBytes });
+    onProgress(progress("compile", totalBytes, latest));
     await engine.finish(model);
+    await store.use((kept) => writeRecord(kept, request.manifest, manifest.text, loading));
+    const storage = { kind: store.kind, reason: store.reason, manifest: manifest.from };
     const report = engine.report();
     const backend = { ...report, device: choice.device || report.device, reason: choice.reason };
-    return { engine, model, loaded: { backend, model: info } };
+    return { engine, model, loaded: { backend, model: info, storage } };
   } catch (error) {
     if (!(error instanceof WebAssembly.RuntimeError)) engine.free();
     throw error;
   }
+}
+
+function progress(phase: LoadProgress["phase"], totalBytes: number, bytes: Bytes = { cached: 0, network: 0, uploaded: 0 }): LoadProgress {
+  const { cached, network, uploaded } = bytes;
+  return { phase, loadedBytes: cached + network, totalBytes, cachedBytes: cached, networkBytes: network, uploadedBytes: uploaded };
 }
 
 interface Begun {

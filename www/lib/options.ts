@@ -3,20 +3,33 @@
 /** Where the networks run. */
 export type Backend = "webgpu" | "cpu";
 
-/** What is being waited for while a model loads. */
+/** What is being waited for while a model loads. Bytes are those of shards that are there; none is counted before it is. */
 export interface LoadProgress {
   /** `engine`: the wasm module; `download`: the model's shards; `compile`: pipelines and plans. */
   phase: "engine" | "download" | "compile";
-  /** Bytes of shards received so far, retries not counted twice; 0 until the manifest is known. */
+  /** `cachedBytes` and `networkBytes` together. A shard that turns out damaged is taken off and counted anew. */
   loadedBytes: number;
   /** Bytes of all shards as the manifest gives them; 0 until the manifest is known. */
   totalBytes: number;
+  /** Bytes that this browser had kept from an earlier load. */
+  cachedBytes: number;
+  /** Bytes that came over the network in this load. */
+  networkBytes: number;
+  /** Bytes that were verified and handed to the device, whole shards at a time. */
+  uploadedBytes: number;
 }
 
 /** Which model to load, and how. */
 export interface LoadOptions {
   /** Address of manifest.json; relative addresses are resolved against the page. */
   manifest: string | URL;
+  /** Other addresses of the same manifest, its shards beside each: asked in this order where the one before fails. */
+  mirrors?: (string | URL)[];
+  /**
+   * Where the model is kept for later loads: the origin private file system or Cache Storage. `auto` takes the first that
+   * works, `none` keeps nothing. Default `auto`.
+   */
+  store?: "auto" | "opfs" | "cache" | "none";
   /** Forces a backend. Without it, WebGPU where the adapter is a real GPU, the CPU elsewhere. */
   backend?: Backend;
   /** Address of worker.js, where it does not lie beside index.js. */
@@ -27,6 +40,18 @@ export interface LoadOptions {
   onProgress?: (progress: LoadProgress) => void;
   /** Aborting rejects `load` with the signal's reason and stops the worker. */
   signal?: AbortSignal;
+}
+
+/** Where the model is kept, and where it came from. */
+export interface StorageReport {
+  /** `none` also where a store failed or was full: the model works, but the next load fetches what is missing. */
+  kind: "opfs" | "cache" | "none";
+  /** A sentence for people: what keeps the model, or why nothing does. */
+  reason: string;
+  /** Whether the browser has promised not to evict what is kept, as far as it has answered. */
+  persisted: boolean;
+  /** `store` where the network or the server was down and the kept manifest had to do; `model.revision` tells which it is. */
+  manifest: "network" | "store";
 }
 
 /** Which backend runs, on what, and why. */

@@ -1,11 +1,12 @@
 // What the page and the worker say to each other. Types only: every message is one line, every line one meaning.
 
 import type { WireError } from "./errors.js";
-import type { Backend, BackendReport, LoadProgress, ModelInfo, PictureOptions, RunState, Timings } from "./options.js";
+import type { Backend, BackendReport, LoadProgress, ModelInfo, PictureOptions, RunState, StorageReport, Timings } from "./options.js";
+import type { StoreChoice } from "./store/open.js";
 
 /** The page numbers its requests (`id`) and its runs (`run`), so that it can name both before the worker answers. */
 export type Request =
-  | { id: number; type: "load"; manifest: string; backend?: Backend; wasmUrl?: string }
+  | { id: number; type: "load"; manifest: string; mirrors: string[]; store: StoreChoice; backend?: Backend; wasmUrl?: string }
   | { id: number; type: "generate"; options: PictureOptions; state?: RunState }
   | { id: number; type: "start"; run: number; options: PictureOptions; state?: RunState }
   | { id: number; type: "step"; run: number }
@@ -27,6 +28,7 @@ export type Value = Loaded | Started | Stepped | RunState | Decoded | Generated 
 export interface Loaded {
   backend: BackendReport;
   model: ModelInfo;
+  storage: Omit<StorageReport, "persisted">;
 }
 
 export interface Started extends Standing {

@@ -13,6 +13,7 @@ import type {
   RunState,
   SavedRun,
   StartOptions,
+  StorageReport,
 } from "./options.js";
 import { pictureFromGenerated, reportFromStepped } from "./pictures.js";
 import type { Generated, Stepped } from "./protocol.js";
@@ -58,6 +59,11 @@ export class Tenstep {
   /** What the manifest says about the model. */
   get model(): ModelInfo {
     return this.#client.loaded.model;
+  }
+
+  /** Where the model is kept, and where it came from. */
+  get storage(): StorageReport {
+    return this.#client.storage;
   }
 
   /** A picture from a prompt. */

@@ -24,11 +24,11 @@ export class Engine {
     } catch (error) {
       throw typed("invalid-manifest", `manifest: ${error.message}`);
     }
-    const { shards, name } = manifest;
+    const { shards, name, revision = "0" } = manifest;
     if (!Array.isArray(shards)) throw typed("invalid-manifest", "manifest: shards is missing");
     const info = {
       name,
-      revision: "0",
+      revision,
       licence: "MIT",
       parameters: 0,
       defaultWidth: 64,

@@ -34,6 +34,12 @@ export async function launchChromium({ webgpu }) {
   };
 }
 
+/** Chromium without WebGPU on a profile that outlives it: a Playwright context, whose `close` ends the browser. */
+export async function launchChromiumOn(profile) {
+  const { chromium } = await import("playwright-core");
+  return chromium.launchPersistentContext(profile, { executablePath: required("chromium"), args: CHROMIUM_FLAGS });
+}
+
 /** Firefox; with `webgpu`, on lavapipe, else as it comes: without `navigator.gpu`. */
 export async function launchFirefox({ webgpu }) {
   const { default: puppeteer } = await import("puppeteer-core");

@@ -6,10 +6,11 @@ import { serve } from "../../../scripts/serve.mjs";
 const PAGE = new URL("page.html", import.meta.url);
 
 /** `{ url, requests, answer(path, handler), reset(), close() }`; a handler is `(request, response) => void`. */
-export async function openSite(folder) {
+export async function openSite(folder, port = 0) {
   const answers = new Map();
   const requests = [];
   const { url, close } = await serve({
+    port,
     ...(folder && { folder }),
     answerFirst: (request, response) => {
       const { pathname } = new URL(request.url, "http://localhost");

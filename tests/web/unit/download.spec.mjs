@@ -20,21 +20,23 @@ describe("download", () => {
     server.close();
   });
 
+  const text = (bytes) => Buffer.from(bytes).toString();
+  const options = (changes) => ({ url, limitBytes: 10, tooLong: (length) => new RangeError(`too long: ${length}`), ...changes });
+  const sendRange = (request, response, whole) => {
+    const start = Number(/\d+/.exec(request.headers.range)[0]);
+    response.writeHead(206, { "content-range": `bytes ${start}-${whole.length - 1}/${whole.length}` }).end(whole.slice(start));
+  };
+
   /** Downloads into an array; gives the bytes that were seen. */
-  async function fetched(options = {}) {
+  async function fetched(changes = {}) {
     const bytes = [];
-    const count = await download({
-      url,
-      limitBytes: 10,
-      tooLong: (length) => new RangeError(`too long: ${length}`),
-      onChunk: (chunk, offset) => {
-        bytes.length = offset;
-        bytes.push(...chunk);
-      },
-      ...options,
-    });
+    const onChunk = (chunk, offset) => {
+      bytes.length = offset;
+      bytes.push(...chunk);
+    };
+    const count = await download(options({ onChunk, ...changes }));
     assert.equal(count, bytes.length);
-    return Buffer.from(bytes).toString();
+    return text(bytes);
   }
 
   it("gives the body in order", async () => {
@@ -56,14 +58,85 @@ describe("download", () => {
     assert.equal(requests.length, 3);
   });
 
-  it("gives up after three attempts, naming address and cause", async () => {
+  it("goes on at the byte where a broken body ended", async () => {
+    handler = (request, response, count) => {
+      if (count === 3) return sendRange(request, response, "ABCDEF");
+      response.writeHead(count === 1 ? 200 : 206, { "content-length": count === 1 ? 6 : 5 });
+      response.write(count === 1 ? "A" : "BC", () => setTimeout(() => response.destroy(), 20));
+    };
+    assert.equal(await fetched({ from: 0 }), "ABCDEF");
+    assert.deepEqual(requests.map(({ range }) => range), [undefined, "bytes=1-", "bytes=3-"]);
+  });
+
+  it("goes on from what was there before", async () => {
+    handler = (request, response) => sendRange(request, response, "ABCDEF");
+    const offsets = [];
+    assert.equal(await download(options({ from: 4, onChunk: (chunk, offset) => offsets.push([offset, text(chunk)]) })), 6);
+    assert.deepEqual(offsets, [[4, "EF"]]);
+  });
+
+  const restarts = {
+    "ignores the range": (_, response) => response.end("ABCDEF"),
+    "has no such range": (request, response) => (request.headers.range ? response.writeHead(416).end() : response.end("ABCDEF")),
+    "answers with another range": (request, response) => {
+      if (!request.headers.range) return response.end("ABCDEF");
+      response.writeHead(206, { "content-range": "bytes 1-5/6", "content-length": 5 }).end("BCDEF");
+    },
+  };
+  for (const [name, answer] of Object.entries(restarts)) {
+    it(`starts over where the server ${name}`, async () => {
+      handler = answer;
+      const offsets = [];
+      assert.equal(await download(options({ from: 4, onChunk: (chunk, offset) => offsets.push([offset, text(chunk)]) })), 6);
+      assert.deepEqual(offsets, [[0, "ABCDEF"]]);
+    });
+  }
+
+  it("goes on for as long as each attempt brings something new", async () => {
+    const whole = "ABCDEFGHIJ";
+    handler = (request, response) => {
+      const start = Number(/\d+/.exec(request.headers.range ?? "0")[0]);
+      response.writeHead(start > 0 ? 206 : 200, { "content-length": whole.length - start });
+      response.write(whole[start], () => setTimeout(() => response.destroy(), 5));
+    };
+    assert.equal(await fetched({ from: 0, attempts: 2 }), whole);
+    assert.equal(requests.length, whole.length);
+  });
+
+  it("waits for as long as Retry-After says", async () => {
+    for (const wish of ["1", new Date(Date.now() + 2500).toUTCString()]) {
+      handler = (_, response, count) => (count === 1 ? response.writeHead(429, { "retry-after": wish }).end() : response.end("x"));
+      requests = [];
+      const began = performance.now();
+      assert.equal(await fetched(), "x");
+      assert.ok(performance.now() - began >= 990, `${performance.now() - began} ms`);
+    }
+  });
+
+  it("does not wait for an hour", async () => {
+    handler = (_, response) => response.writeHead(503, { "retry-after": "3600" }).end();
+    await assert.rejects(fetched(), { code: "fetch-failed", message: /HTTP 503, to be asked again in 3600 s/ });
+    assert.equal(requests.length, 1);
+  });
+
+  it("takes a silent connection for a broken one", async () => {
+    handler = (request, response, count) => {
+      if (count > 1) return sendRange(request, response, "ABCDEF");
+      response.writeHead(200, { "content-length": 6 });
+      response.write("AB");
+    };
+    assert.equal(await fetched({ from: 0, stallMillis: 200 }), "ABCDEF");
+    assert.deepEqual(requests.map(({ range }) => range), [undefined, "bytes=2-"]);
+  });
+
+  it("gives up after five attempts, naming address and cause", async () => {
     handler = (_, response) => response.destroy();
     await assert.rejects(fetched(), (error) => {
       assert.equal(error.code, "fetch-failed");
-      assert.match(error.message, /127\.0\.0\.1.*after 3 attempts/);
+      assert.match(error.message, /127\.0\.0\.1.*after 5 attempts/);
       return true;
     });
-    assert.equal(requests.length, 3);
+    assert.equal(requests.length, 5);
   });
 
   it("does not ask again for what is not there", async () => {
@@ -94,7 +167,7 @@ describe("download", () => {
 
   it("goes past caches when asked to", async () => {
     handler = (_, response) => response.end("fresh");
-    await fetched({ isFresh: true });
+    await fetched({ cache: "reload" });
     assert.match(requests[0]["cache-control"], /no-cache/);
   });
 

@@ -1,53 +1,88 @@
-// From a source to the device: a few shards at a time, each verified and uploaded by the engine, then forgotten.
+// From the store or the network to the device: a few shards at a time, each verified and uploaded by the engine, then kept and forgotten.
 
 import type { Engine, ModelToLoad, ShardInfo } from "../engine.js";
 import { Serial } from "../serial.js";
+import type { ShardEntry } from "../store/shard-entry.js";
+import type { ShardStore } from "../store/shard-store.js";
+import { ByteCount, type Bytes } from "./byte-count.js";
 import type { ShardSource } from "./source.js";
 
 /** Shards in flight. Each lane owns one buffer, so this times the largest shard is all that is held. */
 const LANES = 4;
+/** What the store or an HTTP cache gives may be damaged or older: then once more, past them. */
+const CHANCES = ["stored", "fetched", "fresh"] as const;
 
 export interface PushShards {
   engine: Engine;
   loading: ModelToLoad;
+  store: ShardStore;
   source: ShardSource;
-  onBytes: (loadedBytes: number) => void;
+  onBytes: (bytes: Bytes) => void;
   signal?: AbortSignal | undefined;
 }
 
 /** Resolves when the engine holds every shard. The first failure stops all lanes. */
-export async function pushShards({ engine, loading, source, onBytes, signal }: PushShards): Promise<void> {
+export async function pushShards({ engine, loading, store, source, onBytes, signal }: PushShards): Promise<void> {
   const { model, shards } = loading;
   const bufferBytes = shards.reduce((most, shard) => Math.max(most, shard.bytes), 0);
-  const receivedBytes = shards.map(() => 0);
-  let loadedBytes = 0;
+  const count = new ByteCount(shards.length, onBytes);
   const failure = new AbortController();
   const stop = signal ? AbortSignal.any([signal, failure.signal]) : failure.signal;
   const uploads = new Serial();
   let next = 0;
 
+  const push = ({ shard, bytes }: ShardInfo, buffer: Uint8Array) =>
+    uploads.run(() => {
+      stop.throwIfAborted();
+      return engine.pushShard(model, shard, buffer.subarray(0, bytes));
+    });
+
+  /** From wherever it is to the engine. The entry has it then, if it can. */
+  const load = async (index: number, buffer: Uint8Array, entry: ShardEntry) => {
+    const shard = shards[index] as ShardInfo;
+    let there = await entry.read(buffer);
+    let cached = there;
+    const counted = () => count.set(index, { cached, network: there - cached });
+    const startOver = () => {
+      there = cached = 0;
+      return entry.clear();
+    };
+    const onBytes = async (from: number, to: number) => {
+      if (from === 0) await startOver();
+      there = to;
+      counted();
+      await entry.keep(buffer, to);
+    };
+    const complete = async (isFresh: boolean) => {
+      if (there < shard.bytes) await source.read({ shard, buffer, from: there, isFresh, onBytes, signal: stop });
+      await push(shard, buffer);
+    };
+    counted();
+    try {
+      for (const chance of there > 0 ? CHANCES : CHANCES.slice(1)) {
+        try {
+          await complete(chance === "fresh");
+          break;
+        } catch (error) {
+          if (!isDamaged(error)) throw error;
+          await startOver();
+          if (chance === "fresh") throw error;
+          counted();
+        }
+      }
+      count.upload(shard.bytes);
+      await entry.markVerified(buffer);
+    } finally {
+      await entry.close(buffer, there);
+    }
+  };
+
   const lane = async () => {
     const buffer = new Uint8Array(bufferBytes);
     while (next < shards.length) {
       const index = next++;
-      const shard = shards[index] as ShardInfo;
-      const onShardBytes = (bytes: number) => {
-        loadedBytes += bytes - (receivedBytes[index] ?? 0);
-        receivedBytes[index] = bytes;
-        onBytes(loadedBytes);
-      };
-      const readAndPush = async (isFresh: boolean) => {
-        const bytes = await source.read({ shard, buffer, isFresh, onBytes: onShardBytes, signal: stop });
-        await uploads.run(() => {
-          stop.throwIfAborted();
-          return engine.pushShard(model, shard.shard, buffer.subarray(0, bytes));
-        });
-      };
-      // A cache between us and the server may hold a damaged or an older copy: ask once more, past it.
-      await readAndPush(false).catch((error: unknown) => {
-        if (!isDamaged(error)) throw error;
-        return readAndPush(true);
-      });
+      stop.throwIfAborted();
+      await store.withEntry(shards[index] as ShardInfo, stop, (entry) => load(index, buffer, entry));
     }
   };
 
