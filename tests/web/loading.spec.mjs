@@ -278,6 +278,13 @@ describe("several tabs", { timeout: 180_000 }, () => {
     });
   }
 
+  it("and two engines of one page share one, too", async () => {
+    const model = shared.model({ shards: 6 });
+    const tab = await shared.tab();
+    (await Promise.all([tab.load(), tab.load()])).forEach(isPicture);
+    eachOnce(model);
+  });
+
   it("take over from one that is closed, at the same byte", async () => {
     const model = shared.model({ shards: 1 });
     const [one, other] = [await shared.tab(), await shared.tab()];
