@@ -176,8 +176,7 @@ describe("loading, when the server answers wrongly", { timeout: 300_000 }, () =>
   });
 
   it("with a packed body, counts what it holds", async () => {
-    const files = shared.model({ shards: 1 }).files;
-    const model = serveModel(shared.site, files);
+    const model = shared.model({ shards: 1 });
     const tab = await shared.tab();
     model.next("shard-0.bin", packed(gzipSync));
     isPicture(await tab.load());
