@@ -176,8 +176,7 @@ describe("loading, when the server answers wrongly", { timeout: 300_000 }, () =>
   });
 
   it("with a packed body, counts what it holds", async () => {
-    const files = shared.model({ shards: 1 }).files;
-    const model = serveModel(shared.site, files);
+    const model = shared.model({ shards: 1 });
     const tab = await shared.tab();
     model.next("shard-0.bin", packed(gzipSync));
     isPicture(await tab.load());
@@ -277,6 +276,13 @@ describe("several tabs", { timeout: 180_000 }, () => {
       assert.equal(one.progress.networkBytes + other.progress.networkBytes, 600_000);
     });
   }
+
+  it("and two engines of one page share one, too", async () => {
+    const model = shared.model({ shards: 6 });
+    const tab = await shared.tab();
+    (await Promise.all([tab.load(), tab.load()])).forEach(isPicture);
+    eachOnce(model);
+  });
 
   it("take over from one that is closed, at the same byte", async () => {
     const model = shared.model({ shards: 1 });

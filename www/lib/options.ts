@@ -11,7 +11,7 @@ export interface LoadProgress {
   loadedBytes: number;
   /** Bytes of all shards as the manifest gives them; 0 until the manifest is known. */
   totalBytes: number;
-  /** Bytes that this browser had kept from an earlier load. */
+  /** Bytes that this browser had kept from an earlier load, those of a broken download included. */
   cachedBytes: number;
   /** Bytes that came over the network in this load. */
   networkBytes: number;

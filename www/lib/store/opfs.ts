@@ -80,6 +80,7 @@ class OpfsStore implements Store {
 class OpfsFile implements StoredFile {
   readonly pieceBytes = 1;
   #handle: SyncAccessHandle;
+  #hasChanged = false;
 
   constructor(handle: SyncAccessHandle) {
     this.#handle = handle;
@@ -94,16 +95,18 @@ class OpfsFile implements StoredFile {
   }
 
   async append(piece: Uint8Array): Promise<void> {
+    this.#hasChanged = true;
     const written = this.#handle.write(piece, { at: this.bytes });
     if (written < piece.length) throw new DOMException("the disk took only a part", "QuotaExceededError");
   }
 
   async clear(): Promise<void> {
+    this.#hasChanged = true;
     this.#handle.truncate(0);
   }
 
   close(): void {
-    this.#handle.flush();
+    if (this.#hasChanged) this.#handle.flush();
     this.#handle.close();
   }
 }

@@ -2,8 +2,8 @@
 
 /** Asks where the browser decides by itself. Firefox would ask the person, who knows of nothing yet: a page can, by `storage.persist()`. */
 export async function askToPersist(): Promise<boolean> {
-  const { storage, userAgent } = navigator;
   try {
+    const { storage, userAgent } = navigator;
     return /firefox/i.test(userAgent) ? await storage.persisted() : await storage.persist();
   } catch {
     return false;
