@@ -6,10 +6,13 @@ import { readRecords, removeRecord } from "./store/model-records.js";
 import { openStores } from "./store/open.js";
 import { SHARD_PREFIX, shardFileName, verifiedBytes } from "./store/shard-entry.js";
 
+/** A model that this browser keeps, whole or in part. */
 export interface StoredModel {
   /** The address it was loaded from, and what `remove` takes. */
   manifest: string;
+  /** As its manifest names it. */
   name: string;
+  /** The revision that is kept. */
   revision: string;
   /** Bytes of its shards that are here; models may share some. */
   bytes: number;
@@ -17,9 +20,11 @@ export interface StoredModel {
   totalBytes: number;
   /** Whether all of it is here and was verified, so that it loads without a network. */
   isComplete: boolean;
+  /** When it was last loaded. */
   lastUsed: Date;
 }
 
+/** What everything kept in this browser takes. */
 export interface StorageSize {
   /** Bytes that Tenstep keeps, unfinished downloads included. */
   bytes: number;
@@ -53,6 +58,7 @@ export const storage = {
     return perStore.flat().sort((one, other) => other.lastUsed.getTime() - one.lastUsed.getTime());
   },
 
+  /** What all kept models and unfinished downloads take, and what there is room for. */
   async size(): Promise<StorageSize> {
     const files = await Promise.all((await openStores()).map((store) => store.list()));
     const manager = globalThis.navigator?.storage;

@@ -2,6 +2,7 @@
 
 import type { Backend } from "../options.js";
 
+/** What to find out. */
 export interface CapabilitiesOptions {
   /** Address of a manifest.json, to be told what its model needs. Nothing else of the model is fetched. */
   manifest?: string | URL;
@@ -15,19 +16,24 @@ export interface CapabilitiesOptions {
   signal?: AbortSignal;
 }
 
+/** What this browser can do, found out before anything of a model but its manifest is fetched. */
 export interface Capabilities {
   /** What `load` would run on, on what, and why. A model can still turn out too large for a GPU; then the CPU takes over. */
   backend: Backend;
+  /** The adapter's description, or what the CPU backend uses. */
   device: string;
+  /** A sentence for people: why this backend. */
   reason: string;
   /** Null where there is no WebGPU adapter. */
   adapter: AdapterReport | null;
+  /** What WebAssembly offers here. */
   wasm: {
     /** The CPU backend needs it. */
     simd: boolean;
     /** Shared memory and atomics on a cross-origin isolated page. The CPU backend uses one thread all the same. */
     threads: boolean;
   };
+  /** Whether the page is cross-origin isolated. Nothing here needs it. */
   isCrossOriginIsolated: boolean;
   /** Null where it was not asked for or could not be measured; `summary` says why. */
   speed: Speed | null;
@@ -37,13 +43,19 @@ export interface Capabilities {
   summary: string;
 }
 
+/** The WebGPU adapter, as far as the browser describes it. */
 export interface AdapterReport {
+  /** The best description that there is. */
   name: string;
+  /** Empty where the browser hides it. */
   vendor: string;
+  /** Empty where the browser hides it. */
   architecture: string;
   /** Whether the processor does the GPU's work. */
   isSoftware: boolean;
+  /** Whether shaders may compute in 16-bit floats. */
   shaderF16: boolean;
+  /** Whether shaders may exchange values within a subgroup. */
   subgroups: boolean;
   /** Bytes, and invocations of a workgroup. */
   limits: {
@@ -54,6 +66,7 @@ export interface AdapterReport {
   };
 }
 
+/** How fast the backend computes, as measured. */
 export interface Speed {
   /** Billions of f32 operations a second in a loop of multiplications and additions that touches no memory. */
   gflops: number;
@@ -61,8 +74,11 @@ export interface Speed {
   latencyMillis: number;
 }
 
+/** What a model needs, from its manifest. */
 export interface ModelNeeds {
+  /** As its manifest names it. */
   name: string;
+  /** The revision of its weights. */
   revision: string;
   /** What `load` fetches, in bytes. */
   downloadBytes: number;
@@ -76,7 +92,9 @@ export interface ModelNeeds {
   estimate: TimeEstimate | null;
 }
 
+/** About how long a picture takes. */
 export interface TimeEstimate {
+  /** Network evaluations. */
   steps: number;
   /** For the steps alone: the text, the decoder and the load come on top. */
   seconds: number;
