@@ -3,6 +3,7 @@
 import type { LoadPlan } from "./client.js";
 import { TenstepError } from "./errors.js";
 import type { GenerateOptions, LoadOptions, PictureOptions, StartOptions } from "./options.js";
+import { baseAddress } from "./platform.js";
 
 const PICTURE_KEYS: (keyof PictureOptions)[] = [
   "prompt", "negativePrompt", "style", "steps", "guidanceScale", "guidanceRescale", "guidanceInterval", "solver",
@@ -88,7 +89,7 @@ function absoluteUrl(option: string, address: string | URL | undefined): string 
   if (address === undefined) return undefined;
   if (typeof address !== "string" && !(address instanceof URL)) throw invalid(option, "a string or a URL", address);
   try {
-    return new URL(address, globalThis.document?.baseURI ?? globalThis.location?.href).href;
+    return new URL(address, baseAddress()).href;
   } catch {
     throw invalid(option, "a valid address", address);
   }

@@ -3,6 +3,7 @@
 import { TenstepError } from "./errors.js";
 import type { Backend, LoadProgress } from "./options.js";
 import type { Loaded } from "./protocol.js";
+import { untilAborted } from "./until-aborted.js";
 import { WorkerLink } from "./worker-link.js";
 
 /** Load options after checking: absolute addresses only, since the worker has another base address. */
@@ -74,15 +75,6 @@ export class Client {
     this.#session = null;
     this.#lost = this.#loaded ? (this.#lost ?? reason) : null;
   }
-}
-
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }
 
 function disposed(): TenstepError {

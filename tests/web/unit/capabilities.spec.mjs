@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
-import { chooseBackend } from "../../../dist/tenstep/capabilities.js";
+import { chooseBackend } from "../../../target/lib/capabilities.js";
 
 const gpuWith = (info) => ({ requestAdapter: async () => info && { info } });
 const RADEON = { vendor: "amd", architecture: "rdna-2", device: "", description: "", isFallbackAdapter: false };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { pushShards } from "../../../dist/tenstep/weights/fetch.js";
+import { pushShards } from "../../../target/lib/weights/fetch.js";
 
 const COUNT = 12;
 const BYTES = 100;
