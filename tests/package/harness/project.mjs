@@ -1,7 +1,7 @@
 // A fresh project in a temporary folder: the files of an example, npm install, the commands that its user would type.
 
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,8 +9,9 @@ import { setTimeout } from "node:timers/promises";
 import { root } from "../../../scripts/paths.mjs";
 
 const MODEL = join(root, "www", "models", "default");
-/** npm's codes for what is no fault of the package: the registry cannot be reached, or node is too old for a bundler. */
-const CANNOT_INSTALL = /npm error code (ENOTFOUND|EAI_AGAIN|ECONN\w+|ETIMEDOUT|ERR_SOCKET_TIMEOUT|E404|E5\d\d|EBADENGINE)/;
+/** npm's codes where the registry cannot be reached, or has not what is asked for. */
+const UNREACHABLE = /npm error code (ENOTFOUND|EAI_AGAIN|ECONN\w+|ETIMEDOUT|ERR_SOCKET_TIMEOUT|E404|E5\d\d)/;
+const UNFIT_NODE = /npm error notsup Not compatible with your version of node\/npm: (.+)@/;
 
 /** An example that cannot be tried on this machine; its message says why. */
 export class LeftOut extends Error {}
@@ -22,10 +23,16 @@ export function createProject(name, folders) {
   return {
     folder,
     /** Throws LeftOut where npm cannot get the project's packages. */
-    install: async (tarball, ...others) => {
-      const { status, output } = await command(folder, "npm", ["install", "--engine-strict", "--prefer-offline", "--no-audit", "--no-fund", tarball, ...others]);
-      const code = CANNOT_INSTALL.exec(output)?.[1];
-      if (code) throw new LeftOut(`npm cannot install it here (${code})`);
+    install: async (...packages) => {
+      const install = (...flags) => command(folder, "npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...flags, ...packages]);
+      let { status, output } = await install("--engine-strict");
+      const unfit = UNFIT_NODE.exec(output)?.[1];
+      if (unfit) {
+        if (directPackages(folder).includes(unfit)) throw new LeftOut(`${unfit} wants another Node than ${process.version}`);
+        ({ status, output } = await install());
+      }
+      const code = UNREACHABLE.exec(output)?.[1];
+      if (code) throw new LeftOut(`npm cannot fetch its packages (${code})`);
       if (status !== 0) throw new Error(`npm install failed:\n${output}`);
     },
     run: async (script, ...args) => {
@@ -39,6 +46,11 @@ export function createProject(name, folders) {
     serve: (program, ...args) => serveProject(folder, program, args),
     remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }),
   };
+}
+
+function directPackages(folder) {
+  const { dependencies, devDependencies } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  return Object.keys({ ...dependencies, ...devDependencies });
 }
 
 function command(cwd, program, args) {

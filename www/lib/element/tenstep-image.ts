@@ -1,7 +1,7 @@
 // <tenstep-image>: a picture from attributes. Elements with the same manifest share one Tenstep.
 
 import type { Backend, GenerateOptions, LoadProgress, Picture, StepReport } from "../index.js";
-import { share, type SharedOptions, type Use } from "../shared.js";
+import { share, type SharedOptions, type Use } from "../shared/share.js";
 import { untilAborted } from "../until-aborted.js";
 import { PictureView } from "./picture-view.js";
 

@@ -2,7 +2,7 @@
 
 import { useCallback, useEffect, useRef, useState } from "react";
 import { TenstepError, type GenerateOptions, type LoadProgress, type Picture, type Tenstep } from "../index.js";
-import { share, type SharedOptions } from "../shared.js";
+import { share, type SharedOptions } from "../shared/share.js";
 import { untilAborted } from "../until-aborted.js";
 
 export interface TenstepState {

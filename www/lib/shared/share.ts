@@ -1,6 +1,6 @@
 // One Tenstep for all who ask for the same: the elements of a page, the components of a tree.
 
-import { Tenstep, type LoadOptions, type LoadProgress } from "./index.js";
+import { Tenstep, type LoadOptions, type LoadProgress } from "../index.js";
 
 /** What has to be the same for a Tenstep to be shared. */
 export type SharedOptions = Pick<LoadOptions, "manifest" | "backend" | "workerUrl" | "wasmUrl">;
