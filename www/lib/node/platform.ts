@@ -6,7 +6,8 @@ import type { WorkerPort } from "../platform.js";
 import type { Response } from "../protocol.js";
 
 export function startWorker(workerUrl: string | undefined): WorkerPort {
-  return new ThreadPort(new Thread(new URL(workerUrl ?? "./worker.js", import.meta.url)));
+  // Without the program's own flags, some of which refuse to start a file.
+  return new ThreadPort(new Thread(new URL(workerUrl ?? "./worker.js", import.meta.url), { execArgv: [] }));
 }
 
 export function baseAddress(): string {
