@@ -11,6 +11,7 @@ import { root, target } from "./paths.mjs";
 import { setUpBrowsers } from "./setup/browsers.mjs";
 import { setUp } from "./setup.mjs";
 import { Stages } from "./stages.mjs";
+import { testPackage } from "./test-package.mjs";
 
 const half = process.argv[2];
 if (half !== undefined && half !== "rust" && half !== "web") {
@@ -49,9 +50,11 @@ async function checkWeb({ wasm }) {
   await stages.run("web: wasm", () => buildWasm(wasm));
   await stages.run("web: dist", () => buildDist());
   await stages.run("web: types of the page", () => node([join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.app.json"]));
+  await stages.run("web: types of the package in Node", () => node([join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.node.json"]));
   await stages.run("web: unit tests", () => node(["--test", "--test-reporter=spec", ...specs("tests/web/unit")]));
   // One browser at a time: the timings are measured.
   await stages.run("web: browser tests", () => node(["--test", "--test-reporter=spec", "--test-concurrency=1", ...specs("tests/web")]));
+  await stages.run("web: package", () => testPackage());
 }
 
 function specs(folder) {
