@@ -1,15 +1,18 @@
 // The package in Node: imports on a server, pictures on the CPU, and what TypeScript makes of its types.
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { root } from "../../scripts/paths.mjs";
-import { createProject } from "./harness/project.mjs";
+import { createProject, LeftOut } from "./harness/project.mjs";
 import { packTarball } from "./harness/tarball.mjs";
 
 const MINUTES = 60_000;
 const MANIFEST = join(root, "www", "models", "default", "manifest.json");
+/** Dawn needs more of Vulkan than Debian's lavapipe has; Chromium's own software driver has it. */
+const SWIFTSHADER = ["/usr/lib/chromium/vk_swiftshader_icd.json", "/opt/google/chrome/vk_swiftshader_icd.json"];
 const TSC = join(root, "node_modules", "typescript", "bin", "tsc");
 
 describe("the package in Node", { timeout: 30 * MINUTES }, () => {
@@ -122,6 +125,34 @@ describe("the package in Node", { timeout: 30 * MINUTES }, () => {
     `);
     assert.equal(code, "webgpu-unavailable");
     assert.match(message, /npm package "webgpu" is not installed/);
+  });
+
+  it("draws the CPU's picture on WebGPU once the package webgpu is installed", async (t) => {
+    const driver = SWIFTSHADER.find((path) => existsSync(path));
+    if (!driver) return t.skip("no SwiftShader lies beside Chromium");
+    try {
+      await project.install("webgpu@0.6.2");
+    } catch (error) {
+      if (!(error instanceof LeftOut)) throw error;
+      return t.skip(error.message);
+    }
+    Object.assign(project.env, { VK_DRIVER_FILES: driver, XDG_RUNTIME_DIR: project.folder });
+    const { status, output } = await project.node("--input-type=module", "--eval", `
+      import { Tenstep } from "tenstep";
+      const images = [];
+      for (const backend of ["webgpu", "cpu"]) {
+        const tenstep = await Tenstep.load({ manifest: ${JSON.stringify(MANIFEST)}, backend });
+        const { image } = await tenstep.generate({ prompt: "a red apple", seed: 7, steps: 1, width: 32, height: 32, guidanceScale: 1 });
+        images.push(image.data);
+        console.log(tenstep.backend.backend);
+      }
+      console.log("largest difference", Math.max(...images[0].map((value, at) => Math.abs(value - images[1][at]))));
+    `);
+    assert.equal(status, 0, output);
+    // Dawn warns of what the driver lacks.
+    const lines = output.split("\n").filter((line) => /^(webgpu|cpu|largest)/.test(line));
+    assert.deepEqual(lines.slice(0, 2), ["webgpu", "cpu"], output);
+    assert.ok(Number(/largest difference (\d+)/.exec(lines[2])?.[1]) <= 1, lines[2]);
   });
 
   it("runs the example", async () => {

@@ -20,11 +20,14 @@ export class LeftOut extends Error {}
 export function createProject(name, folders) {
   const folder = mkdtempSync(join(tmpdir(), `tenstep-${name}-`));
   for (const source of folders) cpSync(join(root, source), folder, { recursive: true });
+  const env = { NEXT_TELEMETRY_DISABLED: "1", CI: "1" };
   return {
     folder,
+    /** What its commands see beyond this program's own environment. */
+    env,
     /** Throws LeftOut where npm cannot get the project's packages. */
     install: async (...packages) => {
-      const install = (...flags) => command(folder, "npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...flags, ...packages]);
+      const install = (...flags) => command(folder, env, "npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...flags, ...packages]);
       let { status, output } = await install("--engine-strict");
       const unfit = UNFIT_NODE.exec(output)?.[1];
       if (unfit) {
@@ -36,14 +39,14 @@ export function createProject(name, folders) {
       if (status !== 0) throw new Error(`npm install failed:\n${output}`);
     },
     run: async (script, ...args) => {
-      const { status, output } = await command(folder, "npm", ["run", script, "--", ...args]);
+      const { status, output } = await command(folder, env, "npm", ["run", script, "--", ...args]);
       if (status !== 0) throw new Error(`npm run ${script} failed:\n${output}`);
       return output;
     },
-    node: (...args) => command(folder, process.execPath, args),
+    node: (...args) => command(folder, env, process.execPath, args),
     /** Puts the default model where servers of bundlers look for files that they leave alone. */
     addModel: (place) => cpSync(MODEL, join(folder, place, "models", "default"), { recursive: true }),
-    serve: (program, ...args) => serveProject(folder, program, args),
+    serve: (program, ...args) => serveProject(folder, env, program, args),
     remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }),
   };
 }
@@ -53,9 +56,9 @@ function directPackages(folder) {
   return Object.keys({ ...dependencies, ...devDependencies });
 }
 
-function command(cwd, program, args) {
+function command(cwd, env, program, args) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd, env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1", CI: "1" } });
+    const child = spawn(program, args, { cwd, env: { ...process.env, ...env } });
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += text));
     child.on("error", reject);
@@ -64,9 +67,10 @@ function command(cwd, program, args) {
 }
 
 /** Starts a bundler's own server, `program` by its path in node_modules: `{ url, close() }`. */
-async function serveProject(cwd, program, args) {
+async function serveProject(cwd, env, program, args) {
   const port = await freePort();
-  const server = spawn(process.execPath, [join("node_modules", program), ...args, "--port", String(port)], { cwd, env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" } });
+  const command = [join("node_modules", program), ...args, "--port", String(port)];
+  const server = spawn(process.execPath, command, { cwd, env: { ...process.env, ...env } });
   let output = "";
   for (const stream of [server.stdout, server.stderr]) stream.on("data", (text) => (output += text));
   let hasEnded = false;
