@@ -23,7 +23,7 @@ const SCRIPT = `
   const heard = (element, type) => new Promise((resolve) => element.addEventListener(type, ({ detail }) => resolve(detail), { once: true }));
   Object.assign(window, { defineTenstepImage, TenstepImageElement, wasDefined, make, heard, isReady: true });`;
 
-describe("<tenstep-image>", { timeout: 120_000 }, () => {
+describe("<tenstep-image>", { timeout: 300_000 }, () => {
   let site, browser, page, complaints;
 
   before(async () => {

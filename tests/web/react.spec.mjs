@@ -10,7 +10,7 @@ import { openSite } from "./harness/site.mjs";
 
 const FAKE = { name: "a", manifest: "/fake/manifest.json" };
 
-describe("useTenstep", { timeout: 120_000 }, () => {
+describe("useTenstep", { timeout: 300_000 }, () => {
   let site, browser, page, script;
 
   before(async () => {

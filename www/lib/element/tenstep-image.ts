@@ -22,6 +22,7 @@ const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
  * Parts: `picture`, `progress`, `status`.
  */
 export class TenstepImageElement extends Base {
+  /** @internal */
   static readonly observedAttributes = ATTRIBUTES;
 
   #view: PictureView | null = null;
@@ -37,15 +38,18 @@ export class TenstepImageElement extends Base {
     return this.#picture;
   }
 
+  /** @internal */
   connectedCallback(): void {
     this.#view ??= new PictureView(this.attachShadow({ mode: "open" }));
     this.#schedule();
   }
 
+  /** @internal */
   disconnectedCallback(): void {
     this.#schedule();
   }
 
+  /** @internal */
   attributeChangedCallback(): void {
     this.#schedule();
   }
@@ -96,7 +100,7 @@ export class TenstepImageElement extends Base {
       this.#dispatch("load", picture);
     } catch (error) {
       if (signal.aborted) return;
-      // A model that could not be loaded is asked for anew with the next change.
+      // After a failure the next change begins with the model.
       if (this.#use === use) this.#loading = this.#drawing = "";
       view.fail(error instanceof Error ? error.message : String(error));
       this.#dispatch("error", error);

@@ -2,3 +2,4 @@
 
 export { useTenstep } from "./use-tenstep.js";
 export type { TenstepState } from "./use-tenstep.js";
+export type { SharedOptions } from "../shared/share.js";

@@ -5,7 +5,9 @@ import { TenstepError, type GenerateOptions, type LoadProgress, type Picture, ty
 import { share, type SharedOptions } from "../shared/share.js";
 import { untilAborted } from "../until-aborted.js";
 
+/** What `useTenstep` gives. */
 export interface TenstepState {
+  /** Where the load stands. */
   status: "loading" | "ready" | "failed";
   /** The loaded model, once `ready`. Components with the same options share it: do not dispose it. */
   tenstep: Tenstep | null;

@@ -2,7 +2,7 @@
 
 import { Tenstep, type LoadOptions, type LoadProgress } from "../index.js";
 
-/** What has to be the same for a Tenstep to be shared. */
+/** The options of `load` that have to be the same for a model to be shared. */
 export type SharedOptions = Pick<LoadOptions, "manifest" | "backend" | "workerUrl" | "wasmUrl">;
 
 /** Long enough for a component that is mounted twice, or a page that gives way to another. */
