@@ -112,10 +112,16 @@ describe("useTenstep", { timeout: 300_000 }, () => {
     }, FAKE);
     assert.equal(code, "fetch-failed");
     answerWithFakes(site);
-    await page.evaluate(async () => {
+    const isShared = await page.evaluate(async (probe) => {
       given.a.retry();
       await becomes("a", "ready");
-    });
+      // Until what failed has been let go.
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      render(probe, { ...probe, name: "b" });
+      await becomes("b", "ready");
+      return given.a.tenstep === given.b.tenstep;
+    }, FAKE);
+    assert.equal(isShared, true);
     const next = await page.evaluate(async (probe) => {
       const before = given.a.tenstep;
       render({ ...probe, manifest: "/fake/manifest.json?2" });

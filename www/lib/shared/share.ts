@@ -16,11 +16,8 @@ const shared = new Map<string, SharedTenstep>();
 export function share({ manifest, backend, workerUrl, wasmUrl }: SharedOptions, onProgress: (progress: LoadProgress) => void): Use {
   const options: SharedOptions = { manifest, ...(backend && { backend }), ...(workerUrl && { workerUrl }), ...(wasmUrl && { wasmUrl }) };
   const key = JSON.stringify(options);
-  let one = shared.get(key);
-  if (!one) {
-    const forget = () => shared.delete(key);
-    shared.set(key, (one = new SharedTenstep(options, forget)));
-  }
+  const one = shared.get(key) ?? new SharedTenstep(options, () => shared.get(key) === one && shared.delete(key));
+  shared.set(key, one);
   return one.use(onProgress);
 }
 
