@@ -48,18 +48,20 @@ describe("the package in Node", { timeout: 30 * MINUTES }, () => {
       names["tenstep/element"] = Object.keys(element);
       console.log(JSON.stringify({ names, touchedByMost, touched }));
     `);
-    assert.deepEqual(seen.names, { tenstep: ["Run", "Tenstep", "TenstepError"], "tenstep/react": ["useTenstep"], "tenstep/element": ["TenstepImageElement", "defineTenstepImage"] });
+    for (const [entry, name] of [["tenstep", "Tenstep"], ["tenstep/react", "useTenstep"], ["tenstep/element", "defineTenstepImage"]]) {
+      assert.ok(seen.names[entry].includes(name), `${entry}: ${seen.names[entry]}`);
+    }
     assert.deepEqual([seen.touchedByMost, seen.touched], [[], []]);
   });
 
-  it("imports the browser's entry point too: servers render with it", async () => {
-    const names = await evaluated(`
-      const names = Object.keys(await import("tenstep"));
+  it("imports the browser's entry point too, which servers render with: the same names", async () => {
+    const names = 'console.log(JSON.stringify(Object.keys(await import("tenstep"))))';
+    assert.deepEqual(await evaluated(names, "--conditions=browser"), await evaluated(names));
+    const defined = await evaluated(`
       const { defineTenstepImage } = await import("tenstep/element");
-      defineTenstepImage();
-      console.log(JSON.stringify(names));
+      console.log(JSON.stringify(defineTenstepImage() ?? "nothing"));
     `, "--conditions=browser");
-    assert.deepEqual(names, ["Run", "Tenstep", "TenstepError"]);
+    assert.equal(defined, "nothing");
   });
 
   it("draws on the CPU, the same picture for the same seed, and lets the program end without dispose", async () => {
