@@ -1,15 +1,15 @@
 // The static site: pages, package, model. `--fake-engine` puts the tests' fake engine in place of the wasm modules.
 
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, rmSync } from "node:fs";
 import { extname, join } from "node:path";
-import { asProgram, run, say } from "./command.mjs";
-import { dist, root, wasmOutputs } from "./paths.mjs";
+import { buildPackage } from "./build-package.mjs";
+import { asProgram, say } from "./command.mjs";
+import { dist, root } from "./paths.mjs";
 import { buildServiceWorker } from "./service-worker.mjs";
 
 export async function buildDist({ fakeEngine = false } = {}) {
   rmSync(dist, { recursive: true, force: true });
-  await run(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.lib.json"]);
-  copyEngine(fakeEngine);
+  await buildPackage({ fakeEngine });
   await bundlePages();
   const models = join(root, "www", "models");
   if (existsSync(models)) cpSync(models, join(dist, "models"), { recursive: true });
@@ -17,23 +17,9 @@ export async function buildDist({ fakeEngine = false } = {}) {
   say(`Built ${dist}`);
 }
 
-function copyEngine(fakeEngine) {
-  const folder = join(dist, "tenstep", "wasm");
-  mkdirSync(folder, { recursive: true });
-  if (fakeEngine) {
-    for (const name of ["gpu", "cpu"]) cpSync(join(root, "tests", "web", "fake", "engine.js"), join(folder, `tenstep_${name}.js`));
-    return;
-  }
-  for (const name of ["gpu", "cpu"]) {
-    for (const suffix of [".js", ".d.ts", "_bg.wasm"]) {
-      cpSync(join(wasmOutputs[name], `tenstep_${name}${suffix}`), join(folder, `tenstep_${name}${suffix}`));
-    }
-  }
-}
-
 /**
  * Each page's TypeScript goes through esbuild into one file, so that neither waits for a second; everything else is copied
- * as it lies, side by side. The package stays a folder of modules.
+ * as it lies, side by side. The package stays beside it, as it is published.
  */
 async function bundlePages() {
   const app = join(root, "www", "app");

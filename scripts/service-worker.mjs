@@ -7,6 +7,8 @@ import { root } from "./paths.mjs";
 
 const SCRIPT = "service-worker.js";
 const BACKENDS = { gpu: "webgpu", cpu: "cpu" };
+/** What no page fetches: models, which the engine keeps itself; types; entry points for other uses. */
+const NOT_OF_THE_SHELL = [/^models\//, /\.d\.ts$/, /^tenstep\/(node|react|element)\//];
 
 /** Writes `<folder>/service-worker.js` for the site that lies in `folder`, complete but for its models. */
 export async function buildServiceWorker(folder) {
@@ -29,7 +31,7 @@ function shellFiles(folder) {
   return readdirSync(folder, { recursive: true })
     .filter((path) => statSync(join(folder, path)).isFile())
     .map((path) => path.split(sep).join("/"))
-    .filter((path) => path !== SCRIPT && !path.startsWith("models/") && !path.endsWith(".d.ts"))
+    .filter((path) => path !== SCRIPT && !NOT_OF_THE_SHELL.some((pattern) => pattern.test(path)))
     .sort()
     .map((path) => {
       const engine = /^tenstep\/wasm\/tenstep_(gpu|cpu)/.exec(path)?.[1];

@@ -11,6 +11,7 @@ import { root, target } from "./paths.mjs";
 import { setUpBrowsers } from "./setup/browsers.mjs";
 import { setUp } from "./setup.mjs";
 import { Stages } from "./stages.mjs";
+import { testPackage } from "./test-package.mjs";
 
 const half = process.argv[2];
 if (half !== undefined && half !== "rust" && half !== "web") {
@@ -51,10 +52,12 @@ async function checkWeb({ wasm }) {
   const tsc = (project) => node([join(root, "node_modules", "typescript", "bin", "tsc"), "-p", project]);
   await stages.run("web: types of the page", () => tsc("tsconfig.app.json"));
   await stages.run("web: types of the service worker", () => tsc("tsconfig.sw.json"));
+  await stages.run("web: types of the package in Node", () => tsc("tsconfig.node.json"));
   await stages.run("web: API in docs", () => node(["scripts/api-docs.mjs", "--check"]));
   await stages.run("web: unit tests", () => node(["--test", "--test-reporter=spec", ...specs("tests/web/unit")]));
   // One browser at a time: the timings are measured.
   await stages.run("web: browser tests", () => node(["--test", "--test-reporter=spec", "--test-concurrency=1", ...specs("tests/web")]));
+  await stages.run("web: package", () => testPackage());
 }
 
 function specs(folder) {

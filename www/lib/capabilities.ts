@@ -1,6 +1,6 @@
 // Is there a GPU worth using here? A software adapter counts as none: the CPU backend is many times faster than shaders on one.
 
-import { TenstepError } from "./errors.js";
+import { errorFromWire, TenstepError, wireFromError } from "./errors.js";
 import type { Backend } from "./options.js";
 import type { Capabilities, CapabilitiesOptions } from "./survey/report.js";
 
@@ -26,7 +26,13 @@ const PATIENCE_MILLIS = 10_000;
  */
 export async function capabilities(options: CapabilitiesOptions = {}): Promise<Capabilities> {
   const { survey } = await import("./survey/survey.js");
-  return survey(options);
+  try {
+    return await survey(options);
+  } catch (error) {
+    // It is a script of its own, with its own copy of TenstepError.
+    const wire = wireFromError(error);
+    throw wire.name === "TenstepError" ? errorFromWire(wire) : error;
+  }
 }
 
 /** Probes the adapter. Rejects with `webgpu-unavailable` where the caller insists on WebGPU and there is no adapter at all. */

@@ -12,6 +12,7 @@ import type {
   StartOptions,
   WhenBusy,
 } from "./options.js";
+import { baseAddress } from "./platform.js";
 import type { CapabilitiesOptions } from "./survey/report.js";
 
 const PICTURE_KEYS: (keyof PictureOptions)[] = [
@@ -55,7 +56,7 @@ export function surveyOptions(options: CapabilitiesOptions) {
   return { manifest: absoluteUrl("manifest", manifest), backend: checkedBackend(backend), steps, measureSpeed, signal };
 }
 
-function checkedBackend(backend: unknown): Backend | undefined {
+function checkedBackend(backend: Backend | undefined): Backend | undefined {
   if (backend === undefined || backend === "webgpu" || backend === "cpu") return backend;
   throw invalid("backend", '"webgpu" or "cpu"', backend);
 }
@@ -130,7 +131,7 @@ function absoluteUrl(option: string, address: string | URL | null | undefined): 
   if (address === undefined) return undefined;
   if (typeof address !== "string" && !(address instanceof URL)) throw invalid(option, "a string or a URL", address);
   try {
-    return new URL(address, globalThis.document?.baseURI ?? globalThis.location?.href).href;
+    return new URL(address, baseAddress()).href;
   } catch {
     throw invalid(option, "a valid address", address);
   }

@@ -2,6 +2,7 @@
 
 import { errorFromWire, TenstepError } from "./errors.js";
 import type { LoadProgress } from "./options.js";
+import { startWorker, type WorkerPort } from "./platform.js";
 import type { Request, Response, Stepped, Value } from "./protocol.js";
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
@@ -18,7 +19,7 @@ interface Call extends RequestOptions {
 }
 
 export class WorkerLink {
-  #worker: Worker;
+  #worker: WorkerPort;
   #calls = new Map<number, Call>();
   #nextId = 1;
   #hasSpoken = false;
@@ -28,7 +29,7 @@ export class WorkerLink {
   /** `onClosed` is called once, when the worker has ended for whatever reason. */
   constructor(workerUrl: string | undefined, onClosed: (reason: Error) => void) {
     this.#onClosed = onClosed;
-    this.#worker = startWorker(workerUrl);
+    this.#worker = started(workerUrl);
     this.#worker.onmessage = (event: MessageEvent<Response>) => this.#receive(event.data);
     this.#worker.onmessageerror = () => this.close(crashed("a message of the worker could not be read"));
     // An exception that no promise carries: the script did not load, or wasm trapped in a callback.
@@ -121,11 +122,9 @@ export class WorkerLink {
   }
 }
 
-function startWorker(workerUrl: string | undefined): Worker {
+function started(workerUrl: string | undefined): WorkerPort {
   try {
-    // Bundlers recognise this expression as it stands; keep it a literal.
-    if (workerUrl === undefined) return new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-    return new Worker(workerUrl, { type: "module" });
+    return startWorker(workerUrl);
   } catch (cause) {
     throw new TenstepError("engine-unavailable", `the worker could not be started: ${String(cause)}`, { cause });
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { capabilities, chooseBackend } from "../../../dist/tenstep/capabilities.js";
+import { capabilities, chooseBackend } from "../../../target/lib/capabilities.js";
 
 const gpuWith = (info) => ({ requestAdapter: async () => info && { info } });
 const RADEON = { vendor: "amd", architecture: "rdna-2", device: "", description: "", isFallbackAdapter: false };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { download } from "../../../dist/tenstep/weights/download.js";
+import { download } from "../../../target/lib/weights/download.js";
 
 describe("download", () => {
   let server, url, handler, requests;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { errorFromWire, TenstepError, wireFromError } from "../../../dist/tenstep/errors.js";
+import { errorFromWire, TenstepError, wireFromError } from "../../../target/lib/errors.js";
 
 const throughThread = (error) => errorFromWire(structuredClone(wireFromError(error)));
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ShardStore } from "../../../dist/tenstep/store/shard-store.js";
-import { pushShards } from "../../../dist/tenstep/weights/fetch.js";
+import { ShardStore } from "../../../target/lib/store/shard-store.js";
+import { pushShards } from "../../../target/lib/weights/fetch.js";
 import { memoryStore } from "./memory-store.mjs";
 
 const COUNT = 12;

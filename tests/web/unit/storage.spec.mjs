@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { storage } from "../../../dist/tenstep/index.js";
+import { storage } from "../../../target/lib/index.js";
 
 describe("storage without a browser", () => {
   it("holds nothing", async () => {

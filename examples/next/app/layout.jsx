@@ -1,0 +1,9 @@
+export const metadata = { title: "Tenstep with Next", icons: "data:," };
+
+export default function Layout({ children }) {
+  return (
+    <html lang="en">
+      <body>{children}</body>
+    </html>
+  );
+}

@@ -1,0 +1,5 @@
+import { Draw } from "./draw";
+
+export default function Page() {
+  return <Draw />;
+}

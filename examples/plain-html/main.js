@@ -1,0 +1,3 @@
+import { defineTenstepImage } from "./tenstep/element/index.js";
+
+defineTenstepImage();
