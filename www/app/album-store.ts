@@ -76,14 +76,14 @@ export class AlbumStore {
   }
 }
 
-function openDatabase(): Promise<IDBDatabase> {
+async function openDatabase(): Promise<IDBDatabase> {
+  // Where storage is switched off this throws, or there is no `indexedDB` at all.
   const request = indexedDB.open(DATABASE, 1);
   request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "id", autoIncrement: true });
-  return done(request).then((database) => {
-    // A page of a later version waits for this one to let go.
-    database.onversionchange = () => database.close();
-    return database;
-  });
+  const database = await done(request);
+  // A page of a later version waits for this one to let go.
+  database.onversionchange = () => database.close();
+  return database;
 }
 
 function done<T>(request: IDBRequest<T>): Promise<T> {

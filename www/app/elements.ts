@@ -45,6 +45,7 @@ export const elements = {
   importFile: element("import", HTMLInputElement),
   dropZone: element("drop-zone", HTMLDivElement),
 
+  happening: element("happening", HTMLDetailsElement),
   happeningEmpty: element("happening-empty", HTMLParagraphElement),
   loadPhases: element("load-phases", HTMLDListElement),
   evaluations: element("evaluations", HTMLOListElement),

@@ -8,7 +8,7 @@ import { elements } from "./elements.js";
 import type { Entry } from "./entry.js";
 import { showFacts } from "./facts.js";
 
-const { evaluations, evaluationsCaption, happeningEmpty, loadPhases, picturePhases } = elements;
+const { evaluations, evaluationsCaption, happening, happeningEmpty, loadPhases, picturePhases } = elements;
 
 const PHASES: Record<string, string> = { engine: "Engine", download: "Model", compile: "Pipelines" };
 
@@ -20,8 +20,14 @@ interface Phase {
 }
 
 let phases: Phase[] = [];
-let waited: number[] = [];
+/** Of the evaluations so far, in milliseconds. */
+let times: number[] = [];
+/** How many there will be. */
+let evaluationsInAll = 0;
 let lastStep = 0;
+let isWaiting = false;
+
+happening.addEventListener("toggle", () => drawSoon());
 
 /** A load begins: what an earlier one took is forgotten. */
 export function beginLoad(): void {
@@ -61,15 +67,12 @@ function showPhases(now: number): void {
 /** Shows a finished picture's times, or makes room for those of one that begins. */
 export function happeningOf(entry: Entry | null): void {
   lastStep = performance.now();
-  waited = [];
-  if (entry === null) {
-    showBars([], 0);
-    showFacts(picturePhases, []);
-    return;
-  }
+  times = [...(entry?.timings.steps ?? [])];
+  evaluationsInAll = times.length;
+  drawSoon();
+  if (entry === null) return showFacts(picturePhases, []);
   const { text, steps, decode, total } = entry.timings;
   happeningEmpty.hidden = true;
-  showBars(steps, steps.length);
   showFacts(picturePhases, [
     ["Text", durationText(text)],
     [`${steps.length} evaluations`, durationText(steps.reduce((sum, milliseconds) => sum + milliseconds, 0))],
@@ -81,16 +84,26 @@ export function happeningOf(entry: Entry | null): void {
 /** An evaluation is done. */
 export function showEvaluation(step: number, steps: number): void {
   const now = performance.now();
-  waited[step - 1] = now - lastStep;
+  times[step - 1] = now - lastStep;
+  evaluationsInAll = steps;
   lastStep = now;
-  showBars(waited, steps);
+  drawSoon();
 }
 
-function showBars(times: readonly number[], of: number): void {
+/** Bars are drawn once a frame, and only for somebody who looks. */
+function drawSoon(): void {
+  if (isWaiting || !happening.open) return;
+  isWaiting = true;
+  requestAnimationFrame(() => {
+    isWaiting = false;
+    drawBars();
+  });
+}
+
+function drawBars(): void {
   evaluations.hidden = evaluationsCaption.hidden = times.length === 0;
-  if (times.length === 0) return;
-  const longest = Math.max(...times);
-  evaluationsCaption.textContent = `Evaluations: ${times.length} of ${of}, the longest ${durationText(longest)}`;
+  const longest = Math.max(...times, 0);
+  evaluationsCaption.textContent = `Evaluations: ${times.length} of ${evaluationsInAll}, the longest ${durationText(longest)}`;
   evaluations.replaceChildren(
     ...Array.from(times, (milliseconds = 0, index) => {
       const bar = document.createElement("li");
