@@ -114,9 +114,27 @@ test("where the browser keeps nothing, the pictures last as long as the page, an
   await make(page, "one", 1);
   await make(page, "two", 2);
   assert.equal((await alts(page)).length, 2);
-  assert.match(await text(page, "album-help"), /keeps nothing/);
+  assert.match(await text(page, "album-help"), /keeps no more/);
   await page.locator("#album li:first-child .delete").click();
   await page.waitForFunction(() => document.querySelectorAll("#album li").length === 1);
+});
+
+test("a full disk costs no picture, and what was kept before can still be deleted", async () => {
+  const { page } = await visit();
+  await make(page, "kept", 1);
+  await page.evaluate(() => {
+    IDBObjectStore.prototype.add = () => {
+      throw new DOMException("full", "QuotaExceededError");
+    };
+  });
+  await make(page, "not kept", 2);
+  assert.deepEqual(await alts(page), ["not kept, seed 2", "kept, seed 1"].map((name) => `Generated picture: ${name}`));
+  assert.match(await text(page, "album-help"), /Download what you want to keep/);
+  await page.locator("#album li:nth-child(2) .delete").click();
+  await page.waitForFunction(() => document.querySelectorAll("#album li").length === 1);
+  await page.reload();
+  await page.waitForSelector("#backend-report[data-backend]", { state: "attached" });
+  assert.deepEqual(await alts(page), []);
 });
 
 test("four variations have the next seeds and all else the same, and each can be opened", async () => {

@@ -13,77 +13,83 @@ export type Kept = Entry & { id: number };
 
 export class AlbumStore {
   #database: IDBDatabase | null;
+  /** Pictures that the database would not take, by numbers that it never gives. */
   #inMemory = new Map<number, Kept>();
 
   private constructor(database: IDBDatabase | null) {
     this.#database = database;
+    // Site data was cleared, or a page of a later version waits for this one to let go.
+    database?.addEventListener("close", () => (this.#database = null));
+    database?.addEventListener("versionchange", () => {
+      database.close();
+      this.#database = null;
+    });
   }
 
   static async open(): Promise<AlbumStore> {
     return new AlbumStore(await openDatabase().catch(() => null));
   }
 
-  /** Whether what is added survives a reload. */
+  /** Whether all that was added survives a reload. */
   get isLasting(): boolean {
-    return this.#database !== null;
+    return this.#database !== null && this.#inMemory.size === 0;
   }
 
   /** All pictures, newest first. */
   async all(): Promise<Kept[]> {
-    const stored = this.#database ? await done<Kept[]>(this.#pictures("readonly").getAll()) : [];
+    const stored = this.#database ? await done<Kept[]>(pictures(this.#database, "readonly").getAll()) : [];
     return [...stored, ...this.#inMemory.values()].reverse();
   }
 
   /** Keeps a picture, and lets go of the oldest beyond the limit. */
   async add(entry: Entry): Promise<Kept> {
-    if (!this.#database) return this.#remember(entry);
     try {
-      const pictures = this.#pictures("readwrite");
-      const id = Number(await done(pictures.add(entry)));
-      const ids = await done(pictures.getAllKeys());
-      const tooMany = ids.length - MAX_ENTRIES;
-      if (tooMany > 0) await done(pictures.delete(IDBKeyRange.upperBound(ids[tooMany - 1])));
-      return { ...entry, id };
+      if (this.#database) return await store(this.#database, entry);
     } catch {
-      // A full disk, or storage that was cleared meanwhile: the picture itself is not lost.
-      this.#database.close();
-      this.#database = null;
-      return this.#remember(entry);
+      // A full disk. The picture itself is not lost.
     }
+    const kept = { ...entry, id: -1 - this.#inMemory.size - Date.now() };
+    this.#inMemory.set(kept.id, kept);
+    return kept;
   }
 
   async delete(id: number): Promise<void> {
     this.#inMemory.delete(id);
-    if (this.#database) await done(this.#pictures("readwrite").delete(id));
+    if (this.#database) await done(pictures(this.#database, "readwrite").delete(id));
   }
 
   async clear(): Promise<void> {
     this.#inMemory.clear();
-    if (this.#database) await done(this.#pictures("readwrite").clear());
+    if (this.#database) await done(pictures(this.#database, "readwrite").clear());
   }
+}
 
-  #pictures(mode: IDBTransactionMode): IDBObjectStore {
-    return (this.#database as IDBDatabase).transaction(STORE, mode).objectStore(STORE);
-  }
+/** Resolves once the picture is safe. */
+async function store(database: IDBDatabase, entry: Entry): Promise<Kept> {
+  const all = pictures(database, "readwrite");
+  const { transaction } = all;
+  const isSafe = new Promise<void>((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error);
+  });
+  isSafe.catch(() => undefined); // Awaited below, unless a request fails first.
+  const id = Number(await done(all.add(entry)));
+  const ids = await done(all.getAllKeys());
+  const tooMany = ids.length - MAX_ENTRIES;
+  if (tooMany > 0) all.delete(IDBKeyRange.upperBound(ids[tooMany - 1]));
+  await isSafe;
+  return { ...entry, id };
+}
 
-  #remember(entry: Entry): Kept {
-    // Numbers that the database never gives.
-    const kept = { ...entry, id: -1 - this.#inMemory.size - Date.now() };
-    this.#inMemory.set(kept.id, kept);
-    const [oldest] = this.#inMemory.keys();
-    if (this.#inMemory.size > MAX_ENTRIES && oldest !== undefined) this.#inMemory.delete(oldest);
-    return kept;
-  }
+function pictures(database: IDBDatabase, mode: IDBTransactionMode): IDBObjectStore {
+  return database.transaction(STORE, mode).objectStore(STORE);
 }
 
 async function openDatabase(): Promise<IDBDatabase> {
   // Where storage is switched off this throws, or there is no `indexedDB` at all.
   const request = indexedDB.open(DATABASE, 1);
   request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "id", autoIncrement: true });
-  const database = await done(request);
-  // A page of a later version waits for this one to let go.
-  database.onversionchange = () => database.close();
-  return database;
+  return done(request);
 }
 
 function done<T>(request: IDBRequest<T>): Promise<T> {

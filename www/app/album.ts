@@ -36,7 +36,10 @@ export async function connectAlbum(withActions: Actions): Promise<void> {
     render();
     (album.children[FIRST]?.querySelector("button") ?? albumTitle).focus();
   });
-  entries = [...entries, ...(await (await store).all())];
+  const kept = await (await store).all();
+  // A picture may have been made meanwhile.
+  const known = new Set(entries.map(({ id }) => id));
+  entries = [...entries, ...kept.filter(({ id }) => !known.has(id))];
   render();
 }
 
@@ -84,11 +87,11 @@ async function render(): Promise<void> {
   albumMore.textContent = `Show all ${entries.length}`;
   albumHelp.textContent = (await store).isLasting
     ? `The newest ${MAX_ENTRIES} pictures stay in this browser.`
-    : "This browser keeps nothing for the page: the pictures are gone when it is closed. Download what you want to keep.";
+    : "This browser keeps no more pictures: the latest are gone when the page is closed. Download what you want to keep.";
 }
 
 function itemOf(entry: Kept): HTMLLIElement {
-  const item = stampItem(entry, () => actions.open(entry));
+  const item = stampItem(entry, subjectOf(entry.settings, 60), () => actions.open(entry));
   const name = `“${subjectOf(entry.settings, 60)}”, seed ${entry.settings.seed}`;
   const tools = document.createElement("div");
   tools.className = "tools";

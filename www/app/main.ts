@@ -82,7 +82,11 @@ async function open(entry: Entry): Promise<void> {
   if (isWorking()) return showNote("A picture is being made. Cancel it, or wait for it, to open another.");
   clearNote();
   clearStrip();
-  await showEntry(entry);
+  try {
+    await showEntry(entry);
+  } catch {
+    return showNote("The browser has lost this picture. Its settings can make it again.");
+  }
   happeningOf(entry);
   setStageBusy(false);
   announce(`On show: ${elements.result.alt}.`);

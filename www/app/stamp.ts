@@ -3,8 +3,8 @@
 import { subjectOf, type Entry } from "./entry.js";
 import { altText } from "./picture.js";
 
-/** An item for `entry`; pressing the picture calls `open`. The picture's address is given back once it has been drawn. */
-export function stampItem(entry: Entry, open: () => void): HTMLLIElement {
+/** An item for `entry` with `words` below; pressing the picture calls `open`. Its address is given back once it has been drawn. */
+export function stampItem(entry: Entry, words: string, open: () => void): HTMLLIElement {
   const image = new Image(64, 64);
   image.alt = altText(entry.settings);
   image.src = URL.createObjectURL(entry.png);
@@ -16,7 +16,7 @@ export function stampItem(entry: Entry, open: () => void): HTMLLIElement {
   button.addEventListener("click", open);
   const name = document.createElement("p");
   name.className = "name";
-  name.textContent = subjectOf(entry.settings, 60);
+  name.textContent = words;
   name.title = `${subjectOf(entry.settings)}, seed ${entry.settings.seed}, ${new Date(entry.time).toLocaleString()}`;
   const item = document.createElement("li");
   item.append(button, name);

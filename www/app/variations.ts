@@ -12,7 +12,7 @@ const COUNT = 4;
 
 const { variations, variationList } = elements;
 
-/** Makes the variations of `origin`; `open` is called when somebody presses one, the origin among them. */
+/** Makes the variations of `origin`; `open` is called when somebody presses one. */
 export async function makeVariations(
   origin: Entry,
   tenstep: Tenstep,
@@ -28,7 +28,7 @@ export async function makeVariations(
     const entry = await makeEntry(tenstep, { ...settings, seed: seedAfter(settings.seed, index + 1) }, signal, (step, steps) =>
       showProgress(`${words}: step ${step} of ${steps}`, index + step / steps, COUNT),
     );
-    variationList.append(stampItem(entry, () => open(entry)));
+    variationList.append(stampItem(entry, `seed ${entry.settings.seed}`, () => open(entry)));
     variations.hidden = false;
   }
   announce(`${COUNT} variations are ready.`);
