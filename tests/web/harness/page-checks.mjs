@@ -30,7 +30,7 @@ export function namelessControls() {
     control.getAttribute("aria-label") ??
     control.getAttribute("alt") ??
     document.getElementById(control.getAttribute("aria-labelledby"))?.id ??
-    (control.labels?.length ? control.labels[0].textContent : control.textContent);
+    (control.labels?.length ? control.labels[0].textContent : control.textContent || control.querySelector("img")?.alt);
   return [...controls].filter((control) => control.checkVisibility() && !name(control)?.trim()).map(({ outerHTML }) => outerHTML);
 }
 
