@@ -16,6 +16,8 @@ interface Phase {
   name: string;
   began: number;
   ended?: number;
+  /** Received in all when it began, and by now. */
+  bytesBefore: number;
   bytes: number;
 }
 
@@ -40,10 +42,10 @@ export function noteLoad({ phase, loadedBytes }: LoadProgress): void {
   let current = phases.at(-1);
   if (current?.name !== phase) {
     if (current) current.ended = now;
-    current = { name: phase, began: now, bytes: 0 };
+    current = { name: phase, began: now, bytesBefore: current?.bytes ?? 0, bytes: 0 };
     phases.push(current);
   }
-  if (phase === "download") current.bytes = loadedBytes;
+  current.bytes = loadedBytes;
   showPhases(now);
 }
 
@@ -57,8 +59,8 @@ export function endLoad(): void {
 
 function showPhases(now: number): void {
   happeningEmpty.hidden = true;
-  const facts = phases.map(({ name, began, ended, bytes }) => {
-    const size = bytes > 0 ? `${bytesText(bytes)}, ` : "";
+  const facts = phases.map(({ name, began, ended, bytesBefore, bytes }) => {
+    const size = bytes > bytesBefore ? `${bytesText(bytes - bytesBefore)}, ` : "";
     return [PHASES[name] ?? name, `${size}${durationText((ended ?? now) - began)}${ended === undefined ? " so far" : ""}`] as const;
   });
   showFacts(loadPhases, facts);
