@@ -5,7 +5,7 @@ import { loadAppModule } from "../tests/web/unit/app-module.mjs";
 
 const { chunksFromPng, pngFromChunks } = await loadAppModule("png-chunks");
 
-/** Shades a channel keeps of 256. Flat colours and drawings show no difference. */
+/** Shades a channel keeps of 256: multiples of five, which the page's flat colours are. */
 const SHADES = 52;
 
 /** The picture of an 8-bit RGB or RGBA file, opaque and small. */
