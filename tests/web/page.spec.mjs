@@ -16,7 +16,8 @@ const visit = (query = "", options = {}) => shared.visit(query, options);
 
 /** Waits for `selector`, and fails with the page's own words if it shows an error instead. */
 async function comes(page, selector) {
-  await page.waitForSelector(`${selector}, #error:not([hidden])`);
+  // Some of it lies in panels that are folded away.
+  await page.waitForSelector(`${selector}, #error:not([hidden])`, { state: "attached" });
   const error = page.locator("#error");
   if (await error.isVisible()) assert.fail((await error.textContent()).trim());
 }
@@ -261,6 +262,7 @@ test("the backend is reported with its reason, and can be forced", async () => {
   await page.waitForSelector("#error");
   assert.equal(await text(page, "error-code"), "webgpu-unavailable");
   assert.match(await text(page, "error-advice"), /The processor/);
+  assert.equal(await page.locator("#use-cpu").isVisible(), true);
 
   await page.locator("#backend").selectOption("cpu");
   await page.waitForSelector("#error", { state: "hidden" });

@@ -17,6 +17,7 @@ export const common = {
   errorAdvice: element("error-advice", HTMLSpanElement),
   errorCode: element("error-code", HTMLElement),
   retry: element("retry", HTMLButtonElement),
+  useCpu: element("use-cpu", HTMLButtonElement),
   warnings: element("warnings", HTMLDivElement),
   warningList: element("warning-list", HTMLUListElement),
 

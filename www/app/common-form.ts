@@ -40,6 +40,23 @@ export function offerModel(info: ModelInfo, link: Link): Partial<Settings> {
   return first;
 }
 
+/** Puts a picture's settings into the fields, and names those that the loaded model does not have. */
+export function writeFields(settings: Partial<Settings>): string[] {
+  if (settings.prompt !== undefined) common.prompt.value = settings.prompt;
+  if (settings.guidanceScale !== undefined) guidance.set(settings.guidanceScale);
+  if (settings.seed !== undefined) seed.value = String(settings.seed);
+  showSeedError(false);
+  return [...choose(style, "style", settings.style), ...choose(schedule, "schedule", settings.schedule)];
+}
+
+/** Chooses `value`, if one is given and there is anything to choose from yet; gives back the select's name where it is not on offer. */
+export function choose(select: HTMLSelectElement, name: string, value: string | undefined): string[] {
+  if (value === undefined || !offered) return [];
+  const isOffered = [...select.options].some((option) => option.value === value);
+  if (isOffered) select.value = value;
+  return isOffered ? [] : [`${name} ${labelOf(value)}`];
+}
+
 /** What the fields ask for, with a new seed unless it is kept, or `null` if the seed is none: its field then shows why. */
 export function readFields(seedIsKept: boolean): CommonSettings | null {
   const value = seedIsKept && seed.value.trim() !== "" ? seedFromText(seed.value) : randomSeed();

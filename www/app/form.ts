@@ -10,22 +10,35 @@ import { Slider } from "./slider.js";
 const { negativePrompt, seed, seedLock, solver } = elements;
 const steps = new Slider(elements.steps, elements.stepsValue);
 
+/** What an address or a picture asked for before there was a model to offer it. */
+let wanted: Link = {};
+
 // A seed that was typed or drawn by hand is kept.
 seed.addEventListener("input", () => (seedLock.checked = seed.value.trim() !== ""));
 elements.dice.addEventListener("click", () => (seedLock.checked = true));
 
 /** Offers what the model offers. */
-export function offerModel(info: ModelInfo, link: Link): void {
-  const first = fields.offerModel(info, link);
+export function offerModel(info: ModelInfo): void {
+  const first = fields.offerModel(info, wanted);
   fields.fill(solver, info.solvers, first.solver);
   if (first.steps !== undefined) steps.offer(first.steps);
 }
 
 /** Puts what a link carries into the fields that need no model. */
 export function followLink(link: Link): void {
+  wanted = link;
   fields.followLink(link);
   negativePrompt.value = link.negativePrompt ?? "";
   if (link.seed !== undefined) seedLock.checked = true;
+}
+
+/** Puts a picture's settings into the form, and names those that the loaded model does not have. */
+export function writeForm(settings: Partial<Settings>): string[] {
+  wanted = { ...wanted, ...settings };
+  if (settings.negativePrompt !== undefined) negativePrompt.value = settings.negativePrompt;
+  if (settings.seed !== undefined) seedLock.checked = true;
+  if (settings.steps !== undefined) steps.set(settings.steps);
+  return [...fields.writeFields(settings), ...fields.choose(solver, "solver", settings.solver)];
 }
 
 /** What the form asks for, or `null` if the seed is none; the form then shows where and why. */

@@ -1,41 +1,61 @@
-// The first page: makes pictures, one at a time. Each other file here has one part of it.
+// The first page: makes pictures, one at a time, and keeps them in an album. Each other file here has one part of it.
 
-import type { Picture, Tenstep } from "tenstep";
-import { durationText } from "./duration.js";
+import type { Tenstep } from "tenstep";
+import { connectAlbum } from "./album.js";
+import { showComparison } from "./comparison.js";
+import { connectDevice, showDevice } from "./device-panel.js";
 import { elements } from "./elements.js";
+import type { Entry } from "./entry.js";
 import { connectExamples } from "./examples.js";
 import { fileName } from "./file-name.js";
-import { followLink, offerModel, readForm } from "./form.js";
-import { addressFromSettings, linkFromQuery } from "./link.js";
+import { followLink, offerModel, readForm, writeForm } from "./form.js";
+import { beginLoad, endLoad, happeningOf, noteLoad } from "./happening.js";
+import { connectImport } from "./import.js";
+import { linkFromQuery } from "./link.js";
+import { makeEntry } from "./make.js";
 import { isModelKept } from "./model.js";
+import { clearNote, showNote } from "./note.js";
 import { keepForOffline } from "./offline.js";
-import { forgetPreview, hasResult, showPreview, showResult } from "./picture.js";
+import { forgetPreview } from "./picture.js";
 import { showProgress } from "./progress.js";
-import type { Settings } from "./settings.js";
-import { announce, showWarnings } from "./status.js";
-import { connectWork } from "./work.js";
+import { setStageBusy, showEntry, shownEntry } from "./stage.js";
+import { announce } from "./status.js";
+import { connectStorage, refreshStorage } from "./storage-panel.js";
+import { clearStrip } from "./strip.js";
+import { forgetVariations, makeVariations } from "./variations.js";
+import { connectWork, isWorking } from "./work.js";
 
 const link = linkFromQuery(location.search);
 
-/** What the result on show was made from. */
-let shown: Settings | undefined;
-
+clearStrip();
 followLink(link);
 const { prepare, start } = connectWork({
-  offerModel: (info) => offerModel(info, link),
+  offerModel,
   run: makePicture,
+  loads: {
+    begin: beginLoad,
+    progress: noteLoad,
+    end: (tenstep) => {
+      endLoad();
+      showDevice(tenstep);
+      void refreshStorage();
+    },
+  },
   undo: forgetPreview,
   home: elements.prompt,
   setBusy: (busy) => {
-    elements.picture.setAttribute("aria-busy", String(busy));
-    elements.outcome.hidden = busy || !hasResult();
+    clearNote();
+    setStageBusy(busy);
+    if (!busy) void refreshStorage();
   },
 });
 connectExamples(() => void start());
-elements.crisp.addEventListener("change", () => {
-  elements.picture.dataset["crisp"] = String(elements.crisp.checked);
-});
-elements.copyLink.addEventListener("click", () => void copyLink());
+connectImport();
+connectDevice();
+connectStorage();
+void connectAlbum({ open: (entry) => void open(entry), compare });
+elements.vary.addEventListener("click", () => void start(varyPicture));
+elements.reuse.addEventListener("click", reuseSettings);
 
 // A link with a prompt is a picture: make it. Otherwise get ready for one.
 void (link.prompt === undefined ? prepare() : start());
@@ -44,46 +64,50 @@ void (link.prompt === undefined ? prepare() : start());
 async function makePicture(tenstep: Tenstep, signal: AbortSignal): Promise<void> {
   const settings = readForm();
   if (!settings) return;
+  forgetVariations();
   announce(`Making a picture in ${settings.steps} steps.`);
   showProgress("Reading the prompt…");
   elements.work.scrollIntoView({ block: "nearest" });
-  const picture = await tenstep.generate({
-    ...settings,
-    signal,
-    onStep: ({ step, steps, preview }) => {
-      showProgress(step < steps ? `Step ${step} of ${steps}` : "Developing…", step, steps);
-      if (preview) showPreview(preview);
-    },
-  });
-  await showResult(picture.image, settings);
-  showOutcome(picture, settings);
+  await makeEntry(tenstep, settings, signal, (step, steps) =>
+    showProgress(step < steps ? `Step ${step} of ${steps}` : "Developing…", step, steps),
+  );
   void keepForOffline(tenstep.backend.backend, isModelKept);
-}
-
-function showOutcome({ timings, solverSteps, warnings }: Picture, settings: Settings): void {
-  shown = settings;
-  const subject = settings.prompt.trim() || "No prompt";
-  elements.caption.textContent = `${subject.length > 200 ? `${subject.slice(0, 200)}…` : subject} · seed ${settings.seed}`;
-  const sum = timings.steps.reduce((total, milliseconds) => total + milliseconds, 0);
-  const evaluations = timings.steps.length;
-  const work = evaluations === solverSteps ? `${evaluations} steps` : `${evaluations} evaluations in ${solverSteps} steps`;
-  elements.timings.textContent =
-    `${durationText(timings.total)}: text ${durationText(timings.text)}, ` +
-    `${work} ${durationText(sum)}, picture ${durationText(timings.decode)}`;
-  showWarnings(warnings);
   announce(`The picture is ready: ${fileName(settings)}.`);
 }
 
-async function copyLink(): Promise<void> {
-  if (!shown) return;
+/** Makes more pictures like the one on show. */
+async function varyPicture(tenstep: Tenstep, signal: AbortSignal): Promise<void> {
+  const origin = shownEntry();
+  if (origin) await makeVariations(origin, tenstep, signal, (entry) => void open(entry));
+}
+
+/** Shows a picture that was made before. */
+async function open(entry: Entry): Promise<void> {
+  if (isWorking()) return showNote("A picture is being made. Cancel it, or wait for it, to open another.");
+  clearNote();
+  clearStrip();
   try {
-    await navigator.clipboard.writeText(addressFromSettings(shown));
-    announce("Link copied.");
-    elements.copyLink.textContent = "Copied";
+    await showEntry(entry);
   } catch {
-    // No permission: the address bar can be copied by hand.
-    history.replaceState(null, "", addressFromSettings(shown));
-    elements.copyLink.textContent = "Now in the address bar";
+    return showNote("The browser has lost this picture. Its settings can make it again.");
   }
-  setTimeout(() => (elements.copyLink.textContent = "Copy link"), 2500);
+  happeningOf(entry);
+  setStageBusy(false);
+  announce(`On show: ${elements.result.alt}.`);
+  elements.picture.scrollIntoView({ block: "nearest" });
+}
+
+/** Puts a picture beside the one on show. */
+function compare(entry: Entry): void {
+  const left = shownEntry();
+  if (left) showComparison(left, entry);
+  else showNote("Open a picture first: then another can be compared with it.");
+}
+
+function reuseSettings(): void {
+  const shown = shownEntry();
+  if (!shown) return;
+  writeForm(shown.settings);
+  showNote("The form has the picture’s settings now.");
+  elements.prompt.focus();
 }

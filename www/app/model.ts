@@ -3,7 +3,8 @@
 import { storage, Tenstep, type Backend, type LoadProgress } from "tenstep";
 import { common } from "./common-elements.js";
 
-const MANIFEST = "models/default/manifest.json";
+/** The page's model. */
+export const MANIFEST = "models/default/manifest.json";
 
 let loading: Promise<Tenstep> | undefined;
 let controller = new AbortController();

@@ -22,11 +22,25 @@ export class Slider {
     return this.#input.valueAsNumber;
   }
 
-  /** Moves to `value` unless a person moved it, and its end as well where a link asks for more than the page would offer. */
+  /** Moves to `value` unless a person moved it. */
   offer(value: number): void {
-    if (this.#isMoved) return;
+    if (!this.#isMoved) this.#moveTo(value);
+  }
+
+  /** Moves to `value`, which a person asked for. */
+  set(value: number): void {
+    this.#isMoved = true;
+    this.#moveTo(value);
+  }
+
+  /** Its end moves as well where more is asked for than the page would offer, and its steps go where they would round. */
+  #moveTo(value: number): void {
     this.#input.max = String(Math.max(Number(this.#input.max), value));
     this.#input.value = String(value);
+    if (this.value !== value) {
+      this.#input.step = "any";
+      this.#input.value = String(value);
+    }
     this.#show();
   }
 

@@ -10,10 +10,11 @@ export function announce(sentence: string): void {
 
 /** Shows an error with what to do about it. */
 export function showError(error: unknown): void {
-  const { message, advice, code } = troubleFromError(error);
+  const { message, advice, code, helpsCpu } = troubleFromError(error);
   common.errorMessage.textContent = message;
   common.errorAdvice.textContent = advice;
   common.errorCode.textContent = code;
+  common.useCpu.hidden = !helpsCpu || common.backend.value === "cpu";
   common.error.hidden = false;
 }
 

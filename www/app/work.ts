@@ -1,6 +1,6 @@
 // What both pages do: load the model at once, work on one thing at a time, and let themselves be cancelled.
 
-import type { ModelInfo, Tenstep } from "tenstep";
+import type { LoadProgress, ModelInfo, Tenstep } from "tenstep";
 import { common } from "./common-elements.js";
 import { currentModel, loadModel, reportModel } from "./model.js";
 import { hideProgress, showLoading, showProgress } from "./progress.js";
@@ -8,12 +8,17 @@ import { announce, clearError, showError, showWarnings } from "./status.js";
 import { isAbort } from "./troubles.js";
 import { untilAborted } from "./until-aborted.js";
 
+/** Something to do with a loaded model. */
+export type Job = (tenstep: Tenstep, signal: AbortSignal) => Promise<void>;
+
 /** One page's own part. */
 export interface Work {
   /** Puts what a loaded model offers into the form. */
   offerModel(info: ModelInfo): void;
   /** Does what the form asks for. */
-  run(tenstep: Tenstep, signal: AbortSignal): Promise<void>;
+  run: Job;
+  /** How a load goes, for pages that show more of it than a bar. */
+  loads?: { begin(): void; progress(progress: LoadProgress): void; end(tenstep: Tenstep): void };
   /** Work was cancelled or failed. */
   undo(): void;
   /** What takes the keyboard's focus when the button that had it goes away. */
@@ -26,12 +31,17 @@ export interface Work {
 let working: AbortController | undefined;
 /** Whether a model is being loaded. */
 let loading = false;
-/** Whether the error on show ended work, so that a retry takes it up again. */
-let shouldRun = false;
+/** What the error on show ended, for a retry to take up again. */
+let interrupted: Job | undefined;
+
+/** Whether something is being worked on: one thing at a time. */
+export function isWorking(): boolean {
+  return working !== undefined;
+}
 
 /** Makes the page live, and gives the ways to set it going. */
-export function connectWork(work: Work): { prepare(): Promise<void>; start(): Promise<void> } {
-  const { form, prompt, cancel, backend, retry } = common;
+export function connectWork(work: Work): { prepare(): Promise<void>; start(job?: Job): Promise<void> } {
+  const { form, prompt, cancel, backend, retry, useCpu } = common;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     void start();
@@ -44,7 +54,8 @@ export function connectWork(work: Work): { prepare(): Promise<void>; start(): Pr
     }
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") working?.abort();
+    // In a dialog, Escape closes the dialog.
+    if (event.key === "Escape" && !document.querySelector("dialog[open]")) working?.abort();
   });
   cancel.addEventListener("click", () => {
     working?.abort();
@@ -56,14 +67,20 @@ export function connectWork(work: Work): { prepare(): Promise<void>; start(): Pr
   });
   retry.addEventListener("click", () => {
     work.home.focus();
-    void (shouldRun ? start() : prepare());
+    void (interrupted ? start(interrupted) : prepare());
+  });
+  useCpu.addEventListener("click", () => {
+    work.home.focus();
+    backend.value = "cpu";
+    const job = interrupted;
+    void prepare().then(() => job && currentModel() && start(job));
   });
   return { prepare, start };
 
   /** Loads the model on the chosen backend. */
   async function prepare(): Promise<void> {
     clearError();
-    shouldRun = false;
+    interrupted = undefined;
     try {
       await load();
     } catch (error) {
@@ -76,10 +93,15 @@ export function connectWork(work: Work): { prepare(): Promise<void>; start(): Pr
     loading = true;
     announce("Loading the model.");
     showProgress("Loading…");
+    work.loads?.begin();
     try {
-      const tenstep = await loadModel(choice === "webgpu" || choice === "cpu" ? choice : undefined, showLoading);
+      const tenstep = await loadModel(choice === "webgpu" || choice === "cpu" ? choice : undefined, (progress) => {
+        showLoading(progress);
+        work.loads?.progress(progress);
+      });
       work.offerModel(tenstep.model);
       reportModel(tenstep);
+      work.loads?.end(tenstep);
       loading = false;
       if (!working) {
         hideProgress();
@@ -93,8 +115,8 @@ export function connectWork(work: Work): { prepare(): Promise<void>; start(): Pr
     }
   }
 
-  /** Does what the form asks for, and loads the model first if need be. */
-  async function start(): Promise<void> {
+  /** Does what the form asks for, or `job`, and loads the model first if need be. */
+  async function start(job: Job = work.run): Promise<void> {
     if (working) return;
     const controller = new AbortController();
     const { signal } = controller;
@@ -104,13 +126,13 @@ export function connectWork(work: Work): { prepare(): Promise<void>; start(): Pr
     showWarnings([]);
     try {
       const tenstep = await untilAborted(currentModel() ?? load(), signal);
-      await work.run(tenstep, signal);
+      await job(tenstep, signal);
     } catch (error) {
       work.undo();
       if (signal.aborted || isAbort(error)) {
         announce("Cancelled.");
       } else {
-        shouldRun = true;
+        interrupted = job;
         fail(error);
       }
     } finally {

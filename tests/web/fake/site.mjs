@@ -5,7 +5,8 @@ import { fakeModel } from "./model.mjs";
 
 const ENGINE = readFileSync(new URL("engine.js", import.meta.url));
 
-export function answerWithFakes(site) {
+/** The model lies in `folder`. */
+export function answerWithFakes(site, folder = "/fake") {
   for (const backend of ["gpu", "cpu"]) site.answerBytes(`/tenstep/wasm/tenstep_${backend}.js`, ENGINE, "text/javascript");
-  for (const [file, bytes] of fakeModel()) site.answerBytes(`/fake/${file}`, bytes);
+  for (const [file, bytes] of fakeModel()) site.answerBytes(`${folder}/${file}`, bytes);
 }

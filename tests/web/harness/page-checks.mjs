@@ -30,11 +30,11 @@ export function namelessControls() {
     control.getAttribute("aria-label") ??
     control.getAttribute("alt") ??
     document.getElementById(control.getAttribute("aria-labelledby"))?.id ??
-    (control.labels?.length ? control.labels[0].textContent : control.textContent);
+    (control.labels?.length ? control.labels[0].textContent : control.textContent || control.querySelector("img")?.alt);
   return [...controls].filter((control) => control.checkVisibility() && !name(control)?.trim()).map(({ outerHTML }) => outerHTML);
 }
 
-/** Contrast of every visible text with what lies behind it (WCAG 2.2, relative luminance), lowest first. */
+/** Contrast of every visible text with what lies behind it (WCAG 2.2, relative luminance), lowest first. Drawings are not text. */
 export function contrasts() {
   const pixel = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const rgba = (colour) => {
@@ -61,7 +61,7 @@ export function contrasts() {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const element = node.parentElement;
-    if (!node.textContent.trim() || !element.checkVisibility() || element.matches("script, noscript *, .visually-hidden")) continue;
+    if (!node.textContent.trim() || !element.checkVisibility() || element.matches("script, noscript *, svg *, .visually-hidden")) continue;
     const [text, ground] = [luminance(getComputedStyle(element).color), luminance(behind(element))];
     const ratio = (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
     found.push({ text: node.textContent.trim().slice(0, 40), ratio });

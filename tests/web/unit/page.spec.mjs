@@ -1,6 +1,7 @@
 // The page's parts that need no page: links, file names, errors in words.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import test from "node:test";
 import { loadAppModule } from "./app-module.mjs";
 
@@ -56,12 +57,23 @@ test("anything thrown becomes a sentence with advice", () => {
     message: "Steps must be an integer from 1 to 1000, not 0.",
     advice: "Change that setting and try again.",
     code: "invalid-option",
+    helpsCpu: false,
   });
   for (const thrown of ["text", 7, null, undefined, {}, new Error("")]) {
     const { message, advice } = troubleFromError(thrown);
     assert.match(message, /\.$/, String(thrown));
     assert.match(advice, /Try again/);
   }
+});
+
+test("every code that a page can meet has advice of its own, and GPU failures a way out", async () => {
+  const errors = await readFile(new URL("../../../www/lib/errors.ts", import.meta.url), "utf8");
+  const codes = [...errors.matchAll(/^ {2}\| "([a-z-]+)"/gm)].map((match) => match[1]);
+  assert.ok(codes.length > 15);
+  const usual = troubleFromError(new Error("x")).advice;
+  assert.deepEqual(codes.filter((code) => troubleFromError({ message: "x", code }).advice === usual), []);
+  assert.equal(troubleFromError({ message: "x", code: "device-lost" }).helpsCpu, true);
+  assert.equal(troubleFromError({ message: "x", code: "fetch-failed" }).helpsCpu, false);
 });
 
 test("only an AbortError is one", () => {
