@@ -302,7 +302,7 @@ test("storage: what is kept is listed with its bytes, and only what is ours is c
     const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("tenstep-v1");
     return (await Array.fromAsync(folder.keys())).length;
   });
-  assert.equal(await files(), 5, "three shards, the manifest and its record");
+  assert.equal(await files(), 4, "three shards, and the manifest with its record");
   await page.locator("#clear-storage").press("Enter");
   await page.locator("#confirm-yes").press("Enter");
   await page.waitForSelector("#clear-storage", { state: "hidden" });

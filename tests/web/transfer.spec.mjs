@@ -9,7 +9,7 @@ import { dist } from "../../scripts/paths.mjs";
 import { launchChromium } from "./harness/browsers.mjs";
 import { openSite } from "./harness/site.mjs";
 
-const BUDGET_BYTES = { webgpu: 350_000, cpu: 600_000 };
+const BUDGET_BYTES = { webgpu: 400_000, cpu: 600_000 };
 
 describe("transfer", { timeout: 120_000 }, () => {
   let site, browser;

@@ -1,6 +1,6 @@
 // One picture: from settings through the engine to the stage and the album.
 
-import type { Tenstep } from "tenstep";
+import type { Interruption, Tenstep } from "tenstep";
 import { addToAlbum } from "./album.js";
 import type { Entry } from "./entry.js";
 import { happeningOf, showEvaluation } from "./happening.js";
@@ -11,6 +11,12 @@ import { showEntry } from "./stage.js";
 import { showWarnings } from "./status.js";
 import { clearStrip, showOnStrip } from "./strip.js";
 
+const LOSSES = { "device-lost": "The GPU was reset", "engine-crashed": "The engine stopped" };
+
+function interruptionText({ code, step }: Interruption): string {
+  return `${LOSSES[code]} after ${step} ${step === 1 ? "step" : "steps"}; the picture went on from there.`;
+}
+
 /** Makes the picture of `settings`, shows it, and keeps it; `onStep` hears how far it is. */
 export async function makeEntry(
   tenstep: Tenstep,
@@ -20,7 +26,7 @@ export async function makeEntry(
 ): Promise<Entry> {
   clearStrip(settings.steps);
   happeningOf(null);
-  const { image, solverSteps, timings, warnings } = await tenstep.generate({
+  const { image, solverSteps, timings, warnings, interruptions } = await tenstep.generate({
     ...settings,
     signal,
     onStep: ({ step, steps, preview }) => {
@@ -37,7 +43,7 @@ export async function makeEntry(
   const entry: Entry = { time: Date.now(), settings, model, backend: tenstep.backend.backend, timings, solverSteps, png };
   await showEntry(entry);
   happeningOf(entry);
-  showWarnings(warnings);
+  showWarnings([...warnings, ...interruptions.map(interruptionText)]);
   await addToAlbum(entry);
   return entry;
 }
