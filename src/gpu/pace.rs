@@ -71,7 +71,7 @@ mod tests {
     /// The piece that a device comes to whose waits and dispatches take so long.
     fn settled(wait: f64, dispatch: f64) -> Vec<usize> {
         let pace = Pace::default();
-        let mut take = || {
+        let take = || {
             pace.note(wait + dispatch * pace.piece() as f64);
             pace.piece()
         };

@@ -22,7 +22,7 @@ type Terms = [(Source, f64)];
 enum Plan<E: Executor> {
     Known(SamplingPlan),
     Judged {
-        adaptive: Adaptive,
+        adaptive: Box<Adaptive>,
         /// The lower method's sample of the attempt in hand.
         lower: E::Tensor,
         /// That of the attempt before.
@@ -44,7 +44,7 @@ impl<E: Executor> Sampling<E> {
         let plan = match &options.levels {
             Some(levels) => Plan::Known(solver::plan_at(solver, of_solver, scheduler, levels.as_levels())?),
             None if solver.is_adaptive() => Plan::Judged {
-                adaptive: solver::adaptive(solver, of_solver, scheduler, options.steps)?,
+                adaptive: Box::new(solver::adaptive(solver, of_solver, scheduler, options.steps)?),
                 lower: executor.tensor(latents)?,
                 before: Vec::new(),
                 errors: Vec::new(),
