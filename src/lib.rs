@@ -7,7 +7,6 @@
 pub mod burn;
 #[cfg(feature = "native")]
 pub mod cli;
-mod clock;
 #[cfg(feature = "native")]
 pub mod convert;
 pub mod error;
@@ -15,6 +14,7 @@ pub mod executor;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod graph;
+mod host;
 pub mod image;
 pub mod model;
 pub mod options;

@@ -19,6 +19,8 @@ mod model;
 mod networks;
 #[cfg(feature = "native")]
 mod open;
+mod ports;
+mod prompt;
 mod run;
 mod sampling;
 mod state;

@@ -132,25 +132,47 @@ fn the_manifest_says_what_the_folder_says() {
     assert_eq!(manifest.component("unet").map(|unet| unet.config.clone()), Some(unet_config()));
 }
 
+/// Every file of a folder, by name.
+fn files_in(folder: &Folder) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(&folder.0).expect("a folder").map(|entry| entry.expect("an entry"));
+    entries
+        .map(|entry| {
+            let name = entry.file_name().into_string().expect("a plain name");
+            (name, fs::read(entry.path()).expect("a file"))
+        })
+        .collect()
+}
+
+#[test]
+fn a_conversion_that_fails_leaves_what_it_found() {
+    let source = source("fails");
+    let (fresh, used) = (Folder::new("fails-fresh"), Folder::new("fails-used"));
+    convert(&source.0, &used.0, &options(DType::F16)).expect("a conversion");
+    let found = files_in(&used);
+    // Noticed only once every shard is written.
+    let wrong = Options { steps: 5000, ..options(DType::Int8) };
+    for folder in [&fresh, &used] {
+        let error = convert(&source.0, &folder.0, &wrong).expect_err("too many steps");
+        assert_eq!(error.code(), "invalid-manifest");
+    }
+    assert!(files_in(&fresh).is_empty());
+    assert!(files_in(&used) == found);
+    convert(&source.0, &fresh.0, &options(DType::Int8)).expect("the next try");
+}
+
 #[test]
 fn conversion_is_deterministic_and_replaces_an_earlier_one() {
     let source = source("again");
-    let read = |out: &Folder| -> BTreeMap<String, Vec<u8>> {
-        let entries = fs::read_dir(&out.0).expect("a folder").map(|entry| entry.expect("an entry"));
-        entries
-            .map(|entry| {
-                let name = entry.file_name().into_string().expect("a plain name");
-                (name, fs::read(entry.path()).expect("a file"))
-            })
-            .collect()
-    };
     let (first, second) = (Folder::new("again-1"), Folder::new("again-2"));
     convert(&source.0, &first.0, &options(DType::Int8)).expect("a conversion");
     convert(&source.0, &second.0, &options(DType::F16)).expect("a conversion");
-    let of_f16 = read(&second);
+    let of_f16 = files_in(&second);
     convert(&source.0, &second.0, &options(DType::Int8)).expect("a conversion over the other");
-    assert_ne!(of_f16.keys().collect::<Vec<_>>(), read(&second).keys().collect::<Vec<_>>());
-    assert!(read(&first) == read(&second), "the same input gives the same files, and no stale ones stay");
+    assert_ne!(of_f16.keys().collect::<Vec<_>>(), files_in(&second).keys().collect::<Vec<_>>());
+    assert!(
+        files_in(&first) == files_in(&second),
+        "the same input gives the same files, and no stale ones stay"
+    );
 
     let other = Folder::new("again-other");
     other.write("notes.txt", "keep me");

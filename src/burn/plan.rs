@@ -6,10 +6,10 @@ use super::columns::columns_from_stored;
 use super::ops;
 use super::tensor::{Tensor, require_memory};
 use super::weights::Weights;
-use crate::clock::{now_millis, other_tasks};
 use crate::error::Result;
 use crate::executor::PIECE_MILLIS;
 use crate::graph::{Graph, Op, Shape, Value};
+use crate::host::{now_millis, other_tasks};
 
 /// A graph made ready to run. It shares its parameters with the other plans of the same weights.
 pub struct Plan {

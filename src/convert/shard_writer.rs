@@ -18,6 +18,18 @@ pub struct ShardWriter {
     shards: Vec<Shard>,
     /// Shards of an earlier conversion that this one has not written again.
     stale: Vec<String>,
+    /// Files that were not there before.
+    fresh: Vec<PathBuf>,
+}
+
+/// A conversion that fails leaves what it found.
+impl Drop for ShardWriter {
+    fn drop(&mut self) {
+        for path in &self.fresh {
+            // A shard that stays does no harm, and there is an error to report already.
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 impl ShardWriter {
@@ -41,7 +53,14 @@ impl ShardWriter {
             }
         };
         let out = out.to_owned();
-        Ok(Self { out, component: String::new(), pending: Vec::new(), shards: Vec::new(), stale })
+        Ok(Self {
+            out,
+            component: String::new(),
+            pending: Vec::new(),
+            shards: Vec::new(),
+            stale,
+            fresh: Vec::new(),
+        })
     }
 
     /// Starts a component's stream.
@@ -71,9 +90,10 @@ impl ShardWriter {
     }
 
     /// Writes the manifest, now that everything it names is there, and removes what it no longer names.
-    pub fn finish(self, manifest: &str) -> Result<()> {
+    pub fn finish(mut self, manifest: &str) -> Result<()> {
         let path = self.out.join(MANIFEST);
         fs::write(&path, manifest).map_err(|error| io_error(&path, &error))?;
+        self.fresh.clear();
         for file in &self.stale {
             let path = self.out.join(file);
             fs::remove_file(&path).map_err(|error| io_error(&path, &error))?;
@@ -85,6 +105,9 @@ impl ShardWriter {
         let sha256 = sha256_hex(bytes);
         let file = format!("{}-{:03}-{}.bin", self.component, self.shards.len(), &sha256[..8]);
         let path = self.out.join(&file);
+        if !path.exists() {
+            self.fresh.push(path.clone());
+        }
         fs::write(&path, bytes).map_err(|error| io_error(&path, &error))?;
         self.stale.retain(|stale| *stale != file);
         self.shards.push(Shard { file, bytes: bytes.len() as u64, sha256 });

@@ -247,12 +247,12 @@ impl Device {
     pub async fn learn_to_wait(&self) -> Result<()> {
         // Twice: the first may have waited for a busy machine.
         for _ in 0..2 {
-            let started = crate::clock::now_millis();
+            let started = crate::host::now_millis();
             let idle = Signal::new();
             let signal = idle.clone();
             self.queue.on_submitted_work_done(move || signal.set(()));
             self.arrival(&idle).await?;
-            if crate::clock::now_millis() - started < POLL_MILLIS {
+            if crate::host::now_millis() - started < POLL_MILLIS {
                 return Ok(());
             }
         }

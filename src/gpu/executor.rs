@@ -13,10 +13,10 @@ use super::pipelines::{Bound, Pipelines, encode};
 use super::plan::Plan;
 use super::readback::{self, Readback, Ring};
 use super::weights::Weights;
-use crate::clock::now_millis;
 use crate::error::{Error, Result};
 use crate::executor::{BackendReport, Command, Executor, MAX_TERMS};
 use crate::graph::Graph;
+use crate::host::now_millis;
 use crate::weights::TensorInfo;
 
 /// A device with its pipelines, the arena that plans share, and the ring of read-backs. Clones share it.
@@ -129,6 +129,8 @@ impl Gpu {
         plans.iter().map(|plan| plan.bound(device, pipelines, &arena)).collect()
     }
 
+    /// Commands with the memory that they work on, ready to be encoded.
+    ///
     /// Errors: the device complained, or a combination is wrong.
     fn bind(&self, commands: &[Command<'_, Self>]) -> Result<BoundCommands> {
         let Shared { device, pipelines, combinations, .. } = &*self.0;

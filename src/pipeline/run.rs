@@ -6,11 +6,13 @@ use serde::Serialize;
 
 use super::model::{Model, Plans};
 use super::networks::Size;
+use super::ports::{input, output};
+use super::prompt::{encode, encode_text};
 use super::sampling::{Sampling, term};
 use super::state::RunState;
-use crate::clock::now_millis;
 use crate::error::Result;
 use crate::executor::{Command, Executor, Term};
+use crate::host::now_millis;
 use crate::image::Image;
 use crate::options::GenerateOptions;
 use crate::random::{self, BrownianPath, Noise, Of};
@@ -250,7 +252,7 @@ impl<E: Executor> Run<E> {
     /// Errors: no run with these options can have stood there ([`crate::Error::InvalidOption`]). The run is then as it was
     /// made, or not to be used.
     pub fn restore(&mut self, state: &RunState) -> Result<()> {
-        state.check(self.state_values())?;
+        RunState::check_values(state.values.len(), self.state_values())?;
         let elements = self.plans.size.latent_elements();
         self.sampling.replay(state.evaluations, &state.errors)?;
         let mut values = state.values.chunks_exact(elements);
@@ -447,42 +449,6 @@ impl<E: Executor> Run<E> {
     }
 }
 
-fn encode<E: Executor>(model: &Model<E>, which: &str, text: &str, warnings: &mut Vec<String>) -> Vec<f32> {
-    let encoding = model.tokenizer.encode(text);
-    if encoding.truncated {
-        let length = encoding.input_ids.len();
-        warnings.push(format!("The {which} was cut: the text encoder reads {length} tokens."));
-    }
-    if !encoding.unknown.is_empty() {
-        warnings.push(format!(
-            "The {which} has words that the model does not know: {}.",
-            encoding.unknown.join(", ")
-        ));
-    }
-    // Exact: ids are far below 2^24.
-    encoding.input_ids.iter().map(|&id| id as f32).collect()
-}
-
-/// `[n, L, D]` of `input_ids [n, L]`, in as many evaluations as the plan's batch makes of them.
-fn encode_text<E: Executor>(executor: &E, plans: &Plans<E>, input_ids: &[f32]) -> Result<E::Tensor> {
-    let (size, encoder) = (plans.size, &plans.text_encoder);
-    let prompts = input_ids.len() / size.text_length;
-    let prompt_embeds = executor.tensor(&[prompts, size.text_length, size.text_width])?;
-    for (index, ids) in input_ids.chunks(size.batch * size.text_length).enumerate() {
-        executor.write(input::<E>(executor, encoder, "input_ids"), ids)?;
-        executor.submit(&[
-            Command::Evaluate(encoder),
-            Command::Combine {
-                out: &prompt_embeds,
-                offset: index * size.text_elements(),
-                len: size.text_elements(),
-                terms: vec![term(1.0, output::<E>(executor, encoder, "last_hidden_state"), 0)],
-            },
-        ])?;
-    }
-    Ok(prompt_embeds)
-}
-
 /// Standard normals `[1, h, w, C]`; step 0 is the initial noise.
 fn step_noise(seed: u64, step: u32, size: Size) -> Vec<f32> {
     random::normals(Noise { seed, sample: SAMPLE, of: Of::Step(step) }, latent_shape(size))
@@ -490,12 +456,4 @@ fn step_noise(seed: u64, step: u32, size: Size) -> Vec<f32> {
 
 fn latent_shape(size: Size) -> [usize; 3] {
     [size.latent_height, size.latent_width, size.latent_channels]
-}
-
-fn input<'a, E: Executor>(executor: &E, plan: &'a E::Plan, name: &str) -> &'a E::Tensor {
-    executor.input(plan, name).expect("our graphs declare the inputs that the pipeline writes")
-}
-
-fn output<'a, E: Executor>(executor: &E, plan: &'a E::Plan, name: &str) -> &'a E::Tensor {
-    executor.output(plan, name).expect("our graphs declare the outputs that the pipeline reads")
 }

@@ -1,5 +1,6 @@
 //! How a run's steps are known: all before it starts, or each once the one before is judged.
 
+use super::state::RunState;
 use crate::error::{Error, Result};
 use crate::executor::{Executor, Term};
 use crate::options::GenerateOptions;
@@ -175,11 +176,7 @@ impl<E: Executor> Sampling<E> {
 }
 
 fn unreachable(what: &str, value: usize) -> Error {
-    Error::InvalidOption {
-        option: "state",
-        accepted: "one that a run of these options had".to_owned(),
-        value: format!("one with {value} {what}"),
-    }
+    RunState::refused("that a run of these options had", format!("with {value} {what}"))
 }
 
 /// An element of a tensor times a factor.

@@ -1,5 +1,7 @@
 //! Where a run stands, apart from what its options say: what another run needs to go on from there.
 
+use std::fmt::Display;
+
 use crate::error::{Error, Result};
 
 /// Small enough to be kept at every step: some tensors of the latents' size.
@@ -15,15 +17,23 @@ pub struct RunState {
 }
 
 impl RunState {
-    /// Errors if there are not exactly `values` numbers.
-    pub(super) fn check(&self, values: usize) -> Result<()> {
-        if self.values.len() == values {
+    /// Errors unless a state with `given` values is one of a run that has `needed`.
+    pub fn check_values(given: usize, needed: usize) -> Result<()> {
+        if given == needed {
             return Ok(());
         }
-        Err(Error::InvalidOption {
+        Err(Self::refused(
+            format!("with the {needed} values of a run of these options"),
+            format!("with {given}"),
+        ))
+    }
+
+    /// The error for a state that no run with these options had: `accepted` and `value` say how it is, "with ...".
+    pub(crate) fn refused(accepted: impl Display, value: impl Display) -> Error {
+        Error::InvalidOption {
             option: "state",
-            accepted: format!("one with the {values} values of a run of these options"),
-            value: format!("one with {}", self.values.len()),
-        })
+            accepted: format!("one {accepted}"),
+            value: format!("one {value}"),
+        }
     }
 }

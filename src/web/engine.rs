@@ -13,7 +13,7 @@ use super::stop::Stop;
 use super::value::{fields_from, object_from, picture_from, set};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
-use crate::options::{GenerateOptions, MAX_SEED};
+use crate::options::GenerateOptions;
 use crate::pipeline::{Loader, Model, ModelInfo, Run, StepReport};
 use crate::weights::Manifest;
 
@@ -136,16 +136,16 @@ impl Engine {
         self.models.borrow_mut().remove(&model);
     }
 
-    /// Starts a run: encodes the prompt and draws the noise.
+    /// Starts a run: encodes the prompt and draws the noise. Without a seed, 0 is taken: the page draws one, to have it
+    /// when it needs the run again.
     #[wasm_bindgen(unchecked_return_type = "StartReport")]
     pub async fn start(&self, model: u32, options: JsValue) -> Result<JsValue, JsValue> {
         let model = self.models.borrow().get(&model).cloned().ok_or_else(|| gone("model"))?;
-        let mut options = GenerateOptions::from_fields(&fields_from(&options)?, model.limits())?;
-        let seed = *options.seed.get_or_insert_with(random_seed);
+        let options = GenerateOptions::from_fields(&fields_from(&options)?, model.limits())?;
         let run = model.start(&options).await?;
         let report = StartReport {
             run: self.handle(),
-            seed,
+            seed: options.seed.unwrap_or_default(),
             steps: run.steps(),
             solver_steps: run.solver_steps(),
             width: options.width,
@@ -241,9 +241,4 @@ fn standing(run: &Run<Device>) -> Object {
 
 fn gone(what: &str) -> Error {
     Error::Disposed { what: what.to_owned() }
-}
-
-fn random_seed() -> u64 {
-    // A page's choice of picture needs variety, not secrecy.
-    (js_sys::Math::random() * MAX_SEED as f64) as u64
 }

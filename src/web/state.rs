@@ -4,7 +4,7 @@ use js_sys::{Array, Float32Array, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::value::set;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pipeline::RunState;
 
 /// `{ evaluations, errors, values }`.
@@ -22,30 +22,21 @@ pub fn state_from(object: &JsValue, values: usize) -> Result<RunState> {
     let evaluations =
         field("evaluations").as_f64().filter(|count| count.fract() == 0.0 && (0.0..=1e9).contains(count));
     let evaluations =
-        evaluations.ok_or_else(|| refused("with the number of evaluations done", "without it"))?;
+        evaluations.ok_or_else(|| RunState::refused("with the number of evaluations done", "without it"))?;
     let errors: Array =
-        field("errors").dyn_into().map_err(|_| refused("with a list of errors", "without it"))?;
+        field("errors").dyn_into().map_err(|_| RunState::refused("with a list of errors", "without it"))?;
     if f64::from(errors.length()) > evaluations {
-        return Err(refused("with at most one error an evaluation", &format!("with {}", errors.length())));
-    }
-    let errors: Option<Vec<f64>> = errors.iter().map(|error| error.as_f64()).collect();
-    let errors =
-        errors.ok_or_else(|| refused("with a list of numbers for errors", "with other things in it"))?;
-    let given: Float32Array =
-        field("values").dyn_into().map_err(|_| refused("with a Float32Array of values", "without it"))?;
-    if given.length() as usize != values {
-        return Err(refused(
-            &format!("with {values} values, for these options"),
-            &format!("with {}", given.length()),
+        return Err(RunState::refused(
+            "with at most one error an evaluation",
+            format!("with {}", errors.length()),
         ));
     }
+    let errors: Option<Vec<f64>> = errors.iter().map(|error| error.as_f64()).collect();
+    let errors = errors
+        .ok_or_else(|| RunState::refused("with a list of numbers for errors", "with other things in it"))?;
+    let given: Float32Array = field("values")
+        .dyn_into()
+        .map_err(|_| RunState::refused("with a Float32Array of values", "without it"))?;
+    RunState::check_values(given.length() as usize, values)?;
     Ok(RunState { evaluations: evaluations as usize, errors, values: given.to_vec() })
-}
-
-fn refused(accepted: &str, value: &str) -> Error {
-    Error::InvalidOption {
-        option: "state",
-        accepted: format!("one {accepted}"),
-        value: format!("one {value}"),
-    }
 }

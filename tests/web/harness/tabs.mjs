@@ -1,29 +1,19 @@
 // A site, a Chromium and the fake engine for the tests of a file; each test has a profile of its own with any number of tabs.
 
-import { after, afterEach, before, beforeEach } from "node:test";
+import { afterEach, beforeEach } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { answerWithFakes } from "../fake/site.mjs";
 import { fakeModel } from "../fake/model.mjs";
-import { launchChromium } from "./browsers.mjs";
 import { serveModel } from "./faults.mjs";
-import { openSite } from "./site.mjs";
+import { sharedSite } from "./shared-site.mjs";
 
 /** `{ site, context, tab(), model(options) }`; site and context are there once the tests run. */
 export function tabs() {
-  const shared = { site: null, context: null, tab, model: (options) => serveModel(shared.site, fakeModel(options)) };
-  let chromium;
+  const shared = Object.assign(sharedSite(), { context: null, tab, model: (options) => serveModel(shared.site, fakeModel(options)) });
 
-  before(async () => {
-    shared.site = await openSite();
-    chromium = await launchChromium({ webgpu: false });
-  });
-  after(async () => {
-    await chromium?.close();
-    await shared.site?.close();
-  });
   beforeEach(async () => {
     answerWithFakes(shared.site);
-    shared.context = await chromium.browser.newContext();
+    shared.context = await shared.chromium.browser.newContext();
   });
   afterEach(async () => {
     await shared.context.close();

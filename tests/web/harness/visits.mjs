@@ -1,24 +1,14 @@
 // One site and one Chromium without WebGPU for the tests of a file, and a fresh context for each visit to a page.
 
-import { after, afterEach, before } from "node:test";
-import { launchChromium } from "./browsers.mjs";
+import { afterEach } from "node:test";
 import { watchPage } from "./page-checks.mjs";
-import { openSite } from "./site.mjs";
+import { sharedSite } from "./shared-site.mjs";
 
 /** `{ site, visit(address, options) }`; the site is there once the tests run. Visits end with their test. */
 export function visits() {
   const open = [];
-  const shared = { site: null, visit };
-  let chromium;
+  const shared = Object.assign(sharedSite(), { visit });
 
-  before(async () => {
-    shared.site = await openSite();
-    chromium = await launchChromium({ webgpu: false });
-  });
-  after(async () => {
-    await chromium?.close();
-    await shared.site?.close();
-  });
   afterEach(async () => {
     await Promise.all(open.splice(0).map((context) => context.close()));
     shared.site.reset();
@@ -26,7 +16,7 @@ export function visits() {
 
   /** The page at `address` of the site, with what it reported that nobody should see. */
   async function visit(address, options = {}) {
-    const context = await chromium.browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+    const context = await shared.chromium.browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
     open.push(context);
     const page = await context.newPage();
     const complaints = [];
