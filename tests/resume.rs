@@ -8,7 +8,7 @@ use tenstep::options::{Field, GenerateOptions};
 use tenstep::pipeline::{Model, RunState};
 use tenstep::{burn::Cpu, solver};
 
-const STEPS: usize = 8;
+const STEPS: usize = 6;
 /// Pixels: what is tested does not depend on it, what it costs does.
 const SIDE: f64 = 32.0;
 

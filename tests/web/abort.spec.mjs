@@ -84,12 +84,13 @@ describe("an abort", { timeout: 1_200_000 }, () => {
     }
   }
 
-  for (const backend of ["webgpu", "cpu"]) {
+  // Sizes whose evaluation takes long enough to be aborted within.
+  for (const [backend, side] of [["webgpu", 96], ["cpu", 256]]) {
     it(`is heard within an evaluation, between its pieces, on ${backend}`, async () => {
       await inChromium(backend, async (page) => {
-        const { evaluation, next, alone } = await page.evaluate(async () => {
+        const { evaluation, next, alone } = await page.evaluate(async (side) => {
           const tenstep = await load();
-          const large = { prompt: "a", width: 256, height: 256, steps: 2 };
+          const large = { prompt: "a", width: side, height: side, steps: 2 };
           const small = { prompt: "a", width: 32, height: 32, steps: 1 };
           // Twice: the first of each prepares its size.
           await tenstep.generate(small);
@@ -104,7 +105,7 @@ describe("an abort", { timeout: 1_200_000 }, () => {
           await aborted;
           await tenstep.dispose();
           return { evaluation, next, alone };
-        });
+        }, side);
         console.log(`${backend}: an evaluation of ${evaluation.toFixed(0)} ms; after an abort at 30 % of one, a picture of ${alone.toFixed(0)} ms is there in ${next.toFixed(0)} ms`);
         assert.ok(evaluation > 300, `the evaluation of ${evaluation} ms is too short to tell`);
         assert.ok(next - alone < 0.5 * evaluation, `the next picture waited ${next - alone} ms`);

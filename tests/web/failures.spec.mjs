@@ -51,7 +51,7 @@ describe("a lost device", { timeout: 400_000 }, () => {
       await page.evaluate(async (manifest) => {
         window.tenstep = await Tenstep.load({ manifest, backend: "webgpu" });
         const { promise, resolve } = Promise.withResolvers();
-        window.picture = outcome(tenstep.generate({ prompt: "a", width: 32, height: 32, steps: 60, onStep: resolve }));
+        window.picture = outcome(tenstep.generate({ prompt: "a", width: 32, height: 32, steps: 10, onStep: resolve }));
         await promise;
       }, MANIFEST_PATH);
       await crashGpuProcess(browser);
