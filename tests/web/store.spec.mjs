@@ -324,7 +324,12 @@ describe("storage", { timeout: 180_000 }, () => {
   it("counts an unfinished download, and clears it", async () => {
     const model = shared.model();
     const tab = await shared.tab();
-    model.always("shard-1.bin", status(404));
+    // Only once another shard is kept, for the failure ends what is under way.
+    const isKept = () => tab.page.evaluate(async () => (await storage.size()).bytes > 0);
+    model.always("shard-1.bin", async (answer) => {
+      await until(isKept);
+      status(404)(answer);
+    });
     await tab.load();
     assert.ok((await storage(tab, "size")).value.bytes > 0);
     assert.deepEqual((await storage(tab, "list")).value, []);
