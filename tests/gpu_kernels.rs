@@ -337,3 +337,104 @@ fn fused_steps() -> Result<()> {
     }
     check("fused steps", PRODUCT, cases)
 }
+
+/// Queries, keys and values of one value, keys and values of a text for two layers, and rows of a time embedding: each made by one
+/// product where heads and outputs are whole units of four.
+#[test]
+fn joint_products() -> Result<()> {
+    let mut cases = Vec::new();
+    for (seed, (side, heads, size, biased, dtype)) in [
+        (4, 2, 8, true, DType::F32),
+        (4, 2, 8, false, DType::Int8),
+        (5, 3, 4, true, DType::F16),
+        (1, 2, 8, true, DType::F32),
+        (3, 2, 5, true, DType::F32),
+        (3, 3, 10, false, DType::F16),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (width, text_width) = (heads * size, 6);
+        let graph = one(|g| {
+            let picture = g.input("picture", &[2, side, side, width])?;
+            let text = g.input("text", &[2, 7, text_width])?;
+            let time = g.input("time", &[2, 12])?;
+            let linear = |g: &mut GraphBuilder, name: &str, x, inputs| {
+                let w = g.parameter(name, &[width, inputs])?;
+                let b = g.parameter(&format!("{name}.b"), &[width])?;
+                g.linear(x, w, biased.then_some(b))
+            };
+            let mut x = picture;
+            for layer in 0..2 {
+                let name = |part: &str| format!("{layer}.{part}");
+                let w = g.parameter(&name("conv"), &[width, width, 3, 3])?;
+                let conv = g.conv2d(x, w, None, 1, [1; 4])?;
+                let row = linear(g, &name("time"), time, 12)?;
+                let row = g.reshape(row, &[2, 1, 1, width])?;
+                let timed = g.add(conv, row)?;
+                let pixels = g.reshape(timed, &[2, side * side, width])?;
+                let scale = 1.0 / (size as f64).sqrt();
+                let [q, k, v] = ["q", "k", "v"];
+                let (q, k, v) = (
+                    linear(g, &name(q), pixels, width)?,
+                    linear(g, &name(k), pixels, width)?,
+                    linear(g, &name(v), pixels, width)?,
+                );
+                let seen = g.attention(q, k, v, heads, scale, layer == 1)?;
+                let query = linear(g, &name("q2"), seen, width)?;
+                let (k, v) =
+                    (linear(g, &name("k2"), text, text_width)?, linear(g, &name("v2"), text, text_width)?);
+                let read = g.attention(query, k, v, heads, scale, false)?;
+                let sum = g.add(seen, read)?;
+                x = g.reshape(sum, &[2, side, side, width])?;
+            }
+            Ok(x)
+        })?;
+        cases.push((
+            format!("{side} {heads}x{size} {biased} {dtype:?}"),
+            Case::random(graph, dtype, seed as u64),
+        ));
+    }
+    check("joint products", ATTENTION, cases)
+}
+
+/// What a UNet does on its way up: a skip connection beside the picture, a residual block, twice the size. Nothing of it is copied.
+#[test]
+fn up_blocks() -> Result<()> {
+    let mut cases = Vec::new();
+    for (seed, (left, right, [height, width], dtype)) in [
+        (8, 12, [6, 5], DType::F32),
+        (20, 4, [5, 7], DType::Int8),
+        (6, 10, [6, 5], DType::F16),
+        (8, 8, [1, 1], DType::F32),
+        (64, 64, [70, 60], DType::F32),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let channels = left + right;
+        let graph = one(|g| {
+            let x = g.input("x", &[2, height, width, left])?;
+            let skip = g.input("skip", &[2, height, width, right])?;
+            let gamma = g.parameter("gamma", &[channels])?;
+            let beta = g.parameter("beta", &[channels])?;
+            let both = g.concat(&[x, skip])?;
+            let norm = g.group_norm(both, gamma, beta, 4, 1e-5)?;
+            let act = g.activation(norm, Activation::Silu);
+            let w = g.parameter("w", &[left, channels, 3, 3])?;
+            let conv = g.conv2d(act, w, None, 1, [1; 4])?;
+            let shortcut = g.parameter("shortcut", &[left, channels, 1, 1])?;
+            let bias = g.parameter("bias", &[left])?;
+            let shortcut = g.linear(both, shortcut, Some(bias))?;
+            let sum = g.add(shortcut, conv)?;
+            let larger = g.upsample(sum, 2 * height, 2 * width)?;
+            let w = g.parameter("up", &[left, left, 3, 3])?;
+            g.conv2d(larger, w, None, 1, [1; 4])
+        })?;
+        cases.push((
+            format!("{left} + {right}, {height}x{width} {dtype:?}"),
+            Case::random(graph, dtype, seed as u64),
+        ));
+    }
+    check("up blocks", PRODUCT, cases)
+}

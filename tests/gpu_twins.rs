@@ -67,9 +67,18 @@ fn products() -> Result<()> {
         stride: 2,
         top: 1,
         left: 0,
+        doubled: false,
         matrix,
     };
     close("conv2d", &conv2d::plain(&shape, &inputs[0], &repack::plain(matrix, &inputs[1])), &expected);
+
+    let (inputs, expected) = reference(&[&[2, 3, 4, 6], &[9, 6, 3, 2]], |g, v| {
+        let larger = g.upsample(v[0], 6, 8)?;
+        g.conv2d(larger, v[1], None, 2, [1, 0, 2, 1])
+    })?;
+    let shape = Conv2dShape { height: 6, width: 8, out_height: 4, out_width: 4, doubled: true, ..shape };
+    let doubled = conv2d::plain(&shape, &inputs[0], &repack::plain(shape.matrix, &inputs[1]));
+    close("conv2d of a doubled picture", &doubled, &expected);
 
     let (inputs, expected) = reference(&[&[5, 21], &[10, 21]], |g, v| g.linear(v[0], v[1], None))?;
     let matrix = MatrixShape::of(&[10, 21]);

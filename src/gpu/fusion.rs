@@ -2,7 +2,7 @@
 //!
 //! A product (linear, conv2d) takes with it what follows, as long as each value in between has one reader:
 //! a sum with a row that repeats (the time embedding), an activation, a residual sum, another activation. Norms, sums,
-//! products and scales take an activation. Reshapes cost nothing and are followed.
+//! products and scales take an activation. A convolution does the doubling before it. Reshapes cost nothing and are followed.
 
 use crate::graph::{Activation, Graph, Op, Value};
 
@@ -17,6 +17,26 @@ pub struct Step {
     pub activation: Option<Activation>,
     pub residual: Option<Value>,
     pub last: Option<Activation>,
+    /// The node is a convolution of this value, seen twice as large.
+    pub doubled: Option<Value>,
+    /// Linear maps of one value that are made by one product: their nodes and results, `node` and `result` first. Empty where
+    /// there is one only.
+    pub joined: Vec<(Value, Value)>,
+}
+
+impl Step {
+    /// What the node's first operand is computed from.
+    pub fn source(&self, graph: &Graph) -> Value {
+        self.doubled.unwrap_or_else(|| graph.node(self.node).operands[0])
+    }
+
+    /// All values that the step reads, parameters included.
+    pub fn reads(&self, graph: &Graph) -> Vec<Value> {
+        let operands = &graph.node(self.node).operands;
+        let first = operands.first().map(|_| self.source(graph));
+        let others = operands.iter().skip(1).copied();
+        first.into_iter().chain(others).chain(self.added.map(|(value, _)| value)).chain(self.residual).collect()
+    }
 }
 
 /// The steps that compute a graph's outputs, in order. What no output needs is left out.
@@ -29,8 +49,16 @@ pub fn fuse(graph: &Graph) -> Vec<Step> {
         if !is_work || taken[value.index()] || readers.counts[value.index()] == 0 {
             continue;
         }
+        if doubling(graph, &readers, value).is_some() {
+            continue;
+        }
+        let doubled = match node.op {
+            Op::Conv2d { .. } => doubling(graph, &readers, node.operands[0]),
+            _ => None,
+        };
+        let (activation, last, joined) = (None, None, Vec::new());
         let mut step =
-            Step { node: value, result: value, added: None, activation: None, residual: None, last: None };
+            Step { node: value, result: value, added: None, activation, residual: None, last, doubled, joined };
         while let Some(next) = readers.only_reader(step.result) {
             if taken[next.index()] || !step.absorb(graph, next) {
                 break;
@@ -66,15 +94,19 @@ impl Step {
                 true
             }
             // A result that itself repeats (a time embedding on its way to a picture) stays a step.
-            Op::Add if graph.shape(self.result) != node.shape => false,
+            Op::Add if graph.shape(self.result) != node.shape || is_row(graph, self.result) => false,
             Op::Add if is_product && self.residual.is_none() && self.last.is_none() => {
                 let other = if node.operands[0] == self.result { node.operands[1] } else { node.operands[0] };
-                if graph.shape(other) == node.shape {
+                let width = graph.shape(self.node).last();
+                // A row for each sample stays one where pictures are a single pixel.
+                let rows = match graph.shape(other) == node.shape {
+                    true => is_row(graph, other).then_some(1),
+                    false => repeated_rows(&node.shape, graph.shape(other)),
+                };
+                if graph.shape(other) == node.shape && rows.is_none() {
                     self.residual = Some(other);
                     return true;
                 }
-                let width = graph.shape(self.node).last();
-                let rows = repeated_rows(&node.shape, graph.shape(other));
                 let first = self.added.is_none() && self.activation.is_none();
                 match rows {
                     // A reshape on the way may have changed what a row is.
@@ -88,6 +120,25 @@ impl Step {
             _ => false,
         }
     }
+}
+
+/// What `value` doubles by nearest neighbours, if it does so for one convolution only.
+fn doubling(graph: &Graph, readers: &Readers, value: Value) -> Option<Value> {
+    let node = graph.node(value);
+    let Op::Upsample { height, width } = node.op else { return None };
+    let from = node.operands[0];
+    let is_double = graph.shape(from)[1..3] == [height / 2, width / 2] && height % 2 + width % 2 == 0;
+    let reader = readers.only_reader(value)?;
+    let is_convolved =
+        matches!(graph.node(reader).op, Op::Conv2d { .. }) && graph.node(reader).operands[0] == value;
+    (is_double && is_convolved).then_some(from)
+}
+
+/// Whether a value is vectors, one a sample, made by a linear map and brought to the rank of pictures.
+fn is_row(graph: &Graph, value: Value) -> bool {
+    let node = graph.node(value);
+    let is_vector = |value: Value| graph.shape(value).len() == 2 && graph.node(value).op == Op::Linear;
+    node.op == Op::Reshape && node.shape.len() == 4 && is_vector(node.operands[0])
 }
 
 /// How many rows of `shape` share a row of `other`, whose last extent is the same, whose leading extents are the same,

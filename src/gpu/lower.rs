@@ -1,17 +1,18 @@
 //! Fused steps to dispatches.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::device::Device;
 use super::fusion::Step;
-use super::kernels::attention::{self, AttentionShape};
+use super::kernels::attention::{self, AttentionShape, Operands};
 use super::kernels::binary::{self, MAX_AXES, Repetition};
 use super::kernels::copy_columns::{self, Columns};
 use super::kernels::group_norm::{self, GroupNormShape};
 use super::kernels::timestep_embedding::{self, TimestepShape};
-use super::kernels::{ALIGNED, Binding, geglu, layer_norm, unary, upsample};
-use super::lowering::{Lowered, Lowering, elements_of};
-use super::storage::Storage;
+use super::kernels::{ALIGNED, Binding, Strided, geglu, layer_norm, linear, unary, upsample};
+use super::lowering::{Lowered, Lowering, elements_of, same_memory};
+use super::storage::{Storage, value_bytes};
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Op, Value};
@@ -26,7 +27,9 @@ pub fn lower(
     storage: &Storage,
     weights: &Weights,
 ) -> Result<Lowered> {
-    let mut lowering = Lowering { device, graph, storage, weights, done: Lowered::default() };
+    let apart = read_apart(device, graph, steps, storage);
+    let (strided, done) = (HashMap::new(), Lowered::default());
+    let mut lowering = Lowering { device, graph, storage, weights, apart, strided, done };
     for step in steps {
         lowering.step(step)?;
     }
@@ -34,6 +37,45 @@ pub fn lower(
         lowering.copy_to_output(value)?;
     }
     Ok(lowering.done)
+}
+
+/// Concatenations that need not be made: of two tensors in whole units of four channels, read only by kernels that take two sources.
+/// Those are what a UNet makes of skip connections.
+fn read_apart(device: &Device, graph: &Graph, steps: &[Step], storage: &Storage) -> HashSet<Value> {
+    let is_pair = |step: &&Step| {
+        let parts = &graph.node(step.node).operands;
+        let whole_units = |&part: &Value| graph.shape(part).last().is_some_and(|channels| channels % 4 == 0);
+        graph.node(step.node).op == Op::Concat
+            && step.node == step.result
+            && parts.len() == 2
+            && parts.iter().all(whole_units)
+            && value_bytes(graph, step.node) <= device.max_binding_bytes()
+    };
+    let mut apart: HashSet<Value> = steps.iter().filter(is_pair).map(|step| step.node).collect();
+    for step in steps {
+        let node = graph.node(step.node);
+        let fits = value_bytes(graph, step.result) <= device.max_binding_bytes();
+        for (index, value) in step.reads(graph).into_iter().enumerate() {
+            let shape = graph.shape(value);
+            let takes_two = match node.op {
+                _ if index > 0 => false,
+                Op::GroupNorm { groups, eps } => GroupNormShape::of(shape, groups, eps).slices().0 == 1,
+                Op::Conv2d { .. } => true,
+                Op::Linear => {
+                    step.joined.is_empty() && shape.iter().rev().skip(1).product::<usize>() > linear::FEW_ROWS
+                }
+                _ => false,
+            };
+            let owner = storage.owner(value);
+            if !takes_two || !fits || shape != graph.shape(owner) {
+                apart.remove(&owner);
+            }
+        }
+    }
+    for (_, value) in graph.outputs() {
+        apart.remove(&storage.owner(value));
+    }
+    apart
 }
 
 impl Lowering<'_> {
@@ -48,18 +90,22 @@ impl Lowering<'_> {
         let operand_shape = |index: usize| self.graph.shape(node.operands[index]);
         match &node.op {
             Op::Input { .. } | Op::Parameter { .. } | Op::Reshape => unreachable!("no work"),
+            Op::Linear if !step.joined.is_empty() => self.joint_product(step),
             Op::Linear | Op::Conv2d { .. } => self.product(step),
             Op::GroupNorm { groups, eps } => {
-                let (batch, channels) = (shape[0], width);
-                let pixels = elements / batch / channels;
-                let norm = GroupNormShape { batch, pixels, channels, groups: *groups, eps: *eps as f32 };
+                let norm = GroupNormShape::of(shape, *groups, *eps);
                 let [x, gamma, beta] = [operand(0), operand(1), operand(2)];
+                if norm.slices().0 == 1 && self.fits(&x, elements) && self.fits(&y, elements) {
+                    let source = self.source(node.operands[0]);
+                    let dispatch = group_norm::dispatch(&norm, step.activation, source, [gamma, beta, y]);
+                    return self.push(dispatch);
+                }
                 let stats = self.scratch(norm.stats_bytes());
                 let (mut first, mut second) = (Vec::new(), Vec::new());
                 for run in self.norm_runs(&norm, &x, &y)? {
                     let [x, y] = [&x, &y].map(|whole| run.show(&norm, whole));
-                    let bindings = [x, gamma.clone(), beta.clone(), stats.clone(), y];
-                    let [a, b] = group_norm::dispatches(&norm, &run, step.activation, bindings);
+                    let bindings = [x, gamma.clone(), beta.clone(), y, stats.clone()];
+                    let [a, b] = group_norm::sliced_dispatches(&norm, &run, step.activation, bindings);
                     first.push(a);
                     second.push(b);
                 }
@@ -118,7 +164,16 @@ impl Lowering<'_> {
                     scale: *scale as f32,
                     causal: *causal,
                 };
-                self.push(attention::dispatch(&attention, [operand(0), operand(1), operand(2), y]))
+                let [q, k, v] = [0, 1, 2].map(|index| self.rows_of(node.operands[index]));
+                let together = |a: &Strided, b: &Strided| {
+                    a.stride == b.stride && same_memory(&a.binding, &b.binding) && !self.strided.is_empty()
+                };
+                let operands = match (together(&q, &k), together(&k, &v)) {
+                    (true, true) => Operands::AllTogether { q, k_first: k.first, v_first: v.first },
+                    (false, true) => Operands::KeysWithValues { q, v_first: v.first, k },
+                    _ => Operands::Apart { q, k, v },
+                };
+                self.push(attention::dispatch(&attention, operands, y))
             }
             Op::Embedding => self.embedding(step),
             Op::TimestepEmbedding { dim, flip_sin_to_cos, freq_shift } => {
@@ -148,6 +203,7 @@ impl Lowering<'_> {
                 }
                 Ok(())
             }
+            Op::Concat if self.apart.contains(&step.result) => Ok(()),
             Op::Concat => {
                 let mut to_column = 0;
                 for &part in &node.operands {

@@ -1,11 +1,12 @@
 //! Dispatches as they gather: where operands are, scratch memory, and tensors too large for one binding.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::rc::Rc;
 
 use super::buffer::GpuBuffer;
 use super::device::Device;
-use super::kernels::{ALIGNED, Binding, Dispatch, MAX_WORKGROUPS, unary};
+use super::kernels::{ALIGNED, Binding, Dispatch, MAX_WORKGROUPS, Source, Strided, unary};
 use super::storage::{Storage, value_bytes};
 use super::weights::Weights;
 use crate::error::{Error, Result};
@@ -25,6 +26,10 @@ pub struct Lowering<'a> {
     pub graph: &'a Graph,
     pub storage: &'a Storage,
     pub weights: &'a Weights,
+    /// Concatenations that are never made: their readers take the two parts where they are.
+    pub apart: HashSet<Value>,
+    /// Results that lie among others in the rows of one product.
+    pub strided: HashMap<Value, Strided>,
     pub done: Lowered,
 }
 
@@ -36,6 +41,24 @@ impl Lowering<'_> {
             Op::Parameter { name } => self.weights.plain(name).map_or(Binding::Absent, Binding::Buffer),
             _ => Binding::Value(owner),
         }
+    }
+
+    /// The same for a reader that takes two parts.
+    pub fn source(&self, value: Value) -> Source {
+        let owner = self.storage.owner(value);
+        if !self.apart.contains(&owner) {
+            return Source { x: self.read(value), second: None };
+        }
+        let parts = &self.graph.node(owner).operands;
+        let channels = self.graph.shape(parts[0]).last().copied().unwrap_or(1);
+        Source { x: self.read(parts[0]), second: Some((self.read(parts[1]), channels)) }
+    }
+
+    /// The same for a reader that takes rows among others.
+    pub fn rows_of(&self, value: Value) -> Strided {
+        let stride = self.graph.shape(value).last().copied().unwrap_or(1);
+        let alone = || Strided { binding: self.read(value), first: 0, stride };
+        self.strided.get(&self.storage.owner(value)).cloned().unwrap_or_else(alone)
     }
 
     pub fn scratch(&mut self, bytes: u64) -> Binding {
@@ -142,7 +165,7 @@ pub fn elements_of(binding: &Binding, run: &Range<usize>, width: usize) -> Bindi
     binding.part(run.start * width..run.end * width)
 }
 
-fn same_memory(a: &Binding, b: &Binding) -> bool {
+pub fn same_memory(a: &Binding, b: &Binding) -> bool {
     match (a.whole(), b.whole()) {
         (Binding::Value(a), Binding::Value(b)) => a == b,
         (Binding::Scratch(a), Binding::Scratch(b)) => a == b,

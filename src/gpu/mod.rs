@@ -19,6 +19,7 @@ mod device;
 mod executor;
 mod fault;
 mod fusion;
+mod joint;
 pub mod kernels;
 mod liveness;
 mod lower;

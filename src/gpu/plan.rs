@@ -8,6 +8,7 @@ use super::arena::{Arena, Needs};
 use super::buffer::{ALIGNMENT, Tensor};
 use super::device::Device;
 use super::fusion::fuse;
+use super::joint::{self, join};
 use super::kernels::{Binding, Dispatch};
 use super::liveness::{Interval, Place, place};
 use super::lower::lower;
@@ -65,14 +66,19 @@ impl Plan {
         for (name, value) in graph.parameters() {
             weights.require(name, graph.shape(value))?;
         }
-        let steps = fuse(graph);
+        let steps = join(graph, fuse(graph), weights, device.max_binding_bytes());
         let storage = Storage::of(graph, &steps);
         let inputs = named_tensors(device, graph, graph.inputs(), |value| value)?;
         let outputs = named_tensors(device, graph, graph.outputs(), |value| storage.written(graph, value))?;
 
         let forms = parameter_forms(graph, &steps, &storage);
         pipelines.prepare(device, &weights.conversions()).await?;
-        weights.convert(device, pipelines, &forms)?;
+        let joints: Vec<_> = steps
+            .iter()
+            .filter(|step| !step.joined.is_empty())
+            .map(|step| joint::form(graph, &step.joined))
+            .collect();
+        weights.convert(device, pipelines, &forms, &joints)?;
 
         let lowered = lower(device, graph, &steps, &storage, weights)?;
         let variants: Vec<_> = lowered

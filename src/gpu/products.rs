@@ -1,11 +1,12 @@
 //! Products with weights, and rows looked up in them.
 
 use super::fusion::Step;
+use super::joint;
 use super::kernels::conv2d::{self, Conv2dShape, MatrixPiece};
 use super::kernels::embedding::{self, EmbeddingShape};
-use super::kernels::epilogue::Epilogue;
+use super::kernels::epilogue::{Added, Epilogue};
 use super::kernels::repack::{self, MatrixShape};
-use super::kernels::{Binding, linear};
+use super::kernels::{Binding, Source, Strided, linear};
 use super::lowering::{Lowering, elements_of};
 use super::storage::weight_form;
 use super::weights::Form;
@@ -21,12 +22,13 @@ impl Lowering<'_> {
         let (dtype, pieces) = self.matrix(step.node, weight, matrix)?;
         let epilogue = Epilogue {
             bias: node.operands.get(2).map(|&bias| self.read(bias)),
-            added: step.added.map(|(value, rows)| (self.read(value), rows)),
+            added: step.added.map(|(value, rows)| Added { row: self.rows_of(value), rows }),
             activation: step.activation,
             residual: step.residual.map(|value| self.read(value)),
             last: step.last,
         };
-        let (x, y) = (self.read(node.operands[0]), Binding::Value(step.result));
+        let (source, y) = (self.source(step.source(self.graph)), Binding::Value(step.result));
+        let x = source.x.clone();
         let shape = match node.op {
             Op::Conv2d { stride, padding: [top, left, ..] } => {
                 let (from, to) = (self.graph.shape(node.operands[0]), &node.shape);
@@ -40,6 +42,7 @@ impl Lowering<'_> {
                     stride,
                     top,
                     left,
+                    doubled: step.doubled.is_some(),
                     matrix,
                 }
             }
@@ -59,18 +62,44 @@ impl Lowering<'_> {
         })?;
         for rows in runs {
             let dispatches = if rows.len() == shape.rows() {
-                conv2d::dispatches(&shape, dtype, &x, &pieces, &epilogue, &y, &conv2d::Run::all(&shape))
+                conv2d::dispatches(&shape, dtype, &source, &pieces, &epilogue, &y, &conv2d::Run::all(&shape))
             } else {
                 let run = conv2d::Run::of(&shape, rows);
                 let [x, y] = [elements_of(&x, &run.pixels, channels), elements_of(&y, &run.rows, outputs)];
                 let residual = epilogue.residual.as_ref();
                 let residual = residual.map(|residual| elements_of(residual, &run.rows, outputs));
                 let epilogue = Epilogue { residual, ..epilogue.clone() };
-                conv2d::dispatches(&shape, dtype, &x, &pieces, &epilogue, &y, &run)
+                let source = Source { x, second: None };
+                conv2d::dispatches(&shape, dtype, &source, &pieces, &epilogue, &y, &run)
             };
             dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch))?;
         }
         Ok(())
+    }
+
+    /// Linear maps of one value by one product, whose rows their results share.
+    pub fn joint_product(&mut self, step: &Step) -> Result<()> {
+        let x = step.source(self.graph);
+        let form = joint::form(self.graph, &step.joined);
+        let (joint, matrix) = (self.weights.joint(&form), form.shape);
+        let rows = self.graph.shape(x).iter().product::<usize>() / matrix.channels;
+        let y = self.scratch(4 * (rows * matrix.outputs) as u64);
+        let mut first = 0;
+        for &(_, result) in &step.joined {
+            let strided = Strided { binding: y.clone(), first, stride: matrix.outputs };
+            first += self.graph.shape(result).last().copied().unwrap_or(0);
+            self.strided.insert(result, strided);
+        }
+        let epilogue = Epilogue { bias: joint.bias.clone().map(Binding::Buffer), ..Epilogue::default() };
+        let source = self.source(x);
+        let (dtype, pieces) = (joint.matrix.dtype, &joint.matrix.pieces);
+        let dispatches = if rows <= linear::FEW_ROWS {
+            linear::dispatches(rows, matrix, dtype, &source.x, pieces, &epilogue, &y)
+        } else {
+            let shape = Conv2dShape::linear(rows, matrix);
+            conv2d::dispatches(&shape, dtype, &source, pieces, &epilogue, &y, &conv2d::Run::all(&shape))
+        };
+        dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch))
     }
 
     pub fn embedding(&mut self, step: &Step) -> Result<()> {

@@ -1,5 +1,7 @@
 //! Which memory holds a value, and in which form a parameter is wanted.
 
+use std::collections::HashSet;
+
 use super::buffer::ALIGNMENT;
 use super::fusion::Step;
 use super::kernels::repack::MatrixShape;
@@ -13,9 +15,10 @@ impl Storage {
     /// For a graph whose work is done by `steps`.
     pub fn of(graph: &Graph, steps: &[Step]) -> Self {
         let mut owners: Vec<Value> = graph.values().map(|(value, _)| value).collect();
+        let joined = steps.iter().flat_map(|step| step.joined.iter().map(|(_, result)| *result));
+        let results: HashSet<Value> = steps.iter().map(|step| step.result).chain(joined).collect();
         for (value, node) in graph.values() {
-            let is_result = steps.binary_search_by_key(&value, |step| step.result).is_ok();
-            if matches!(node.op, Op::Reshape) && !is_result {
+            if matches!(node.op, Op::Reshape) && !results.contains(&value) {
                 owners[value.index()] = owners[node.operands[0].index()];
             }
         }
@@ -37,7 +40,7 @@ impl Storage {
     }
 }
 
-/// The parameters that `steps` use, and in which form. A parameter may come more than once.
+/// The parameters that `steps` use by themselves, and in which form. A parameter may come more than once.
 pub fn parameter_forms(graph: &Graph, steps: &[Step], storage: &Storage) -> Vec<(String, Form)> {
     let mut forms = Vec::new();
     let mut note = |value: Value, form: Form| {
@@ -45,7 +48,7 @@ pub fn parameter_forms(graph: &Graph, steps: &[Step], storage: &Storage) -> Vec<
             forms.push((name.clone(), form));
         }
     };
-    for step in steps {
+    for step in steps.iter().filter(|step| step.joined.is_empty()) {
         let node = graph.node(step.node);
         for (position, &operand) in node.operands.iter().enumerate() {
             note(operand, if position == 1 { weight_form(graph, storage, step.node) } else { Form::Plain });

@@ -94,6 +94,65 @@ impl Stored {
         Ok(y)
     }
 
+    /// Matrices in kernel layout side by side, `shape` in all, once `dispatches` have run. Each is one piece, of one storage type.
+    pub fn repacked_side_by_side(
+        device: &Device,
+        shape: MatrixShape,
+        members: &[(TensorInfo, Rc<Self>)],
+        dispatches: &mut Vec<Dispatch>,
+    ) -> Result<Matrix> {
+        let (name, dtype) = (&members[0].0.name, members[0].1.dtype);
+        let packed = Binding::Buffer(Rc::new(GpuBuffer::new(device, name, shape.packed_bytes(dtype))?));
+        let scales = match dtype {
+            DType::Int8 => Some(Rc::new(GpuBuffer::new(device, name, 4 * shape.outputs as u64)?)),
+            _ => None,
+        };
+        let mut encoder = device.encoder();
+        let mut row = 0;
+        for (info, stored) in members {
+            let part = MatrixShape { outputs: info.rows(), ..shape };
+            let units = row / 4..row / 4 + part.output_units();
+            let from = Binding::Buffer(stored.pieces[0].buffer.clone());
+            dispatches.push(repack::dispatch_beside(
+                part,
+                dtype,
+                from,
+                packed.clone(),
+                units,
+                shape.output_units(),
+            ));
+            if let (Some(to), Some(from)) = (&scales, &stored.scales) {
+                let bytes = 4 * part.outputs as u64;
+                encoder.copy_buffer_to_buffer(from.raw(), 0, to.raw(), 4 * row as u64, bytes);
+            }
+            row += part.outputs;
+        }
+        device.submit(encoder);
+        let scales = scales.map_or(Binding::Absent, Binding::Buffer);
+        Ok(Matrix { dtype, pieces: vec![MatrixPiece { first_output: 0, shape, packed, scales }] })
+    }
+
+    /// Vectors in f32, one after the other, once `dispatches` have run. None is stored as int8.
+    pub fn unpacked_in_a_row(
+        device: &Device,
+        shape: MatrixShape,
+        members: &[(TensorInfo, Rc<Self>)],
+        dispatches: &mut Vec<Dispatch>,
+    ) -> Result<Rc<GpuBuffer>> {
+        let y = Rc::new(GpuBuffer::new(device, &members[0].0.name, 4 * shape.outputs as u64)?);
+        let mut row = 0;
+        for (info, stored) in members {
+            let bindings = [
+                Binding::Buffer(stored.pieces[0].buffer.clone()),
+                Binding::Buffer(y.clone()),
+                Binding::Absent,
+            ];
+            dispatches.push(unpack::dispatch([row, info.rows(), 1], stored.dtype, bindings));
+            row += info.rows();
+        }
+        Ok(y)
+    }
+
     /// The parameter in kernel layout, once `dispatches` have run.
     pub fn repacked(
         &self,

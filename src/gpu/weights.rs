@@ -24,6 +24,24 @@ pub enum Form {
     Plain,
 }
 
+/// Linear maps of one value, their matrices in kernel layout side by side.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct JointForm {
+    /// Names, in order; of one storage type, each with a multiple of four outputs.
+    pub weights: Vec<String>,
+    /// One for each weight, or none.
+    pub biases: Vec<String>,
+    /// Of all together.
+    pub shape: MatrixShape,
+}
+
+/// A [`JointForm`] on the device.
+#[derive(Debug)]
+pub struct JointMatrix {
+    pub matrix: Matrix,
+    pub bias: Option<Rc<GpuBuffer>>,
+}
+
 struct Parameter {
     info: TensorInfo,
     received: u64,
@@ -38,6 +56,7 @@ struct Parameter {
 pub struct Weights {
     parameters: RefCell<Vec<Parameter>>,
     by_name: HashMap<String, usize>,
+    joints: RefCell<HashMap<JointForm, Rc<JointMatrix>>>,
 }
 
 /// Bytes of parameters that may be on the device twice while they change form.
@@ -70,7 +89,7 @@ impl Weights {
             })
         };
         let parameters = tensors.iter().map(make).collect::<Result<Vec<_>>>()?;
-        Ok(Self { parameters: RefCell::new(parameters), by_name })
+        Ok(Self { parameters: RefCell::new(parameters), by_name, joints: RefCell::default() })
     }
 
     /// Writes `bytes` of a stored form at `offset` of it.
@@ -137,7 +156,13 @@ impl Weights {
 
     /// Makes the forms that a plan uses and gives back the stored ones that nobody looks rows up in. The
     /// parameters have been required.
-    pub fn convert(&self, device: &Device, pipelines: &Pipelines, uses: &[(String, Form)]) -> Result<()> {
+    pub fn convert(
+        &self,
+        device: &Device,
+        pipelines: &Pipelines,
+        uses: &[(String, Form)],
+        joints: &[JointForm],
+    ) -> Result<()> {
         let mut forms: Vec<(usize, Vec<Form>)> = Vec::new();
         for (name, form) in uses {
             let index = self.by_name[name];
@@ -159,7 +184,55 @@ impl Weights {
                 batch.run(device, pipelines)?;
             }
         }
+        for joint in joints {
+            self.make_joint(device, joint, &mut batch)?;
+            if batch.bytes > BATCH_BYTES {
+                batch.run(device, pipelines)?;
+            }
+        }
         batch.run(device, pipelines)
+    }
+
+    fn make_joint(&self, device: &Device, form: &JointForm, batch: &mut Batch) -> Result<()> {
+        if self.joints.borrow().contains_key(form) {
+            return Ok(());
+        }
+        let mut take = |names: &[String]| -> Result<Vec<(TensorInfo, Rc<Stored>)>> {
+            names
+                .iter()
+                .map(|name| {
+                    let parameter = &mut self.parameters.borrow_mut()[self.by_name[name]];
+                    let stored = parameter.stored.clone();
+                    let stored = stored.ok_or_else(|| used_otherwise(name, "one of several side by side"))?;
+                    batch.bytes += parameter.info.stored_bytes().unwrap_or(0);
+                    if !parameter.is_table {
+                        batch.freed.extend(parameter.stored.take());
+                    }
+                    Ok((parameter.info.clone(), stored))
+                })
+                .collect()
+        };
+        let (weights, biases) = (take(&form.weights)?, take(&form.biases)?);
+        let joint = JointMatrix {
+            matrix: Stored::repacked_side_by_side(device, form.shape, &weights, &mut batch.dispatches)?,
+            bias: match biases.is_empty() {
+                true => None,
+                false => Some(Stored::unpacked_in_a_row(device, form.shape, &biases, &mut batch.dispatches)?),
+            },
+        };
+        self.joints.borrow_mut().insert(form.clone(), Rc::new(joint));
+        Ok(())
+    }
+
+    /// The storage type of a parameter.
+    pub fn dtype(&self, name: &str) -> Option<DType> {
+        let index = *self.by_name.get(name)?;
+        Some(self.parameters.borrow()[index].info.dtype)
+    }
+
+    /// A joint form that was converted to.
+    pub fn joint(&self, form: &JointForm) -> Rc<JointMatrix> {
+        self.joints.borrow()[form].clone()
     }
 
     /// A parameter that was converted to [`Form::Matrix`].
@@ -210,10 +283,7 @@ impl Parameter {
         }
         let name = &self.info.name;
         let Some(stored) = self.stored.clone() else {
-            let message = format!(
-                "parameter {name} is used as {form:?}, but an earlier plan used it in another form only"
-            );
-            return Err(Error::InvalidGraph { message });
+            return Err(used_otherwise(name, &format!("{form:?}")));
         };
         batch.bytes += self.info.stored_bytes().unwrap_or(0);
         match form {
@@ -230,6 +300,11 @@ impl Parameter {
         }
         Ok(())
     }
+}
+
+fn used_otherwise(name: &str, form: &str) -> Error {
+    let message = format!("parameter {name} is used as {form}, but an earlier plan used it in another form only");
+    Error::InvalidGraph { message }
 }
 
 fn sample_repack(dtype: DType) -> Dispatch {

@@ -1,6 +1,6 @@
 //! Attention in one pass over the keys, with no score matrix in memory; see attention.wgsl.
 
-use super::{Binding, Dispatch, Kernel, Variant};
+use super::{Binding, Dispatch, Kernel, Strided, Variant};
 
 /// Extents: `q [B, Lq, D]`, `k` and `v [B, Lk, D]`, heads being slices of `D`.
 #[derive(Debug, Clone, Copy)]
@@ -17,8 +17,18 @@ pub struct AttentionShape {
 const QUERIES: usize = 32;
 const KEYS: usize = 32;
 
-/// Bindings: `q, k, v, y`.
-pub fn dispatch(shape: &AttentionShape, bindings: [Binding; 4]) -> Dispatch {
+/// Where `q`, `k` and `v` are. `k` and `v` have rows of one stride.
+#[derive(Debug, Clone)]
+pub enum Operands {
+    Apart { q: Strided, k: Strided, v: Strided },
+    /// `v` begins at element `v_first` of the rows of `k`.
+    KeysWithValues { q: Strided, k: Strided, v_first: usize },
+    /// `k` and `v` begin there in the rows of `q`.
+    AllTogether { q: Strided, k_first: usize, v_first: usize },
+}
+
+/// Writes `y`. Operands that share memory have heads of a multiple of four.
+pub fn dispatch(shape: &AttentionShape, operands: Operands, y: Binding) -> Dispatch {
     let size = shape.width / shape.heads;
     let units = size.div_ceil(4);
     // Wider heads take more threads a query, so that a thread's sums stay in registers.
@@ -27,21 +37,31 @@ pub fn dispatch(shape: &AttentionShape, bindings: [Binding; 4]) -> Dispatch {
         17..=48 => 16,
         _ => 32,
     };
+    let vectors = size.is_multiple_of(4);
+    let (layout, q, [k_stride, k_first, v_first], others) = match operands {
+        Operands::Apart { q, k, v } => ("APART", q, [k.stride, k.first, v.first], vec![k.binding, v.binding]),
+        Operands::KeysWithValues { q, k, v_first } => {
+            ("KV_TOGETHER", q, [k.stride, k.first, v_first], vec![k.binding])
+        }
+        Operands::AllTogether { q, k_first, v_first } => {
+            let places = [q.stride, k_first, v_first];
+            ("QKV_TOGETHER", q, places, vec![])
+        }
+    };
+    let AttentionShape { batch, queries, keys, width, heads, scale, causal } = *shape;
+    let mut params = [queries, keys, width, heads].map(|extent| extent as u32).to_vec();
+    params.extend([scale.to_bits(), u32::from(causal)]);
+    params.extend([q.stride, q.first, k_stride, k_first, v_first].map(|word| word as u32));
     Dispatch {
         variant: Variant::of(Kernel::Attention)
-            .switch("VECTORS", size.is_multiple_of(4))
+            .switch("VECTORS", vectors)
+            .switch(layout, vectors)
+            .switch("SCALARS", !vectors)
             .size("COLUMNS", columns as u32)
             .size("UNITS_EACH", units.div_ceil(columns) as u32),
-        bindings: bindings.to_vec(),
-        params: vec![
-            shape.queries as u32,
-            shape.keys as u32,
-            shape.width as u32,
-            shape.heads as u32,
-            shape.scale.to_bits(),
-            u32::from(shape.causal),
-        ],
-        workgroups: [shape.queries.div_ceil(QUERIES) as u32, (shape.batch * shape.heads) as u32, 1],
+        bindings: [y, q.binding].into_iter().chain(others).collect(),
+        params,
+        workgroups: [queries.div_ceil(QUERIES) as u32, (batch * heads) as u32, 1],
     }
 }
 

@@ -1,5 +1,7 @@
 // y[i] = Σ_j p_ij v_j / Σ_j p_ij,  p_ij = exp(scale · q_i · k_j − m_i),  m_i = max_j scale · q_i · k_j; for each head
 // q, y [B, Lq, D]    k, v [B, Lk, D]    heads are consecutive slices of D, S = D / heads wide
+// q, k and v lie in rows of q_stride and k_stride elements, from q_first, k_first and v_first on: one product may have made several.
+// As WebGPU binds no memory twice, KV_TOGETHER reads k and v from one binding, and QKV_TOGETHER all three.
 // A workgroup takes 32 queries of one head, 32 keys at a time; thread (column, line) scores queries 4·line … + 3 with keys
 // column, column + COLUMNS, …, and sums units column, column + COLUMNS, … of their outputs. f32; one pass: sums are rescaled when m_i grows.
 // Dao et al. 2022, arXiv:2205.14135, Algorithm 1; Milakov & Gimelshein 2018, arXiv:1805.02867. Twin: attention.rs.
@@ -11,6 +13,11 @@ struct Params {
     heads: u32,
     scale: f32,
     causal: u32,
+    q_stride: u32,
+    q_first: u32,
+    k_stride: u32,
+    k_first: u32,
+    v_first: u32,
 }
 
 const LINES = 8u;
@@ -23,20 +30,34 @@ const LOWEST = -3.0e38;
 
 @group(0) @binding(0) var<uniform> params: Params;
 #if VECTORS
-@group(0) @binding(1) var<storage, read_write> q: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> k: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> v: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> q: array<vec4<f32>>;
 
 fn q_at(i: u32, count: u32) -> vec4<f32> { return q[i / 4u]; }
+fn store(i: u32, count: u32, value: vec4<f32>) { y[i / 4u] = value; }
+#endif
+#if APART
+@group(0) @binding(3) var<storage, read_write> k: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> v: array<vec4<f32>>;
+
 fn k_at(i: u32, count: u32) -> vec4<f32> { return k[i / 4u]; }
 fn v_at(i: u32) -> vec4<f32> { return v[i / 4u]; }
-fn store(i: u32, count: u32, value: vec4<f32>) { y[i / 4u] = value; }
-#else
-@group(0) @binding(1) var<storage, read_write> q: array<f32>;
-@group(0) @binding(2) var<storage, read_write> k: array<f32>;
-@group(0) @binding(3) var<storage, read_write> v: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+#endif
+#if KV_TOGETHER
+@group(0) @binding(3) var<storage, read_write> kv: array<vec4<f32>>;
+
+fn k_at(i: u32, count: u32) -> vec4<f32> { return kv[i / 4u]; }
+fn v_at(i: u32) -> vec4<f32> { return kv[i / 4u]; }
+#endif
+#if QKV_TOGETHER
+fn k_at(i: u32, count: u32) -> vec4<f32> { return q[i / 4u]; }
+fn v_at(i: u32) -> vec4<f32> { return q[i / 4u]; }
+#endif
+#if SCALARS
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read_write> q: array<f32>;
+@group(0) @binding(3) var<storage, read_write> k: array<f32>;
+@group(0) @binding(4) var<storage, read_write> v: array<f32>;
 
 // Only the first `count` entries belong to the head: the others must not enter a dot product.
 fn within(count: u32, value: vec4<f32>) -> vec4<f32> {
@@ -69,12 +90,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // Rows past the end repeat the last one and are not stored.
     let last = params.queries - 1u;
     let line = first_query + 4u * local.y;
-    let q_base = batch * params.queries * params.width + head;
-    let q0 = q_base + min(line, last) * params.width;
-    let q1 = q_base + min(line + 1u, last) * params.width;
-    let q2 = q_base + min(line + 2u, last) * params.width;
-    let q3 = q_base + min(line + 3u, last) * params.width;
-    let k_base = batch * params.keys * params.width + head;
+    let q_base = batch * params.queries * params.q_stride + params.q_first + head;
+    let q0 = q_base + min(line, last) * params.q_stride;
+    let q1 = q_base + min(line + 1u, last) * params.q_stride;
+    let q2 = q_base + min(line + 2u, last) * params.q_stride;
+    let q3 = q_base + min(line + 3u, last) * params.q_stride;
+    let k_base = batch * params.keys * params.k_stride + params.k_first + head;
+    let v_base = batch * params.keys * params.k_stride + params.v_first + head;
+    let y_base = batch * params.queries * params.width + head;
 
     var sums = array<vec4<f32>, 4u * UNITS_EACH>();
     // Of query first_query + thread, for the first QUERIES threads.
@@ -93,7 +116,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             let a3 = q_at(q3 + offset, left);
             for (var n = 0u; n < KEYS_EACH; n++) {
                 let key = min(first_key + local.x + n * COLUMNS, params.keys - 1u);
-                let b = k_at(k_base + key * params.width + offset, left);
+                let b = k_at(k_base + key * params.k_stride + offset, left);
                 products[n] += vec4(dot(a0, b), dot(a1, b), dot(a2, b), dot(a3, b));
             }
         }
@@ -145,7 +168,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             for (var n = 0u; n < UNITS_EACH; n++) {
                 let unit = local.x + n * COLUMNS;
                 if (unit < units) {
-                    let value = v_at(k_base + (first_key + j) * params.width + 4u * unit);
+                    let value = v_at(v_base + (first_key + j) * params.k_stride + 4u * unit);
                     sums[n] += p0 * value;
                     sums[UNITS_EACH + n] += p1 * value;
                     sums[2u * UNITS_EACH + n] += p2 * value;
@@ -167,7 +190,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                 let unit = local.x + n * COLUMNS;
                 if (unit < units) {
                     let value = sums[r * UNITS_EACH + n] * factors[4u * local.y + r];
-                    store(q_base + query * params.width + 4u * unit, size - 4u * unit, value);
+                    store(y_base + query * params.width + 4u * unit, size - 4u * unit, value);
                 }
             }
         }

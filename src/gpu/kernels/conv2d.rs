@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::epilogue::Epilogue;
 use super::repack::MatrixShape;
-use super::{ALIGNED, Binding, Dispatch, Kernel, Variant};
+use super::{ALIGNED, Binding, Dispatch, Kernel, Source, Variant};
 use crate::weights::DType;
 
 /// Extents of a convolution. A linear map of `M` rows is one of `M` pictures of one pixel.
@@ -19,6 +19,8 @@ pub struct Conv2dShape {
     pub stride: usize,
     pub top: usize,
     pub left: usize,
+    /// `x` is seen twice as large, by nearest neighbours: `height` and `width` are those that the convolution sees.
+    pub doubled: bool,
     pub matrix: MatrixShape,
 }
 
@@ -35,8 +37,15 @@ impl Conv2dShape {
             stride: 1,
             top: 0,
             left: 0,
+            doubled: false,
             matrix,
         }
+    }
+
+    /// Pixels of `x` in memory.
+    pub fn pixels(&self) -> usize {
+        let halving = usize::from(self.doubled);
+        self.batch * (self.height >> halving) * (self.width >> halving)
     }
 
     /// Rows of the product: output pixels.
@@ -68,30 +77,31 @@ pub struct Run {
 impl Run {
     /// All rows.
     pub fn all(shape: &Conv2dShape) -> Self {
-        Self { rows: 0..shape.rows(), pixels: 0..shape.batch * shape.height * shape.width }
+        Self { rows: 0..shape.rows(), pixels: 0..shape.pixels() }
     }
 
     /// The pixels that `rows` look at: whole lines of `x`, from an aligned pixel on.
     pub fn of(shape: &Conv2dShape, rows: Range<usize>) -> Self {
-        let kernel_height = shape.matrix.taps / shape.kernel_width;
+        let (kernel_height, halving) = (shape.matrix.taps / shape.kernel_width, usize::from(shape.doubled));
         // The line of x under tap line `ky` of a row's window, kept inside its sample.
         let line = |row: usize, ky: usize| {
             let (batch, out_line) =
                 (row / shape.out_width / shape.out_height, row / shape.out_width % shape.out_height);
             let y = (out_line * shape.stride + ky).saturating_sub(shape.top).min(shape.height - 1);
-            batch * shape.height + y
+            batch * (shape.height >> halving) + (y >> halving)
         };
-        let first = line(rows.start, 0) * shape.width / ALIGNED * ALIGNED;
-        let end = (line(rows.end - 1, kernel_height - 1) + 1) * shape.width;
+        let width = shape.width >> halving;
+        let first = line(rows.start, 0) * width / ALIGNED * ALIGNED;
+        let end = (line(rows.end - 1, kernel_height - 1) + 1) * width;
         Self { rows, pixels: first..end }
     }
 }
 
-/// One dispatch for each piece of the weights.
+/// One dispatch for each piece of the weights. Of two sources both have channels in multiples of four, and the run is all rows.
 pub fn dispatches(
     shape: &Conv2dShape,
     dtype: DType,
-    x: &Binding,
+    source: &Source,
     pieces: &[MatrixPiece],
     epilogue: &Epilogue,
     y: &Binding,
@@ -104,8 +114,14 @@ pub fn dispatches(
         let tiles = |side: usize| [units.div_ceil(side), rows.div_ceil(8 * side)];
         let side = if tiles(16).iter().product::<usize>() < FEW_TILES { 8 } else { 16 };
         let [columns, lines] = tiles(side);
+        let layout = match source.second {
+            Some(_) => "TWO_SOURCES",
+            None if channels.is_multiple_of(4) => "CHANNELS4",
+            None => "ODD_CHANNELS",
+        };
+        let x_channels = source.second.as_ref().map_or(channels, |(_, channels)| *channels);
         let variant = Variant::of(Kernel::Conv2d)
-            .switch("CHANNELS4", channels.is_multiple_of(4))
+            .switch(layout, true)
             .size("SIDE", side as u32);
         let params = [
             shape.height,
@@ -124,11 +140,14 @@ pub fn dispatches(
             units,
         ];
         let mut params: Vec<u32> = params.iter().map(|&value| value as u32).collect();
-        params.extend([epilogue.terms(), epilogue.added_rows()]);
+        params.push(epilogue.terms());
+        params.extend(epilogue.added_params());
         params.extend([run.rows.start as u32, run.pixels.start as u32]);
-        let mut bindings = vec![x.clone(), piece.packed.clone(), piece.scales.clone()];
+        params.extend([u32::from(shape.doubled), x_channels as u32 / 4]);
+        let mut bindings = vec![source.x.clone(), piece.packed.clone(), piece.scales.clone()];
         bindings.extend(epilogue.bindings());
         bindings.push(y.clone());
+        bindings.extend(source.second.iter().map(|(second, _)| second.clone()));
         Dispatch {
             variant: epilogue.specialise(variant, dtype, outputs),
             bindings,
@@ -156,7 +175,9 @@ pub fn plain(shape: &Conv2dShape, x: &[f32], packed: &[f32]) -> Vec<f32> {
             if at_y >= shape.height || at_x >= shape.width {
                 continue;
             }
-            let from = ((batch * shape.height + at_y) * shape.width + at_x) * channels;
+            let halving = usize::from(shape.doubled);
+            let line = batch * (shape.height >> halving) + (at_y >> halving);
+            let from = (line * (shape.width >> halving) + (at_x >> halving)) * channels;
             for channel in 0..channels {
                 let weights = &packed[(tap * padded + channel) * columns..][..columns];
                 for (sum, weight) in sums.iter_mut().zip(weights) {

@@ -2,6 +2,8 @@
 // x [B, H, W, C]    w [taps, C, O] as in weight.wgsl, tap t = ky · kernel_width + kx    y [B, H', W', O] = [M, O]
 // A workgroup of SIDE x SIDE makes a tile of 8·SIDE rows of M by 4·SIDE outputs, SIDE of K at a time; a thread 8 x 4 of it.
 // Rows from first_row to end_row; the binding of x begins at pixel first_pixel. Sums of f32 in f32; int8 scales are applied to the sum.
+// Where `doubled`, the convolution sees x twice as large, each pixel four times (nearest neighbours): x has half of height and width.
+// With TWO_SOURCES, x is two tensors side by side along their channels. Both are what a UNet does on its way up, without a copy.
 // Implicit GEMM: Chetlur et al. 2014, arXiv:1410.0759, section 3. Twin: conv2d.rs.
 
 struct Params {
@@ -21,8 +23,13 @@ struct Params {
     units: u32,
     terms: u32,
     added_rows: u32,
+    added_first: u32,
+    added_stride: u32,
     first_row: u32,
     first_pixel: u32,
+    doubled: u32,
+    // TWO_SOURCES: units of four channels of x; those of x2 follow them.
+    x_units: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -32,7 +39,19 @@ struct Params {
 fn x_at(pixel: u32, unit: u32) -> vec4<f32> {
     return x[pixel * (params.channels / 4u) + unit];
 }
-#else
+#endif
+#if TWO_SOURCES
+@group(0) @binding(1) var<storage, read_write> x: array<vec4<f32>>;
+@group(0) @binding(8) var<storage, read_write> x2: array<vec4<f32>>;
+
+fn x_at(pixel: u32, unit: u32) -> vec4<f32> {
+    if (unit < params.x_units) {
+        return x[pixel * params.x_units + unit];
+    }
+    return x2[pixel * (params.channels / 4u - params.x_units) + unit - params.x_units];
+}
+#endif
+#if ODD_CHANNELS
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;
 
 fn x_at(pixel: u32, unit: u32) -> vec4<f32> {
@@ -63,7 +82,9 @@ fn x_through(window: Window, tap: u32, unit: u32) -> vec4<f32> {
     let x = window.x + i32(tap % params.kernel_width);
     let inside = y >= 0 && y < i32(params.height) && x >= 0 && x < i32(params.width);
     if (window.inside && tap < params.taps && inside) {
-        return x_at((window.batch * params.height + u32(y)) * params.width + u32(x) - params.first_pixel, unit);
+        let line = window.batch * (params.height >> params.doubled) + (u32(y) >> params.doubled);
+        let pixel = line * (params.width >> params.doubled) + (u32(x) >> params.doubled);
+        return x_at(pixel - params.first_pixel, unit);
     }
     return vec4(0.0);
 }

@@ -1,6 +1,6 @@
 //! What `conv2d` and `linear` do after the sum of products; see epilogue.wgsl.
 
-use super::{Binding, Variant, activation_code};
+use super::{Binding, Strided, Variant, activation_code};
 use crate::graph::Activation;
 use crate::weights::DType;
 
@@ -8,11 +8,18 @@ use crate::weights::DType;
 #[derive(Debug, Clone, Default)]
 pub struct Epilogue {
     pub bias: Option<Binding>,
-    /// A row `[O]` for each `added_rows` rows of `y`, such as the time embedding of a sample's pixels.
-    pub added: Option<(Binding, usize)>,
+    /// Such as the time embedding of a sample's pixels.
+    pub added: Option<Added>,
     pub activation: Option<Activation>,
     pub residual: Option<Binding>,
     pub last: Option<Activation>,
+}
+
+/// A row `[O]` for each `rows` rows of `y`.
+#[derive(Debug, Clone)]
+pub struct Added {
+    pub row: Strided,
+    pub rows: usize,
 }
 
 impl Epilogue {
@@ -23,9 +30,10 @@ impl Epilogue {
             | u32::from(self.residual.is_some()) << 2
     }
 
-    /// Rows of `y` that share a row of the added term.
-    pub fn added_rows(&self) -> u32 {
-        self.added.as_ref().map_or(1, |(_, rows)| *rows as u32)
+    /// Rows of `y` that share a row of the added term, where that begins, and how far its rows are apart.
+    pub fn added_params(&self) -> [u32; 3] {
+        let words = |Added { row, rows }: &Added| [*rows, row.first, row.stride].map(|word| word as u32);
+        self.added.as_ref().map_or([1, 0, 0], words)
     }
 
     /// Bindings 4, 5 and 6.
@@ -33,7 +41,7 @@ impl Epilogue {
         let or_absent = |binding: Option<&Binding>| binding.cloned().unwrap_or(Binding::Absent);
         [
             or_absent(self.bias.as_ref()),
-            or_absent(self.added.as_ref().map(|(binding, _)| binding)),
+            or_absent(self.added.as_ref().map(|added| &added.row.binding)),
             or_absent(self.residual.as_ref()),
         ]
     }

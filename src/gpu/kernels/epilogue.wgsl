@@ -2,7 +2,8 @@
 //
 //   y = last(activation(scale · sum + bias + added) + residual)
 //
-// scale [O] (int8 only), bias [O], added [M / added_rows, O], residual and y [M, O]; absent terms are skipped.
+// scale [O] (int8 only), bias [O], residual and y [M, O]; absent terms are skipped. added has a row for each added_rows rows of y:
+// O entries from added_first on, of the added_stride that a row of its memory has.
 // Four consecutive outputs at a time; their loads may run past the end of a tensor whose O is no multiple of 4,
 // where WGSL promises some value and no fault, and what was computed from it is not stored.
 // The bindings of residual and y begin at row params.first_row.
@@ -58,7 +59,7 @@ fn finish(row: u32, unit: u32, sum: vec4<f32>) {
         value += bias_at(output);
     }
     if ((params.terms & HAS_ADDED) != 0u) {
-        value += added_at(row / params.added_rows * params.outputs + output);
+        value += added_at(row / params.added_rows * params.added_stride + params.added_first + output);
     }
     value = activate(ACTIVATION, value);
     if ((params.terms & HAS_RESIDUAL) != 0u) {

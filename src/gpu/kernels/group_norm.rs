@@ -1,9 +1,9 @@
-//! Group normalisation in two dispatches: statistics of slices, then the map; see group_norm_stats.wgsl and
-//! group_norm.wgsl.
+//! Group normalisation: in one dispatch where a group is small, else in two, statistics of slices and then the map; see
+//! group_norm.wgsl and group_norm_stats.wgsl.
 
 use std::ops::Range;
 
-use super::{Binding, Dispatch, Kernel, Variant, activation_code};
+use super::{Binding, Dispatch, Kernel, Source, Variant, activation_code};
 use crate::graph::Activation;
 
 /// Extents: `x [B, P, C]` with `C` in `groups` groups.
@@ -22,12 +22,32 @@ const SLICE_ELEMENTS: usize = 4096;
 const MAX_SLICES: usize = 64;
 
 impl GroupNormShape {
+    /// Of a value `[B, …, C]`.
+    pub fn of(shape: &[usize], groups: usize, eps: f64) -> Self {
+        let (batch, channels) = (shape[0], shape[shape.len() - 1]);
+        let pixels = shape[1..shape.len() - 1].iter().product();
+        Self { batch, pixels, channels, groups, eps: eps as f32 }
+    }
+
     /// Into how many slices the pixels of a group are cut, and the pixels of one.
     pub fn slices(&self) -> (usize, usize) {
         let elements = self.pixels * (self.channels / self.groups);
         let wanted = elements.div_ceil(SLICE_ELEMENTS).min(MAX_SLICES).min(self.pixels);
         let pixels = self.pixels.div_ceil(wanted);
         (self.pixels.div_ceil(pixels), pixels)
+    }
+
+    /// The extents and where `run` begins, as both shaders want them.
+    fn params(&self, run: &Run) -> Vec<u32> {
+        let (slices, slice_pixels) = self.slices();
+        let first_group = run.samples.start * self.groups;
+        let places = [slices, slice_pixels, run.slices.start, first_group, run.first_element];
+        let extents = [self.pixels, self.channels, self.groups];
+        extents.into_iter().chain(places).map(|value| value as u32).collect()
+    }
+
+    fn workgroups(&self, run: &Run) -> [u32; 3] {
+        [run.slices.len() as u32, (run.samples.len() * self.groups) as u32, 1]
     }
 
     /// Bytes of the statistics between the two dispatches.
@@ -57,29 +77,37 @@ impl Run {
     }
 }
 
+/// The one dispatch for tensors whose groups are one slice each.
+pub fn dispatch(
+    shape: &GroupNormShape,
+    activation: Option<Activation>,
+    source: Source,
+    [gamma, beta, y]: [Binding; 3],
+) -> Dispatch {
+    let run = Run { samples: 0..shape.batch, slices: 0..1, first_element: 0 };
+    let mut params = shape.params(&run);
+    let channels = source.second.as_ref().map_or(shape.channels, |(_, channels)| *channels);
+    params.extend([shape.eps.to_bits(), channels as u32]);
+    let mut bindings = vec![source.x, gamma, beta, y];
+    let variant = Variant::of(Kernel::GroupNorm)
+        .switch("TWO_SOURCES", source.second.is_some())
+        .constant("ACTIVATION", activation_code(activation));
+    bindings.extend(source.second.map(|(second, _)| second));
+    Dispatch { variant, bindings, params, workgroups: shape.workgroups(&run) }
+}
+
 /// The two dispatches for `run`; every run's first comes before any run's second. `stats` has room for
 /// [`GroupNormShape::stats_bytes`].
-pub fn dispatches(
+pub fn sliced_dispatches(
     shape: &GroupNormShape,
     run: &Run,
     activation: Option<Activation>,
-    [x, gamma, beta, stats, y]: [Binding; 5],
+    [x, gamma, beta, y, stats]: [Binding; 5],
 ) -> [Dispatch; 2] {
-    let (slices, slice_pixels) = shape.slices();
-    let params = [
-        shape.pixels,
-        shape.channels,
-        shape.groups,
-        slices,
-        slice_pixels,
-        run.slices.start,
-        run.samples.start * shape.groups,
-        run.first_element,
-    ];
-    let params: Vec<u32> = params.iter().map(|&value| value as u32).collect();
-    let workgroups = [run.slices.len() as u32, (run.samples.len() * shape.groups) as u32, 1];
+    let params = shape.params(run);
     let mut with_eps = params.clone();
-    with_eps.push(shape.eps.to_bits());
+    with_eps.extend([shape.eps.to_bits(), shape.channels as u32]);
+    let workgroups = shape.workgroups(run);
     [
         Dispatch {
             variant: Variant::of(Kernel::GroupNormStats),
@@ -88,8 +116,10 @@ pub fn dispatches(
             workgroups,
         },
         Dispatch {
-            variant: Variant::of(Kernel::GroupNorm).constant("ACTIVATION", activation_code(activation)),
-            bindings: vec![x, gamma, beta, stats, y],
+            variant: Variant::of(Kernel::GroupNorm)
+                .switch("SLICED", true)
+                .constant("ACTIVATION", activation_code(activation)),
+            bindings: vec![x, gamma, beta, y, stats],
             params: with_eps,
             workgroups,
         },

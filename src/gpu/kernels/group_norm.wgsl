@@ -1,7 +1,10 @@
 // y = activation((x − mean) / √(variance + eps) · gamma + beta)
-// x, y [B, P, C]    gamma, beta [C]    stats [B · G, slices, 2] from group_norm_stats.wgsl    G divides C
+// x, y [B, P, C]    gamma, beta [C]    G divides C
 // Workgroup (s, b · G + g), counted from first_slice and first_group, takes that slice; lane i its elements i, i + LANES, …
-// f32; slices' means and squares are merged by Chan, Golub & LeVeque 1979, Eq. (2.1).
+// SLICED: stats [B · G, slices, 2] come from group_norm_stats.wgsl; slices' means and squares are merged by Chan, Golub & LeVeque
+// 1979, Eq. (2.1). Otherwise a group is one slice, and its workgroup reads it three times: the mean, the squares, the map. It is at
+// most 16 KiB, so the last two find it in the cache.
+// f32.
 // Wu & He 2018, arXiv:1803.08494, Eq. (1). Twin: group_norm.rs.
 
 struct Params {
@@ -15,29 +18,53 @@ struct Params {
     // The bindings of x and y begin here.
     first_element: u32,
     eps: f32,
+    // TWO_SOURCES: channels of x; those of x2 follow them.
+    x_channels: u32,
 }
 
 override ACTIVATION: u32 = 0u;
-const LANES = 64u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> gamma: array<f32>;
 @group(0) @binding(3) var<storage, read_write> beta: array<f32>;
-@group(0) @binding(4) var<storage, read_write> stats: array<vec2<f32>>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+#if SLICED
+@group(0) @binding(5) var<storage, read_write> stats: array<vec2<f32>>;
+#endif
+
+// Pixels count over all samples.
+#if TWO_SOURCES
+@group(0) @binding(5) var<storage, read_write> x2: array<f32>;
+
+fn x_at(pixel: u32, channel: u32) -> f32 {
+    if (channel < params.x_channels) {
+        return x[pixel * params.x_channels + channel];
+    }
+    return x2[pixel * (params.channels - params.x_channels) + channel - params.x_channels];
+}
+#else
+fn x_at(pixel: u32, channel: u32) -> f32 {
+    return x[pixel * params.channels + channel - params.first_element];
+}
+#endif
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let width = params.channels / params.groups;
     let index = params.first_group + workgroup.y;
+    let group = index % params.groups * width;
+    let first = (params.first_slice + workgroup.x) * params.slice_pixels;
+    let pixels = min(first + params.slice_pixels, params.pixels) - first;
+    let base = index / params.groups * params.pixels + first;
 
     var mean = 0.0;
     var squares = 0.0;
     var merged = 0.0;
+#if SLICED
     for (var slice = 0u; slice < params.slices; slice++) {
-        let first = slice * params.slice_pixels;
-        let count = f32((min(first + params.slice_pixels, params.pixels) - first) * width);
+        let begin = slice * params.slice_pixels;
+        let count = f32((min(begin + params.slice_pixels, params.pixels) - begin) * width);
         let part = stats[index * params.slices + slice];
         let difference = part.x - mean;
         let total = merged + count;
@@ -45,22 +72,24 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         squares += part.y + difference * difference * (merged * count / total);
         merged = total;
     }
+#else
+    merged = f32(pixels * width);
+    for (var at = start(lane, width); at.x < pixels; at = next(at, width)) {
+        mean += x_at(base + at.x, group + at.y);
+    }
+    mean = sum_over_workgroup(lane, mean) / merged;
+    for (var at = start(lane, width); at.x < pixels; at = next(at, width)) {
+        let centred = x_at(base + at.x, group + at.y) - mean;
+        squares += centred * centred;
+    }
+    squares = sum_over_workgroup(lane, squares);
+#endif
     let scale = inverseSqrt(squares / merged + params.eps);
 
-    let first = (params.first_slice + workgroup.x) * params.slice_pixels;
-    let pixels = min(first + params.slice_pixels, params.pixels) - first;
-    let group = index % params.groups * width;
-    let base = (index / params.groups * params.pixels + first) * params.channels + group - params.first_element;
-    // Element i is channel i % width of pixel i / width; both advance without a division.
-    var channel = lane % width;
-    for (var pixel = lane / width; pixel < pixels; pixel += LANES / width) {
-        let at = base + pixel * params.channels + channel;
-        let value = (x[at] - mean) * scale * gamma[group + channel] + beta[group + channel];
-        y[at] = activate(ACTIVATION, vec4(value)).x;
-        channel += LANES % width;
-        if (channel >= width) {
-            channel -= width;
-            pixel += 1u;
-        }
+    for (var at = start(lane, width); at.x < pixels; at = next(at, width)) {
+        let channel = group + at.y;
+        let value = (x_at(base + at.x, channel) - mean) * scale * gamma[channel] + beta[channel];
+        let out = (base + at.x) * params.channels + channel - params.first_element;
+        y[out] = activate(ACTIVATION, vec4(value)).x;
     }
 }

@@ -31,28 +31,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let base = (group / params.groups * params.pixels + first) * params.channels
         + group % params.groups * width - params.first_element;
 
-    // Element i is channel i % width of pixel i / width; both advance without a division.
     var sum = 0.0;
-    var channel = lane % width;
-    for (var pixel = lane / width; pixel < pixels; pixel += LANES / width) {
-        sum += x[base + pixel * params.channels + channel];
-        channel += LANES % width;
-        if (channel >= width) {
-            channel -= width;
-            pixel += 1u;
-        }
+    for (var at = start(lane, width); at.x < pixels; at = next(at, width)) {
+        sum += x[base + at.x * params.channels + at.y];
     }
     let mean = sum_over_workgroup(lane, sum) / count;
     var squares = 0.0;
-    channel = lane % width;
-    for (var pixel = lane / width; pixel < pixels; pixel += LANES / width) {
-        let centred = x[base + pixel * params.channels + channel] - mean;
+    for (var at = start(lane, width); at.x < pixels; at = next(at, width)) {
+        let centred = x[base + at.x * params.channels + at.y] - mean;
         squares += centred * centred;
-        channel += LANES % width;
-        if (channel >= width) {
-            channel -= width;
-            pixel += 1u;
-        }
     }
     squares = sum_over_workgroup(lane, squares);
     if (lane == 0u) {

@@ -12,6 +12,8 @@ struct Params {
     units: u32,
     terms: u32,
     added_rows: u32,
+    added_first: u32,
+    added_stride: u32,
     first_row: u32,
 }
 

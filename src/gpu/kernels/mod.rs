@@ -65,8 +65,15 @@ impl Kernel {
             Self::CopyColumns => &[include_str!("copy_columns.wgsl")],
             Self::Embedding => &[include_str!("embedding.wgsl"), include_str!("stored.wgsl")],
             Self::Geglu => &[include_str!("geglu.wgsl"), include_str!("activation.wgsl")],
-            Self::GroupNorm => &[include_str!("group_norm.wgsl"), include_str!("activation.wgsl")],
-            Self::GroupNormStats => &[include_str!("group_norm_stats.wgsl"), include_str!("reduce.wgsl")],
+            Self::GroupNorm => &[
+                include_str!("group_norm.wgsl"),
+                include_str!("walk.wgsl"),
+                include_str!("reduce.wgsl"),
+                include_str!("activation.wgsl"),
+            ],
+            Self::GroupNormStats => {
+                &[include_str!("group_norm_stats.wgsl"), include_str!("walk.wgsl"), include_str!("reduce.wgsl")]
+            }
             Self::LayerNorm => &[
                 include_str!("layer_norm.wgsl"),
                 include_str!("reduce.wgsl"),
@@ -191,6 +198,22 @@ impl Binding {
             other => other,
         }
     }
+}
+
+/// Rows that are `stride` elements apart in memory; what is meant of each begins at element `first`.
+#[derive(Debug, Clone)]
+pub struct Strided {
+    pub binding: Binding,
+    pub first: usize,
+    pub stride: usize,
+}
+
+/// What a kernel reads: one tensor, or two that stand side by side along their channels.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub x: Binding,
+    /// The second, and the channels of `x` before it.
+    pub second: Option<(Binding, usize)>,
 }
 
 /// One use of a shader.

@@ -1,5 +1,7 @@
 //! Matrices from diffusers' layout to the kernels', once at load; see repack.wgsl.
 
+use std::ops::Range;
+
 use super::{Binding, Dispatch, Kernel, Variant, per_element};
 use crate::weights::DType;
 
@@ -41,10 +43,23 @@ impl MatrixShape {
 
 /// Moves `stored`, which holds exactly the rows of `shape`, to kernel layout.
 pub fn dispatch(shape: MatrixShape, dtype: DType, stored: Binding, packed: Binding) -> Dispatch {
+    dispatch_beside(shape, dtype, stored, packed, 0..shape.output_units(), shape.output_units())
+}
+
+/// The same into `units` of the `row_units` units that a row of `packed` has.
+pub fn dispatch_beside(
+    shape: MatrixShape,
+    dtype: DType,
+    stored: Binding,
+    packed: Binding,
+    units: Range<usize>,
+    row_units: usize,
+) -> Dispatch {
+    let params = [shape.units(), shape.outputs, shape.channels, shape.taps, units.start, row_units];
     Dispatch {
         variant: Variant::of(Kernel::Repack).dtype(dtype),
         bindings: vec![stored, packed],
-        params: vec![shape.units() as u32, shape.outputs as u32, shape.channels as u32, shape.taps as u32],
+        params: params.iter().map(|&value| value as u32).collect(),
         workgroups: per_element(shape.units()),
     }
 }

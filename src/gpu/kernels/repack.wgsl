@@ -1,6 +1,7 @@
 // w[t, c, o] = stored[o, c, t]: diffusers' layout to the one of weight.wgsl, in the same storage type
 // stored [O, C, taps]    w [taps, C', O' / 4] units of four outputs; C' and O' are C and O rounded up to 4, with zeros
-// One thread one unit.
+// One thread one unit. Rows of w are row_units long, and these outputs begin at first_unit of them: a matrix may be one of several
+// side by side.
 // Exact: bits are moved.
 // Twin: repack.rs.
 
@@ -9,6 +10,8 @@ struct Params {
     outputs: u32,
     channels: u32,
     taps: u32,
+    first_unit: u32,
+    row_units: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -32,17 +35,18 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) w
             bits[j] = bits_at(((first + j) * params.channels + channel) * params.taps + tap);
         }
     }
+    let to = k * params.row_units + params.first_unit + u % output_units;
 #if F32
-    w[4u * u] = bits.x;
-    w[4u * u + 1u] = bits.y;
-    w[4u * u + 2u] = bits.z;
-    w[4u * u + 3u] = bits.w;
+    w[4u * to] = bits.x;
+    w[4u * to + 1u] = bits.y;
+    w[4u * to + 2u] = bits.z;
+    w[4u * to + 3u] = bits.w;
 #endif
 #if F16
-    w[2u * u] = bits.x | (bits.y << 16u);
-    w[2u * u + 1u] = bits.z | (bits.w << 16u);
+    w[2u * to] = bits.x | (bits.y << 16u);
+    w[2u * to + 1u] = bits.z | (bits.w << 16u);
 #endif
 #if INT8
-    w[u] = bits.x | (bits.y << 8u) | (bits.z << 16u) | (bits.w << 24u);
+    w[to] = bits.x | (bits.y << 8u) | (bits.z << 16u) | (bits.w << 24u);
 #endif
 }
