@@ -35,7 +35,12 @@ impl Step {
         let operands = &graph.node(self.node).operands;
         let first = operands.first().map(|_| self.source(graph));
         let others = operands.iter().skip(1).copied();
-        first.into_iter().chain(others).chain(self.added.map(|(value, _)| value)).chain(self.residual).collect()
+        first
+            .into_iter()
+            .chain(others)
+            .chain(self.added.map(|(value, _)| value))
+            .chain(self.residual)
+            .collect()
     }
 }
 
@@ -57,8 +62,16 @@ pub fn fuse(graph: &Graph) -> Vec<Step> {
             _ => None,
         };
         let (activation, last, joined) = (None, None, Vec::new());
-        let mut step =
-            Step { node: value, result: value, added: None, activation, residual: None, last, doubled, joined };
+        let mut step = Step {
+            node: value,
+            result: value,
+            added: None,
+            activation,
+            residual: None,
+            last,
+            doubled,
+            joined,
+        };
         while let Some(next) = readers.only_reader(step.result) {
             if taken[next.index()] || !step.absorb(graph, next) {
                 break;
@@ -210,6 +223,43 @@ mod tests {
         assert_eq!(steps[1].added, Some((time, 16)));
         assert_eq!(steps[3].residual, Some(x));
         assert_eq!(steps[0].activation, Some(Activation::Silu));
+        Ok(())
+    }
+
+    #[test]
+    fn a_convolution_sees_a_picture_doubled() -> Result<()> {
+        let mut g = GraphBuilder::new();
+        let x = g.input("x", &[2, 4, 3, 8])?;
+        let w = g.parameter("w", &[8, 8, 3, 3])?;
+        let doubled = g.upsample(x, 8, 6)?;
+        let conv = g.conv2d(doubled, w, None, 1, [1; 4])?;
+        let tripled = g.upsample(x, 12, 9)?;
+        let other = g.conv2d(tripled, w, None, 1, [1; 4])?;
+        g.output("conv", conv)?;
+        g.output("other", other)?;
+        let steps = fuse(&g.finish()?);
+        assert_eq!(steps.iter().map(|step| step.result).collect::<Vec<_>>(), [conv, tripled, other]);
+        assert_eq!(steps.iter().map(|step| step.doubled).collect::<Vec<_>>(), [Some(x), None, None]);
+        Ok(())
+    }
+
+    /// Plans of all sizes must join the same linear maps, also where a picture is one pixel.
+    #[test]
+    fn the_row_of_a_single_pixel_is_no_residual() -> Result<()> {
+        for side in [1, 2] {
+            let mut g = GraphBuilder::new();
+            let x = g.input("x", &[2, side, side, 8])?;
+            let time = g.input("time", &[2, 8])?;
+            let w = g.parameter("w", &[8, 8, 1, 1])?;
+            let row = g.linear(time, w, None)?;
+            let row = g.reshape(row, &[2, 1, 1, 8])?;
+            let conv = g.conv2d(x, w, None, 1, [0; 4])?;
+            let timed = g.add(conv, row)?;
+            g.output("timed", timed)?;
+            let steps = fuse(&g.finish()?);
+            assert_eq!(steps.iter().map(|step| step.result).collect::<Vec<_>>(), [row, timed]);
+            assert_eq!(steps[1].added, Some((row, side * side)));
+        }
         Ok(())
     }
 

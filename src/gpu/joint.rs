@@ -84,7 +84,11 @@ fn kind(graph: &Graph, step: &Step, storage: &Storage, weights: &Weights) -> Opt
     if bias.is_some_and(|&bias| !matches!(dtype(bias), Some(DType::F32 | DType::F16))) {
         return None;
     }
-    Some(Kind { x: storage.owner(node.operands[0]), dtype: dtype(node.operands[1])?, has_bias: bias.is_some() })
+    Some(Kind {
+        x: storage.owner(node.operands[0]),
+        dtype: dtype(node.operands[1])?,
+        has_bias: bias.is_some(),
+    })
 }
 
 /// Which values' memory is read by something that wants them alone, by index.
@@ -94,7 +98,9 @@ fn read_otherwise(graph: &Graph, steps: &[Step], storage: &Storage) -> Vec<bool>
         let node = graph.node(step.node);
         let takes_columns = match node.op {
             // Vectors of four must not cross from one head to the next.
-            Op::Attention { heads, .. } => (node.shape.last().copied().unwrap_or(0) / heads).is_multiple_of(4),
+            Op::Attention { heads, .. } => {
+                (node.shape.last().copied().unwrap_or(0) / heads).is_multiple_of(4)
+            }
             _ => false,
         };
         for value in step.reads(graph) {

@@ -303,7 +303,8 @@ impl Parameter {
 }
 
 fn used_otherwise(name: &str, form: &str) -> Error {
-    let message = format!("parameter {name} is used as {form}, but an earlier plan used it in another form only");
+    let message =
+        format!("parameter {name} is used as {form}, but an earlier plan used it in another form only");
     Error::InvalidGraph { message }
 }
 

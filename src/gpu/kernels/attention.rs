@@ -20,11 +20,23 @@ const KEYS: usize = 32;
 /// Where `q`, `k` and `v` are. `k` and `v` have rows of one stride.
 #[derive(Debug, Clone)]
 pub enum Operands {
-    Apart { q: Strided, k: Strided, v: Strided },
+    Apart {
+        q: Strided,
+        k: Strided,
+        v: Strided,
+    },
     /// `v` begins at element `v_first` of the rows of `k`.
-    KeysWithValues { q: Strided, k: Strided, v_first: usize },
+    KeysWithValues {
+        q: Strided,
+        k: Strided,
+        v_first: usize,
+    },
     /// `k` and `v` begin there in the rows of `q`.
-    AllTogether { q: Strided, k_first: usize, v_first: usize },
+    AllTogether {
+        q: Strided,
+        k_first: usize,
+        v_first: usize,
+    },
 }
 
 /// Writes `y`. Operands that share memory have heads of a multiple of four.

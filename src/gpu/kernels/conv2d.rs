@@ -120,9 +120,7 @@ pub fn dispatches(
             None => "ODD_CHANNELS",
         };
         let x_channels = source.second.as_ref().map_or(channels, |(_, channels)| *channels);
-        let variant = Variant::of(Kernel::Conv2d)
-            .switch(layout, true)
-            .size("SIDE", side as u32);
+        let variant = Variant::of(Kernel::Conv2d).switch(layout, true).size("SIDE", side as u32);
         let params = [
             shape.height,
             shape.width,

@@ -71,9 +71,11 @@ impl Kernel {
                 include_str!("reduce.wgsl"),
                 include_str!("activation.wgsl"),
             ],
-            Self::GroupNormStats => {
-                &[include_str!("group_norm_stats.wgsl"), include_str!("walk.wgsl"), include_str!("reduce.wgsl")]
-            }
+            Self::GroupNormStats => &[
+                include_str!("group_norm_stats.wgsl"),
+                include_str!("walk.wgsl"),
+                include_str!("reduce.wgsl"),
+            ],
             Self::LayerNorm => &[
                 include_str!("layer_norm.wgsl"),
                 include_str!("reduce.wgsl"),
