@@ -1,14 +1,20 @@
-// Weights go through host memory a few shards at a time: the renderer's peak does not grow with the model.
+// Weights go through host memory a few shards at a time: the renderer's peak does not grow with the model. And what a disposed
+// engine held is given back: nothing grows with the number of engines there have been.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { answerWithBallast } from "./harness/ballast.mjs";
 import { spawnChromium } from "./harness/browsers.mjs";
 import { MANIFEST_PATH } from "./harness/default-model.mjs";
 import { openSite } from "./harness/site.mjs";
 
 const GROWTH_LIMIT_KIB = 48 * 1024;
+/** Cycles until every pool has found its size, and in all: fewer where a processor plays the GPU, and each takes seconds. */
+const CYCLES = { cpu: [15, 50], webgpu: [6, 16] };
+/** Less than one copy of the model takes, be it stored as int8: every cycle after the warm ones would lose one. */
+const CYCLES_LIMIT_KIB = 10 * 1024;
 const PAGE = `<!doctype html><script type="module">
   import { Tenstep } from "./tenstep/index.js";
   let error = null, loadedBytes = 0;
@@ -19,6 +25,22 @@ const PAGE = `<!doctype html><script type="module">
     error = String(thrown);
   }
   await fetch("/report", { method: "POST", body: JSON.stringify({ error, loadedBytes }) });
+</script>`;
+
+/** Loads, draws and disposes, over and over; reports the cycle that has ended, and goes on when that is answered. */
+const cyclesPage = (backend, [warm, all]) => `<!doctype html><script type="module">
+  import { Tenstep } from "./tenstep/index.js";
+  const report = (message) => fetch("/report", { method: "POST", body: JSON.stringify(message) });
+  try {
+    for (let cycle = 1; cycle <= ${all}; cycle++) {
+      const tenstep = await Tenstep.load({ manifest: "${MANIFEST_PATH}", backend: "${backend}" });
+      if (cycle <= 2) await tenstep.generate({ prompt: "a red apple", steps: 1 });
+      await tenstep.dispose();
+      if (cycle === ${warm} || cycle === ${all}) await report({ cycle });
+    }
+  } catch (thrown) {
+    await report({ error: String(thrown) });
+  }
 </script>`;
 
 describe("peak memory of the renderer", { timeout: 400_000 }, () => {
@@ -45,13 +67,60 @@ describe("peak memory of the renderer", { timeout: 400_000 }, () => {
       assert.equal(error, null);
       assert.ok(loadedBytes >= mebibytes << 20, "the ballast was loaded");
       // The page's renderer is the largest. A worker's heap is invisible to the page, so the operating system is asked.
-      return Math.max(...chromium.renderers().map(peakKibibytes));
+      return Math.max(...chromium.processes("renderer").map((pid) => kibibytes(pid, "VmHWM")));
     } finally {
       await chromium.close();
     }
   }
 });
 
-function peakKibibytes(pid) {
-  return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]);
+describe("memory over cycles of load and dispose", { timeout: 600_000 }, () => {
+  for (const [backend, cycles] of Object.entries(CYCLES)) {
+    const [warmCycles, allCycles] = cycles;
+    it(`is flat in the renderer and the GPU process on ${backend}, over ${allCycles}`, async () => {
+      const site = await openSite();
+      site.answerBytes("/cycles.html", Buffer.from(cyclesPage(backend, cycles)), "text/html");
+      let chromium;
+      const held = [];
+      const ended = new Promise((resolve, reject) =>
+        site.answer("/report", (request, response) => {
+          request.on("data", async (data) => {
+            const { error, cycle } = JSON.parse(data);
+            if (error) return reject(new Error(error));
+            held.push(await settledKibibytes(chromium));
+            response.end();
+            if (cycle === allCycles) resolve();
+          });
+        }),
+      );
+      chromium = spawnChromium(`${site.url}cycles.html`);
+      try {
+        await ended;
+        const [warm, last] = held;
+        console.log(`${backend}: ${warm} KiB after ${warmCycles} cycles, ${last} KiB after ${allCycles}, ${last - warm} KiB apart`);
+        assert.ok(last - warm <= CYCLES_LIMIT_KIB, `${last - warm} KiB`);
+      } finally {
+        await chromium.close();
+        await site.close();
+      }
+    });
+  }
+});
+
+/** What the renderers and the GPU process hold, once it no longer falls: a worker's memory goes back some time after its end. */
+async function settledKibibytes(chromium) {
+  const held = () =>
+    ["renderer", "gpu-process"].flatMap((type) => chromium.processes(type)).reduce((sum, pid) => sum + kibibytes(pid, "VmRSS"), 0);
+  let least = Infinity;
+  for (let quiet = 0; quiet < 8; quiet++) {
+    const now = held();
+    if (now < least - 1024) quiet = 0;
+    least = Math.min(least, now);
+    await setTimeout(250);
+  }
+  return least;
+}
+
+function kibibytes(pid, field) {
+  return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]);
 }

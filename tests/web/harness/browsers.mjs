@@ -62,7 +62,8 @@ export async function launchFirefox({ webgpu }) {
 
 /**
  * Chromium on SwiftShader without a debugger, which would keep what the page receives in the page's own process. Resolves
- * to `{ renderers(), close() }`; `renderers` gives the process ids. The page has to report by itself.
+ * to `{ processes(type), close() }`, where `processes` gives the ids of those of a type, `renderer` or `gpu-process`. The page has
+ * to report by itself.
  */
 export function spawnChromium(url) {
   const profile = mkdtempSync(join(tmpdir(), "tenstep-chromium-"));
@@ -72,7 +73,7 @@ export function spawnChromium(url) {
   const processes = (...parts) =>
     readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && [profile, ...parts].every((part) => commandLine(pid).includes(part)));
   return {
-    renderers: () => processes("--type=renderer"),
+    processes: (type) => processes(`--type=${type}`),
     close: async () => {
       chromium.kill();
       await ended;
