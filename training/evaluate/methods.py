@@ -2,7 +2,10 @@
 
 Coefficients come from `tenstep plan`; all methods start from the same noise, and the prompts of the contact sheet take
 turns. The distance is the root mean square of the latents' difference. Methods that draw noise lead elsewhere, so they
-have no row. With --frechet a row also has the Frechet distance of the judge's features to those of the converged samples.
+have no row. The row `exact` takes many small steps down to the last level of the others, and from there the one step that
+they all end with: the distance that is left when everything before that step is right. With --frechet a row also has the
+Frechet distance of the judge's features to those of the converged samples.
+
 Writes a row a method and budget into evaluation/<revision>/methods-….json of the working folder as it goes, and starts
 where it was stopped.
 """
@@ -24,6 +27,8 @@ from training.evaluate.sweeps import root_mean_square
 
 BATCH = 32
 RESAMPLES = 200
+EXACT = "exact"
+SMALL_STEPS = 60
 
 
 def samples(model: Networks, plan: dict, count: int, scale: float) -> torch.Tensor:
@@ -70,7 +75,7 @@ def parse():
     options.add_argument("--guidance-scale", type=float, help="default: the model's")
     options.add_argument("--schedule", default="trailing", help="how the steps are spaced (default: trailing)")
     options.add_argument("--steps", default="5,6,8,10,15,20", help="budgets of evaluations, with commas between")
-    options.add_argument("--solvers", help="methods, with commas between (default: all)")
+    options.add_argument("--solvers", help="methods, with commas between (default: all and exact)")
     options.add_argument("--reference-steps", type=int, default=200, help="evaluations of dpmpp-3m, exponential (default: 200)")
     options.add_argument("--frechet", action="store_true", help="also the Frechet distance; meant for thousands of samples")
     options = options.parse_args()
@@ -92,7 +97,10 @@ def main() -> None:
     folder = options.root / "evaluation" / made["revision"]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"methods{'-frechet' if options.frechet else ''}-{scale:g}-{options.samples}.json"
-    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    before = json.loads(path.read_text()) if path.exists() else made | {"rows": []}
+    if before["reference"] != made["reference"]:
+        raise SystemExit(f"{path} was measured against another solution: move it away")
+    rows = before["rows"]
     done = {(row["solver"], row["schedule"], row["budget"]) for row in rows}
     judge = None
     if options.frechet:
@@ -107,6 +115,11 @@ def main() -> None:
         file.flush()
 
         def planned(solver: str, schedule: str, budget: int) -> dict | None:
+            if solver == EXACT:
+                steps = planned("ddim", schedule, budget)["steps"]
+                first, last = (step["sigma"] / step["alpha"] for step in (steps[0], steps[-1]))
+                levels = [*np.geomspace(first, last, SMALL_STEPS), 0]
+                return sampling_plan.plan_at(options.tenstep, "dpmpp-3m", levels, file.name)
             return sampling_plan.plan(options.tenstep, solver, schedule, budget, file.name)
 
         kept = folder / f"converged-{scale:g}-{options.samples}-{options.reference_steps}.pt"
@@ -117,7 +130,8 @@ def main() -> None:
             torch.save(converged, kept)
         reference = Gaussian.of(features(converged)) if judge else None
 
-        names = options.solvers.split(",") if options.solvers else [s["name"] for s in sampling_plan.solvers(options.tenstep)]
+        every = [solver["name"] for solver in sampling_plan.solvers(options.tenstep)]
+        names = options.solvers.split(",") if options.solvers else [*every, EXACT]
         for budget in map(int, options.steps.split(",")):
             for name in names:
                 plan = planned(name, options.schedule, budget)
