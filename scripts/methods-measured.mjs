@@ -32,6 +32,7 @@ function figures(file, name, digits, figureOf) {
   const path = join(root, FOLDER, `${file}.json`);
   const { rows, ...made } = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : { rows: [] };
   const key = (...run) => run.join(" ");
+  // Fashion-MNIST has one spacing for all rows.
   const known = new Map(rows.map((row) => [key(row.solver, row.budget, row.schedule ?? made.schedule), figureOf(row)]));
   return { name, digits, of: (solver, budget, schedule = SCHEDULE) => known.get(key(solver, budget, schedule)) };
 }
@@ -59,8 +60,12 @@ function methodsByBudget(solvers, model) {
     const found = shown.map((solver) => model.of(solver, budget)).filter((figure) => figure !== undefined);
     return written({ value: Math.min(...found.map(({ value }) => value)) });
   });
-  const cell = (figure, column) => (written(figure) === best[column] ? `**${withError(figure, model)}**` : withError(figure, model));
-  const rows = shown.map((solver) => [`\`${solver}\``, ...budgets.map((budget, column) => cell(model.of(solver, budget), column))]);
+  const cell = (figure, column) => {
+    const text = withError(figure, model);
+    return written(figure) === best[column] ? `**${text}**` : text;
+  };
+  const cells = (solver) => budgets.map((budget, column) => cell(model.of(solver, budget), column));
+  const rows = shown.map((solver) => [`\`${solver}\``, ...cells(solver)]);
   const floor = budgets.map((budget) => withError(model.of(EXACT, budget), model));
   if (budgets.some((budget) => model.of(EXACT, budget))) rows.unshift(["exact but for the last step", ...floor]);
   return table([model.name, ...budgets], rows);
@@ -71,7 +76,8 @@ export function measuredOf(solver, measured) {
   const models = Object.values(measured).filter(({ of }) => BUDGETS.some((budget) => of(solver, budget)));
   if (models.length === 0) return "";
   const budgets = budgetsOf([solver], models);
-  const rows = models.map((model) => [model.name, ...budgets.map((budget) => withError(model.of(solver, budget), model))]);
+  const cells = (model) => budgets.map((budget) => withError(model.of(solver, budget), model));
+  const rows = models.map((model) => [model.name, ...cells(model)]);
   return table(["Measured with evaluations", ...budgets], rows);
 }
 
@@ -85,17 +91,17 @@ function ratios(models) {
       return [model.name, budget, withError(plain, model), (plain.value / plain.error).toFixed(0), ...others];
     });
   });
-  const heads = [`\`${PLAIN}\``, "over its error", ...OTHERS.map((solver) => `\`${solver}\` / \`${PLAIN}\``), `exact / \`${PLAIN}\``];
-  return table(["", "Evaluations", ...heads], rows);
+  const parts = [...OTHERS.map((solver) => `\`${solver}\``), "exact"].map((name) => `${name} / \`${PLAIN}\``);
+  return table(["", "Evaluations", `\`${PLAIN}\``, "over its error", ...parts], rows);
 }
 
 /** What doubling the budget does with each spacing. */
 function spacings(models) {
-  const runs = models.flatMap((model) => SCHEDULES.flatMap((schedule) => [PLAIN, ...OTHERS].map((solver) => [model, schedule, solver])));
-  const rows = runs.map(([model, schedule, solver]) => {
+  const rowsOf = (model, schedule) => [PLAIN, ...OTHERS].map((solver) => {
     const cells = DOUBLED.map((budget) => withError(model.of(solver, budget, schedule), model));
     return [model.name, `\`${schedule}\``, `\`${solver}\``, ...cells];
   });
+  const rows = models.flatMap((model) => SCHEDULES.flatMap((schedule) => rowsOf(model, schedule)));
   return table(["", "Spacing", "Method", ...DOUBLED], rows);
 }
 

@@ -76,8 +76,8 @@ def parse():
     options.add_argument("--schedule", default="trailing", help="how the steps are spaced (default: trailing)")
     options.add_argument("--steps", default="5,6,8,10,15,20", help="budgets of evaluations, with commas between")
     options.add_argument("--solvers", help="methods, with commas between (default: all and exact)")
-    options.add_argument("--reference-steps", type=int, default=200, help="evaluations of dpmpp-3m, exponential (default: 200)")
-    options.add_argument("--frechet", action="store_true", help="also the Frechet distance; meant for thousands of samples")
+    options.add_argument("--reference-steps", type=int, default=200, help="of the converged solution (default: 200)")
+    options.add_argument("--frechet", action="store_true", help="also the Frechet distance; needs thousands of samples")
     options = options.parse_args()
     preset.read(options)
     return options
