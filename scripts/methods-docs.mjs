@@ -1,14 +1,18 @@
-// The figures of docs/methods, as the command `tenstep` gives them: orders, costs, options, timesteps.
+// The figures of docs/methods, as the command `tenstep` gives them: orders, costs, options, timesteps; and what was
+// measured on this project's models, from docs/methods/measured.
 // `node scripts/methods-docs.mjs` rewrites them; `--check` fails where they differ; `--tenstep PATH` takes a built command.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { answer, asProgram, say } from "./command.mjs";
+import { table } from "./markdown-table.mjs";
+import { measuredBlocks, measuredOf, readMeasured } from "./methods-measured.mjs";
 import { root } from "./paths.mjs";
 import { findRust } from "./setup/rust.mjs";
 
 const FOLDER = "docs/methods";
+const DISTILLED = "distilled.md";
 const BLOCK = /(<!-- figures: (\S+) -->\n)[^]*?(<!-- end -->)/g;
 const COUNTS = ["No evaluation", "One evaluation", "Two evaluations", "Three evaluations", "Four evaluations"];
 /** More than the start of any method takes, and no whole number of steps of any. */
@@ -22,7 +26,10 @@ export function writeFigures(tenstep, { check }) {
   const pages = readPages();
   const known = (solver) => ({ page: pageOf(solver.name, pages), determinism: determinism(solver, tenstep) });
   const methods = solvers.map((solver) => ({ ...solver, ...known(solver) }));
-  const blocks = new Map(methods.map((method) => [method.name, methodBlock(method)]));
+  const measured = readMeasured();
+  const blocks = new Map(methods.map((method) => [method.name, methodBlock(method, measured)]));
+  const compared = methods.filter(({ page }) => page.file !== DISTILLED).map(({ name }) => name);
+  for (const [name, block] of measuredBlocks(compared, measured)) blocks.set(name, block);
   blocks.set("methods", methodsTable(methods));
   blocks.set("spacings", spacingsTable(schedules, tenstep));
   const stale = pages.filter(({ file, text }) => filled(file, text, blocks) !== text);
@@ -75,7 +82,8 @@ function methodsTable(methods) {
   return table(["Name", "Also called", "Page", "Order", "Measured", "Evaluations a step", "Deterministic"], rows);
 }
 
-function methodBlock({ aliases, order, measuredOrder, evaluationsPerStep, determinism, options }) {
+function methodBlock(method, measured) {
+  const { aliases, order, measuredOrder, evaluationsPerStep, determinism, options } = method;
   const facts = [
     aliases.length > 0 ? `Also called ${quoted(aliases)}.` : "",
     `Built for order ${order}, ${measuredOrder === null ? "not measured" : `measured ${rounded(measuredOrder)}`}.`,
@@ -84,7 +92,18 @@ function methodBlock({ aliases, order, measuredOrder, evaluationsPerStep, determ
   ];
   const sentences = facts.filter((fact) => fact !== "").join("\n");
   const rows = options.map((option) => [`\`${option.name}\``, ...acceptedAndDefault(option)]);
-  return `${sentences}\n\n${rows.length > 0 ? table(["Option", "Accepts", "Default"], rows) : "It has no options."}`;
+  const accepted = rows.length > 0 ? table(["Option", "Accepts", "Default"], rows) : "It has no options.";
+  return [sentences, accepted, measuredPart(method, measured)].join("\n\n");
+}
+
+/** A method's rows of the tables by budget, and why there are none where there are none. */
+function measuredPart({ name, page, adaptive, determinism }, measured) {
+  // The models are not distilled, so figures of such methods would mislead.
+  if (page.file === DISTILLED) return "Not measured: neither of our models is distilled.";
+  if (adaptive) return "Not in the tables by budget: it chooses how often it evaluates.";
+  const rows = measuredOf(name, measured);
+  if (determinism === "yes" || determinism.startsWith("unless")) return rows;
+  return `${rows}\n\nIts noise leads to another sample, so it has no distance to the converged solution.`.trim();
 }
 
 function acceptedAndDefault({ name, whole, number, words, switch: either }) {
@@ -111,11 +130,6 @@ function spacingsTable(schedules, tenstep) {
     ];
   });
   return table(["Spacing", "Timesteps", "`sigma / alpha`"], rows);
-}
-
-function table(heads, rows) {
-  const line = (cells) => `| ${cells.join(" | ")} |`;
-  return [line(heads), line(heads.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
 function quoted(words) {

@@ -21,6 +21,12 @@ def plan(tenstep: str, solver: str, schedule: str, steps: int, scheduler_config:
     return _asked([*command, "--scheduler-config", scheduler_config])
 
 
+def plan_at(tenstep: str, solver: str, sigmas: list[float], scheduler_config: str) -> dict | None:
+    """The plan over levels of sigma / alpha, falling, of which the last is where it ends."""
+    command = [tenstep, "plan", "--solver", solver, "--sigmas", ",".join(map(str, sigmas)), "--json"]
+    return _asked([*command, "--scheduler-config", scheduler_config])
+
+
 def _asked(command: list[str]) -> dict | None:
     answer = subprocess.run(command, capture_output=True, text=True)
     if answer.returncode == 2 and "error[invalid-option]" in answer.stderr:

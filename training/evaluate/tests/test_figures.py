@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from training import reconstruction
-from training.evaluate import accuracy, damage, distances, likeness, prompts, stored, synonyms
+from training.evaluate import accuracy, damage, distances, likeness, methods, prompts, stored, synonyms
 from training.images import to_sample
 
 
@@ -52,6 +52,20 @@ class Distances(unittest.TestCase):
         small = likeness.small_on_white(images)
         self.assertAlmostEqual(float(likeness.nearest_rms(small[1:2], small)[0]), 0.0, places=3)
         self.assertGreater(float(likeness.nearest_rms(small[1:2], small[[0, 2]])[0]), 0.05)
+
+
+class Methods(unittest.TestCase):
+    def test_the_median_is_given_with_what_it_varies_by(self):
+        alike = methods.summary(np.full(9, 0.5))
+        self.assertEqual((alike["median"], alike["standard_error"]), (0.5, 0.0))
+        self.assertGreater(methods.summary(np.arange(9.0))["standard_error"], 0.5)
+
+    def test_methods_that_draw_noise_are_told_apart(self):
+        def step(of: str) -> dict:
+            return {"update": [{"of": of, "back": 0, "coefficient": 1.0}], "correction": []}
+
+        self.assertTrue(methods.draws_noise({"steps": [step("sample"), step("noise")]}))
+        self.assertFalse(methods.draws_noise({"steps": [step("sample"), step("modelValue")]}))
 
 
 class Reconstruction(unittest.TestCase):
