@@ -27,12 +27,16 @@ pub fn lower(
     weights: &Weights,
 ) -> Result<Lowered> {
     let mut lowering = Lowering { device, graph, storage, weights, done: Lowered::default() };
-    for step in steps {
+    for (_index, step) in steps.iter().enumerate() {
         lowering.step(step)?;
+        #[cfg(feature = "native")]
+        lowering.done.note_step(_index);
     }
     for (_, value) in graph.outputs() {
         lowering.copy_to_output(value)?;
     }
+    #[cfg(feature = "native")]
+    lowering.done.note_step(steps.len());
     Ok(lowering.done)
 }
 
