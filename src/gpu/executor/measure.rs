@@ -58,15 +58,22 @@ pub struct Memory {
     pub reserved_bytes: Option<u64>,
 }
 
-/// Enough workgroups to fill a large GPU several times.
-const FMA_WORKGROUPS: usize = 8192;
+/// Workgroups of the arithmetic peak: few enough to be short on a processor, then enough to fill a large GPU several times.
+const FMA_WORKGROUPS: [usize; 2] = [64, 4096];
+const FMA_ROUNDS: usize = 64;
+/// Towards b / (1 - a) = 1, so that no number becomes too small or too large on the way.
+const FMA_FACTORS: [f32; 2] = [0.9375, 0.0625];
 /// Bytes of each of the copy's two buffers: more than caches hold.
 const COPY_BYTES: u64 = 128 << 20;
-/// What is measured takes about as long, where it can be repeated.
-const ENOUGH_MILLIS: f64 = 25.0;
-/// Measurements of which the shortest is taken.
-const ATTEMPTS: usize = 4;
-/// Dispatches of one submission at most, but for the first of each.
+/// What is measured takes at least so long, where it can be repeated: much longer than a submission of nothing, and short
+/// enough that some of the attempts are not disturbed by whatever else the machine does.
+const ENOUGH_MILLIS: f64 = 4.0;
+/// How often it is measured, to take the least: as often as fits a time, within bounds.
+const ATTEMPTS: [usize; 2] = [4, 20];
+const ATTEMPTS_MILLIS: f64 = 400.0;
+/// What takes longer is measured once: nothing that lasts so long is disturbed all the time.
+const LONG_MILLIS: f64 = 2000.0;
+/// Dispatches of one submission at most, if one turn has not more.
 const MAX_DISPATCHES: usize = 20_000;
 
 impl Gpu {
@@ -113,11 +120,9 @@ impl Gpu {
         self.time(&turn, empty_millis)
     }
 
-    /// Milliseconds of a submission of nothing: the median.
+    /// Milliseconds of a submission of nothing: the least.
     pub fn time_nothing(&self) -> Result<f64> {
-        let mut times = (0..41).map(|_| timed(&self.0.device, &[], 1)).collect::<Result<Vec<_>>>()?;
-        times.sort_by(f64::total_cmp);
-        Ok(times[times.len() / 2])
+        (0..50).try_fold(f64::INFINITY, |least, _| Ok(least.min(timed(&self.0.device, &[], 1)?)))
     }
 
     /// Measures what this device can do at best.
@@ -131,18 +136,20 @@ impl Gpu {
     }
 
     async fn fma_peak(&self, fused: bool, empty_millis: f64) -> Result<f64> {
-        let y = self.buffer(4 * (FMA_WORKGROUPS * peak_fma::THREADS) as u64)?;
-        let mut rounds = 4;
+        let [mut workgroups, most] = FMA_WORKGROUPS;
+        let mut rounds = FMA_ROUNDS;
+        let y = self.buffer(4 * (most * peak_fma::THREADS) as u64)?;
         loop {
-            // Towards b / (1 - a) = 1, so that no number becomes too small or too large on the way.
-            let factors = [0.9375, 0.0625];
-            let dispatch = peak_fma::dispatch(FMA_WORKGROUPS, rounds, fused, factors, y.clone());
+            let dispatch = peak_fma::dispatch(workgroups, rounds, fused, FMA_FACTORS, y.clone());
             let millis = self.time_one(dispatch, empty_millis).await?;
             if millis > ENOUGH_MILLIS / 2.0 || rounds > 1 << 22 {
-                return Ok(peak_fma::flops(FMA_WORKGROUPS, rounds) as f64 / millis / 1e6);
+                return Ok(peak_fma::flops(workgroups, rounds) as f64 / millis / 1e6);
             }
-            // At most eightfold: the first ones are short and imprecise.
-            rounds *= (ENOUGH_MILLIS / millis.max(0.01)).ceil().clamp(2.0, 8.0) as usize;
+            if workgroups < most {
+                workgroups *= 2;
+            } else {
+                rounds *= 2;
+            }
         }
     }
 
@@ -178,13 +185,21 @@ impl Gpu {
 
     fn time(&self, turn: &[&Bound], empty_millis: f64) -> Result<f64> {
         let device = &self.0.device;
-        // The first run warms up, and says how often there is time for.
-        let first = timed(device, turn, 1)? - empty_millis;
-        let repeats = (ENOUGH_MILLIS / first.max(1e-3)).clamp(1.0, 1e4) as usize;
-        let repeats = repeats.min(MAX_DISPATCHES / turn.len().max(1)).max(1);
-        let attempts = if first > 20.0 * ENOUGH_MILLIS { 1 } else { ATTEMPTS };
-        let mut least = f64::INFINITY;
-        for _ in 0..attempts {
+        let started = Instant::now();
+        let mut once = timed(device, turn, 1)?;
+        // That one warmed up, unless it took so long that it does not matter.
+        if once < LONG_MILLIS {
+            once = timed(device, turn, 1)?;
+        }
+        once -= empty_millis;
+        let most = (MAX_DISPATCHES / turn.len().max(1)).max(1);
+        let repeats = ((ENOUGH_MILLIS / once.max(1e-3)).ceil().max(1.0) as usize).min(most);
+        let mut least = if repeats == 1 { once } else { f64::INFINITY };
+        let fewest = if once > LONG_MILLIS { 0 } else { ATTEMPTS[0] };
+        for attempt in 0..ATTEMPTS[1] {
+            if attempt >= fewest && started.elapsed().as_secs_f64() * 1e3 > ATTEMPTS_MILLIS {
+                break;
+            }
             least = least.min((timed(device, turn, repeats)? - empty_millis) / repeats as f64);
         }
         Ok(least.max(1e-6))
