@@ -16,7 +16,7 @@
 
 mod loader;
 mod model;
-mod networks;
+pub(crate) mod networks;
 #[cfg(feature = "native")]
 mod open;
 mod ports;

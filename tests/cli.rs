@@ -123,6 +123,33 @@ fn methods_are_compared_from_the_same_noise() {
 }
 
 #[test]
+fn networks_are_timed() {
+    let arguments =
+        ["bench", "--backend", "cpu", "--network", "text-encoder", "--evaluations", "2", "--json"];
+    let timed: Value = serde_json::from_str(&done(&arguments)).expect("JSON");
+    assert_eq!((&timed["backend"]["backend"], &timed["peaks"]), (&"cpu".into(), &Value::Null));
+    assert_eq!(timed["build"]["version"], env!("CARGO_PKG_VERSION"));
+    let networks = timed["networks"].as_array().expect("a list");
+    assert_eq!((networks.len(), &networks[0]["name"]), (1, &"text_encoder".into()));
+    let times = &networks[0]["times"];
+    assert_eq!(times["evaluations"], 2);
+    assert!(times["leastMillis"].as_f64() > Some(0.0));
+    assert!(times["leastMillis"].as_f64() <= times["medianMillis"].as_f64());
+    let groups = networks[0]["groups"].as_array().expect("a list");
+    let operations = |name: &str| groups.iter().find(|group| group["name"] == name).expect("a kind");
+    assert!(operations("linear")["gigaflops"].as_f64() > Some(0.0));
+    assert!(operations("attention")["count"].as_u64() > Some(0));
+    let said = done(&arguments[..arguments.len() - 1]);
+    assert!(said.contains("the processor") && said.contains("text_encoder: input_ids [2, "), "{said}");
+
+    let complaint = refused(&["bench", "--backend", "cpu", "--size", "17"], 2);
+    assert!(complaint.starts_with("error[invalid-option]: size must be a multiple of "), "{complaint}");
+    assert!(refused(&["bench", "--latents", "8"], 2).contains("--config"));
+    assert!(refused(&["bench", "--config", "a", "--batch", "0"], 2).contains("1 to 64"));
+    assert!(refused(&["bench", "--config", "missing.json"], 1).starts_with("error[io]: missing.json"));
+}
+
+#[test]
 fn a_folder_is_converted_inspected_and_drawn_from() {
     let source = source("cli");
     let out = Folder::new("cli-out");

@@ -105,6 +105,20 @@ impl Plan {
         self.set_outputs(&values);
     }
 
+    /// The same, with the milliseconds of each step and the node that it is.
+    #[cfg(feature = "native")]
+    pub(crate) fn evaluate_timed(&self) -> Vec<(Value, f64)> {
+        let mut values = self.values_of_inputs();
+        let timed = |step: &Step| {
+            let started = now_millis();
+            step.run(&mut values);
+            (step.value, now_millis() - started)
+        };
+        let times = self.steps.iter().map(timed).collect();
+        self.set_outputs(&values);
+        times
+    }
+
     /// The same, with turns for the host's other tasks.
     pub(super) async fn evaluate_in_pieces(&self) {
         let mut values = self.values_of_inputs();

@@ -20,21 +20,37 @@ pub trait Task {
     fn run<E: Executor>(&self, executor: E) -> Result<()>;
 }
 
-/// Runs `task` on the executor asked for, else on the GPU where there is one, else on the CPU; says which and why.
-pub fn run_on(backend: Option<Backend>, task: &impl Task) -> Result<()> {
-    match backend {
-        Some(Backend::Cpu) => start(Cpu::new(), "as asked for", task),
-        Some(Backend::Webgpu) => start(block_on(Gpu::new(GpuOptions::default()))?, "as asked for", task),
-        None => match block_on(Gpu::new(GpuOptions::default())) {
-            Ok(gpu) if !gpu.info().software => start(gpu, "there is a GPU", task),
-            Ok(_) => start(Cpu::new(), "the only adapter is a processor too", task),
-            Err(error) => start(Cpu::new(), &error.to_string(), task),
-        },
-    }
+/// An executor of one kind or the other.
+pub enum Chosen {
+    Gpu(Gpu),
+    Cpu(Cpu),
 }
 
-fn start<E: Executor>(executor: E, why: &str, task: &impl Task) -> Result<()> {
-    let report = executor.report();
+/// The executor asked for, else the GPU where there is one, else the CPU; says which and why.
+pub fn choose(backend: Option<Backend>) -> Result<Chosen> {
+    let (chosen, why) = match backend {
+        Some(Backend::Cpu) => (Chosen::Cpu(Cpu::new()), "as asked for".to_owned()),
+        Some(Backend::Webgpu) => {
+            (Chosen::Gpu(block_on(Gpu::new(GpuOptions::default()))?), "as asked for".to_owned())
+        }
+        None => match block_on(Gpu::new(GpuOptions::default())) {
+            Ok(gpu) if !gpu.info().software => (Chosen::Gpu(gpu), "there is a GPU".to_owned()),
+            Ok(_) => (Chosen::Cpu(Cpu::new()), "the only adapter is a processor too".to_owned()),
+            Err(error) => (Chosen::Cpu(Cpu::new()), error.to_string()),
+        },
+    };
+    let report = match &chosen {
+        Chosen::Gpu(gpu) => gpu.report(),
+        Chosen::Cpu(cpu) => cpu.report(),
+    };
     eprintln!("{} {} ({why})", report.backend, report.device);
-    task.run(executor)
+    Ok(chosen)
+}
+
+/// Runs `task` on the executor that [`choose`] finds.
+pub fn run_on(backend: Option<Backend>, task: &impl Task) -> Result<()> {
+    match choose(backend)? {
+        Chosen::Gpu(gpu) => task.run(gpu),
+        Chosen::Cpu(cpu) => task.run(cpu),
+    }
 }

@@ -4,6 +4,7 @@
 //! error, errors as `error[code]: message`.
 
 mod backend;
+mod bench;
 mod compare;
 mod convert;
 mod generate;
@@ -43,6 +44,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Compare methods by their distance to the converged solution
     Compare(compare::Arguments),
+    /// Time the networks and their kernels on this machine
+    Bench(bench::Arguments),
 }
 
 /// Runs the command that the process was called with.
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Solvers(arguments) => solvers::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,6 +14,38 @@ pub const ALIGNMENT: u64 = 256;
 #[derive(Debug)]
 pub struct GpuBuffer {
     raw: wgpu::Buffer,
+    #[cfg(feature = "native")]
+    meter: Rc<Meter>,
+}
+
+/// Bytes of the buffers of one device: those there are, and the most there were at once.
+#[cfg(feature = "native")]
+#[derive(Debug, Default)]
+pub struct Meter {
+    held: std::cell::Cell<u64>,
+    most: std::cell::Cell<u64>,
+}
+
+#[cfg(feature = "native")]
+impl Meter {
+    /// Bytes held now.
+    pub fn held(&self) -> u64 {
+        self.held.get()
+    }
+
+    /// The most bytes held at once.
+    pub fn most(&self) -> u64 {
+        self.most.get()
+    }
+
+    fn take(&self, bytes: u64) {
+        self.held.set(self.held.get() + bytes);
+        self.most.set(self.most.get().max(self.held.get()));
+    }
+
+    fn give(&self, bytes: u64) {
+        self.held.set(self.held.get() - bytes);
+    }
 }
 
 impl GpuBuffer {
@@ -35,7 +67,13 @@ impl GpuBuffer {
             usage: usage | if mappable { wgpu::BufferUsages::COPY_DST } else { copies },
             mapped_at_creation: false,
         });
-        Self { raw }
+        #[cfg(feature = "native")]
+        device.meter().take(raw.size());
+        Self {
+            raw,
+            #[cfg(feature = "native")]
+            meter: device.meter().clone(),
+        }
     }
 
     /// The wgpu handle.
@@ -52,6 +90,8 @@ impl GpuBuffer {
 impl Drop for GpuBuffer {
     fn drop(&mut self) {
         self.raw.destroy();
+        #[cfg(feature = "native")]
+        self.meter.give(self.raw.size());
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Device {
     max_buffer_bytes: u64,
     /// One for each submission that may still run, oldest first.
     unfinished: RefCell<VecDeque<Signal<()>>>,
+    #[cfg(feature = "native")]
+    meter: std::rc::Rc<super::buffer::Meter>,
     /// Whether the browser has to be nudged to see that work is done.
     #[cfg(all(target_arch = "wasm32", feature = "web"))]
     needs_nudges: std::cell::Cell<bool>,
@@ -102,6 +104,8 @@ impl Device {
                 .min(options.max_binding_bytes.unwrap_or(u64::MAX)),
             max_buffer_bytes: limits.max_buffer_size.min(options.max_buffer_bytes.unwrap_or(u64::MAX)),
             unfinished: RefCell::default(),
+            #[cfg(feature = "native")]
+            meter: std::rc::Rc::default(),
             #[cfg(all(target_arch = "wasm32", feature = "web"))]
             needs_nudges: std::cell::Cell::default(),
         };
@@ -132,6 +136,12 @@ impl Device {
     /// The wgpu device.
     pub fn raw(&self) -> &wgpu::Device {
         &self.raw
+    }
+
+    /// Counts the bytes of this device's buffers.
+    #[cfg(feature = "native")]
+    pub fn meter(&self) -> &std::rc::Rc<super::buffer::Meter> {
+        &self.meter
     }
 
     /// The wgpu queue.

@@ -1,5 +1,8 @@
 //! [`Executor`] on a GPU.
 
+#[cfg(feature = "native")]
+mod measure;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -18,6 +21,9 @@ use crate::executor::{BackendReport, Command, Executor, MAX_TERMS};
 use crate::graph::Graph;
 use crate::host::now_millis;
 use crate::weights::TensorInfo;
+
+#[cfg(feature = "native")]
+pub use measure::{Adapter, Memory, Peaks};
 
 /// A device with its pipelines, the arena that plans share, and the ring of read-backs. Clones share it.
 #[derive(Clone)]

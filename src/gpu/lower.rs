@@ -30,12 +30,16 @@ pub fn lower(
     let apart = read_apart(device, graph, steps, storage);
     let (strided, done) = (HashMap::new(), Lowered::default());
     let mut lowering = Lowering { device, graph, storage, weights, apart, strided, done };
-    for step in steps {
+    for (_index, step) in steps.iter().enumerate() {
         lowering.step(step)?;
+        #[cfg(feature = "native")]
+        lowering.done.note_step(_index);
     }
     for (_, value) in graph.outputs() {
         lowering.copy_to_output(value)?;
     }
+    #[cfg(feature = "native")]
+    lowering.done.note_step(steps.len());
     Ok(lowering.done)
 }
 

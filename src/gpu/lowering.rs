@@ -18,6 +18,17 @@ pub struct Lowered {
     pub dispatches: Vec<Dispatch>,
     /// Bytes of each [`Binding::Scratch`].
     pub scratch: Vec<u64>,
+    /// The step of each dispatch, by its place in the list; beyond it for a copy to an output.
+    #[cfg(feature = "native")]
+    pub steps: Vec<usize>,
+}
+
+#[cfg(feature = "native")]
+impl Lowered {
+    /// Says that the dispatches since the last call are step `index`'s.
+    pub fn note_step(&mut self, index: usize) {
+        self.steps.resize(self.dispatches.len(), index);
+    }
 }
 
 /// A graph on its way to [`Lowered`].

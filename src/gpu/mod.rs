@@ -37,6 +37,10 @@ mod weights;
 pub use buffer::Tensor;
 pub use device::{DeviceInfo, GpuOptions};
 pub use executor::Gpu;
+#[cfg(feature = "native")]
+pub use executor::{Adapter, Memory, Peaks};
 pub use plan::Plan;
+#[cfg(feature = "native")]
+pub use plan::{Account, Class, Work};
 pub use readback::Readback;
 pub use weights::Weights;

@@ -41,6 +41,9 @@ pub struct Pipelines {
     layouts: Vec<(wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
     ready: RefCell<HashMap<Variant, wgpu::ComputePipeline>>,
     absent: Rc<GpuBuffer>,
+    /// Milliseconds that making pipelines took so far.
+    #[cfg(feature = "native")]
+    compiling: std::cell::Cell<f64>,
 }
 
 impl Pipelines {
@@ -49,7 +52,13 @@ impl Pipelines {
         let layouts = (0..=MAX_BINDINGS).map(|count| layout(device.raw(), count)).collect();
         // A range for each binding: two writable bindings must not overlap.
         let absent = Rc::new(GpuBuffer::new(device, "absent", MAX_BINDINGS as u64 * ALIGNMENT)?);
-        Ok(Self { layouts, ready: RefCell::default(), absent })
+        Ok(Self {
+            layouts,
+            ready: RefCell::default(),
+            absent,
+            #[cfg(feature = "native")]
+            compiling: std::cell::Cell::default(),
+        })
     }
 
     /// Compiles what is missing of `variants`: in parallel, off the thread that asks, where the platform can.
@@ -64,6 +73,8 @@ impl Pipelines {
         if missing.is_empty() {
             return Ok(());
         }
+        #[cfg(feature = "native")]
+        let started = crate::host::now_millis();
         let modules: Vec<wgpu::ShaderModule> =
             missing.iter().map(|(variant, _)| module(device.raw(), variant)).collect();
         let create = |index: usize| {
@@ -74,6 +85,8 @@ impl Pipelines {
         let made = super::browser::create_pipelines(device.raw(), missing.len(), create).await?;
         #[cfg(not(all(target_arch = "wasm32", feature = "web")))]
         let made: Vec<wgpu::ComputePipeline> = (0..missing.len()).map(create).collect();
+        #[cfg(feature = "native")]
+        self.compiling.set(self.compiling.get() + crate::host::now_millis() - started);
         device.check()?;
         let variants = missing.into_iter().map(|(variant, _)| variant);
         self.ready.borrow_mut().extend(variants.zip(made));
@@ -100,6 +113,12 @@ impl Pipelines {
             },
             cache: None,
         })
+    }
+
+    /// Milliseconds that making pipelines took so far.
+    #[cfg(feature = "native")]
+    pub fn compiling_millis(&self) -> f64 {
+        self.compiling.get()
     }
 
     /// How many pipelines there are: a second size of a plan must not add any.

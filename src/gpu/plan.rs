@@ -1,5 +1,8 @@
 //! A graph made ready: dispatches with their memory, pipelines and bind groups.
 
+#[cfg(feature = "native")]
+mod account;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -18,6 +21,9 @@ use super::storage::{Storage, parameter_forms, value_bytes};
 use super::weights::Weights;
 use crate::error::Result;
 use crate::graph::{Graph, Value};
+
+#[cfg(feature = "native")]
+pub use account::{Account, Class, Work};
 
 /// What a binding of a plan's dispatch shows.
 enum Source {
@@ -42,6 +48,16 @@ impl Source {
             Self::Absent => Self::Absent,
         }
     }
+
+    /// Bytes that the shader is shown.
+    #[cfg(feature = "native")]
+    fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::Own(range) => Some(range.bytes),
+            Self::Arena(_, bytes) => Some(*bytes),
+            Self::Absent => None,
+        }
+    }
 }
 
 /// A graph made ready for one set of shapes.
@@ -53,6 +69,8 @@ pub struct Plan {
     needs: Rc<Needs>,
     /// Bind groups, and the generation of the arena that they were made for.
     bound: RefCell<Option<(u64, Rc<Vec<Bound>>)>>,
+    #[cfg(feature = "native")]
+    account: Account,
 }
 
 impl Plan {
@@ -91,6 +109,8 @@ impl Plan {
         let tensors = inputs.1.into_iter().chain(outputs.1).collect();
         let (sources, needs) = place_all(device, graph, &lowered, &tensors)?;
         let params = ParamsBuffer::new(device, &lowered.dispatches)?;
+        #[cfg(feature = "native")]
+        let account = Account::of(graph, &steps, &lowered, &sources, needs.iter().sum());
         Ok(Self {
             inputs: inputs.0,
             outputs: outputs.0,
@@ -98,6 +118,8 @@ impl Plan {
             params,
             needs: Rc::new(needs),
             bound: RefCell::default(),
+            #[cfg(feature = "native")]
+            account,
         })
     }
 
@@ -119,6 +141,12 @@ impl Plan {
     /// Number of dispatches of one evaluation.
     pub fn dispatch_count(&self) -> usize {
         self.dispatches.len()
+    }
+
+    /// What an evaluation does and takes, counted.
+    #[cfg(feature = "native")]
+    pub fn account(&self) -> &Account {
+        &self.account
     }
 
     /// The dispatches, bound to the arena as it is now.

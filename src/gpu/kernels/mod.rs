@@ -15,6 +15,10 @@ pub mod geglu;
 pub mod group_norm;
 pub mod layer_norm;
 pub mod linear;
+#[cfg(feature = "native")]
+pub mod peak_copy;
+#[cfg(feature = "native")]
+pub mod peak_fma;
 pub mod repack;
 pub mod timestep_embedding;
 pub mod unary;
@@ -42,6 +46,10 @@ pub enum Kernel {
     GroupNormStats,
     LayerNorm,
     Linear,
+    #[cfg(feature = "native")]
+    PeakCopy,
+    #[cfg(feature = "native")]
+    PeakFma,
     Repack,
     TimestepEmbedding,
     Unary,
@@ -87,6 +95,10 @@ impl Kernel {
                 include_str!("epilogue.wgsl"),
                 include_str!("activation.wgsl"),
             ],
+            #[cfg(feature = "native")]
+            Self::PeakCopy => &[include_str!("peak_copy.wgsl")],
+            #[cfg(feature = "native")]
+            Self::PeakFma => &[include_str!("peak_fma.wgsl")],
             Self::Repack => &[include_str!("repack.wgsl"), include_str!("stored.wgsl")],
             Self::TimestepEmbedding => &[include_str!("timestep_embedding.wgsl")],
             Self::Unary => &[include_str!("unary.wgsl"), include_str!("activation.wgsl")],
