@@ -1,0 +1,76 @@
+// One network on one backend, ours beside onnxruntime-web's, in a Chromium of its own.
+
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { launchChromium } from "../../tests/web/harness/browsers.mjs";
+import { least, median } from "../statistics.mjs";
+import { here, openBenchSite } from "./site.mjs";
+
+export const networks = JSON.parse(readFileSync(join(here, "networks.json"), "utf8"));
+/** What each side runs on. We have one thread: the peer with two is a comparison of its own. */
+export const backends = {
+  cpu: { backend: "cpu", threads: 1 },
+  "cpu-two-threads": { backend: "cpu", threads: 2 },
+  webgpu: { backend: "webgpu", threads: 1 },
+};
+/** The most that the outputs may differ; beyond, the two do not compute the same. */
+const MOST_DIFFERENCE = 1e-3;
+
+const EXPORT = (network) => `python -m benches.peers.export ${network}`;
+
+/** The version of onnxruntime-web in use; null where it is not installed. */
+export function peerVersion() {
+  const path = join(here, "node_modules", "onnxruntime-web", "package.json");
+  return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")).version : null;
+}
+
+/** What keeps a network from being measured, or from being compared: `{ ours, theirs }`, each a sentence or null. */
+export function whatIsMissing(network) {
+  const has = (file) => existsSync(join(here, "exported", file));
+  const weights = networks[network].model || has(`${network}.safetensors`) ? null : `it has no weights: ${EXPORT(network)}`;
+  if (peerVersion() === null) return { ours: weights, theirs: "the peer is not installed: npm install --prefix benches/peers" };
+  return { ours: weights, theirs: has(`${network}.onnx`) ? null : `the peer has no ONNX file: ${EXPORT(network)}` };
+}
+
+/**
+ * Measures and gives `{ network, backend, gflop, pairs, ours, theirs, ratio, ... }`; `theirs` and what needs it are absent where the peer
+ * is. Times are milliseconds, ratios ours over theirs.
+ */
+export async function compare(network, name, { alone, adapter, seconds, leastPairs, mostPairs }) {
+  const { backend, threads } = backends[name];
+  const request = { network, spec: networks[network], backend, peer: alone ? null : { threads }, seconds, leastPairs, mostPairs };
+  const result = await inPage(backend, adapter, (page) => page.evaluate((given) => window.compare(given), request));
+  const calls = backend === "webgpu" ? await inPage(backend, adapter, (page) => page.evaluate((given) => window.count(given), request)) : null;
+  return summary(network, name, result, calls);
+}
+
+async function inPage(backend, adapter, work) {
+  const site = await openBenchSite();
+  const chromium = await launchChromium({ webgpu: backend === "webgpu", adapter });
+  try {
+    const page = await chromium.browser.newPage();
+    page.on("pageerror", (error) => console.error(error.message));
+    page.on("console", (message) => message.type() === "info" && console.error(message.text()));
+    await page.goto(`${site.url}page/index.html`);
+    await page.waitForFunction(() => "compare" in window && "count" in window);
+    return await work(page);
+  } finally {
+    await chromium.close();
+    site.close();
+  }
+}
+
+function summary(network, backend, { times, difference, flops, mode, setUp }, calls) {
+  const side = (values, millis, of) => ({ median_ms: median(values), least_ms: least(values), set_up_ms: millis, ...calls?.[of] });
+  const ours = { ...side(times.ours, setUp.ours, "ours"), page_busy_ms: median(times.busy) };
+  const about = { network, backend, gflop: flops / 1e9, pairs: times.ours.length, ours };
+  if (times.theirs.length === 0) return about;
+  return {
+    ...about,
+    theirs: { ...side(times.theirs, setUp.theirs, "theirs"), mode },
+    ratio: median(times.ours.map((time, pair) => time / times.theirs[pair])),
+    relative_difference: difference,
+    most_difference: MOST_DIFFERENCE,
+    agrees: difference <= MOST_DIFFERENCE,
+  };
+}
