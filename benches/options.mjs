@@ -12,7 +12,7 @@ export const USAGE = `usage: npm run bench -- [options]
   --parts <names>      of ${PARTS.join(",")} (all): single networks beside the peer, our own whole pictures
   --adapter <kind>     ${ADAPTERS.join(" or ")}: Chromium's SwiftShader, or the machine's GPU (software)
   --pairs <n>          most pairs a comparison (100)
-  --seconds <n>        after which a comparison of 5 pairs or more ends (60)
+  --seconds <n>        after which no measurement is repeated, beyond 5 pairs and one picture (60)
   --json               prints one object, and nothing else on standard output
   --no-build           takes the modules and the page as the last run left them
   --help`;

@@ -8,22 +8,25 @@ import { launchChromium } from "../tests/web/harness/browsers.mjs";
 import { openSite } from "../tests/web/harness/site.mjs";
 import { median } from "./statistics.mjs";
 
-/** Timed, after one to warm up. */
+/** Most pictures timed, after one to warm up. */
 const PICTURES = 5;
-/** Visits by somebody new, each with a second visit. */
+/** Most visits by somebody new, each with a second visit. */
 const VISITORS = 3;
 
-/** Milliseconds and bytes, medians. */
-export async function measurePictures(backend, adapter) {
+/** Milliseconds and bytes, medians; less is repeated where `seconds` have passed. */
+export async function measurePictures(backend, { adapter, seconds }) {
   const site = await openSite();
   const chromium = await launchChromium({ webgpu: backend === "webgpu", adapter });
   try {
     const visits = [];
-    for (let visitor = 0; visitor < VISITORS; visitor += 1) visits.push(await visitTwice(chromium.browser, site, backend));
+    for (const began = Date.now(); visits.length === 0 || (visits.length < VISITORS && Date.now() < began + 1000 * seconds); ) {
+      visits.push(await visitTwice(chromium.browser, site, backend));
+    }
     return {
+      visitors: visits.length,
       cold_start_to_picture_ms: median(visits.map(({ cold }) => cold)),
       second_visit_ready_ms: median(visits.map(({ ready }) => ready)),
-      ...(await warmPictures(chromium.browser, site, backend)),
+      ...(await warmPictures(chromium.browser, site, backend, seconds)),
       ...(await downloadedBytes(site.requests)),
     };
   } finally {
@@ -53,14 +56,13 @@ async function visitTwice(browser, site, backend) {
   }
 }
 
-async function warmPictures(browser, site, backend) {
+async function warmPictures(browser, site, backend, seconds) {
   const page = await testPage(browser, site);
-  const timings = await page.evaluate(makePictures, { backend, count: PICTURES + 1 });
+  const warm = await page.evaluate(makePictures, { backend, most: PICTURES, seconds });
   await page.close();
-  const warm = timings.slice(1);
   const of = (part) => median(warm.map(part));
   return {
-    pictures: PICTURES,
+    pictures: warm.length,
     steps: warm[0].steps.length,
     picture_ms: of(({ total }) => total),
     text_ms: of(({ text }) => text),
@@ -70,11 +72,13 @@ async function warmPictures(browser, site, backend) {
 }
 
 /** In the browser. */
-async function makePictures({ backend, count }) {
+async function makePictures({ backend, most, seconds }) {
   const tenstep = await window.Tenstep.load({ manifest: "/models/default/manifest.json", backend });
+  const picture = async (seed) => (await tenstep.generate({ prompt: "a red apple", seed })).timings;
+  await picture(0);
   const timings = [];
-  for (let seed = 1; seed <= count; seed++) {
-    timings.push((await tenstep.generate({ prompt: "a red apple", seed })).timings);
+  for (const end = performance.now() + 1000 * seconds; timings.length === 0 || (timings.length < most && performance.now() < end); ) {
+    timings.push(await picture(timings.length + 1));
   }
   await tenstep.dispose();
   return timings;

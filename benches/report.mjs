@@ -32,7 +32,9 @@ export function pictureLines(backend, figures) {
 }
 
 function callsText({ dispatches, submits, wasm_to_js_calls }) {
-  return dispatches === undefined ? "" : `; ${dispatches} dispatches, ${submits} submits, ${wasm_to_js_calls} calls from wasm to JavaScript`;
+  if (dispatches === undefined) return "";
+  const calls = wasm_to_js_calls === undefined ? "" : `, ${wasm_to_js_calls} calls from wasm to JavaScript`;
+  return `; ${dispatches} dispatches, ${submits} submits${calls}`;
 }
 
 function millis(value) {

@@ -64,10 +64,10 @@ async function compareAll(options, tell) {
   return comparisons;
 }
 
-async function pictureAll(devices, { adapter }, tell) {
+async function pictureAll(devices, options, tell) {
   const pictures = {};
   for (const backend of devices) {
-    pictures[backend] = await measurePictures(backend, adapter);
+    pictures[backend] = await measurePictures(backend, options);
     tell(pictureLines(backend, pictures[backend]));
   }
   return pictures;

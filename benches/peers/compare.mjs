@@ -40,8 +40,11 @@ export async function compare(network, name, { alone, adapter, seconds, leastPai
   const { backend, threads } = backends[name];
   const request = { network, spec: networks[network], backend, peer: alone ? null : { threads }, seconds, leastPairs, mostPairs };
   const result = await inPage(backend, adapter, (page) => page.evaluate((given) => window.compare(given), request));
-  const calls = backend === "webgpu" ? await inPage(backend, adapter, (page) => page.evaluate((given) => window.count(given), request)) : null;
-  return summary(network, name, result, calls);
+  if (backend === "webgpu") {
+    const count = (page) => page.evaluate((given) => window.countCallsFromWasm(given), request);
+    result.calls.ours.wasm_to_js_calls = await inPage(backend, adapter, count);
+  }
+  return summary(network, name, result);
 }
 
 async function inPage(backend, adapter, work) {
@@ -52,7 +55,7 @@ async function inPage(backend, adapter, work) {
     page.on("pageerror", (error) => console.error(error.message));
     page.on("console", (message) => message.type() === "info" && console.error(message.text()));
     await page.goto(`${site.url}page/index.html`);
-    await page.waitForFunction(() => "compare" in window && "count" in window);
+    await page.waitForFunction(() => "compare" in window);
     return await work(page);
   } finally {
     await chromium.close();
@@ -60,8 +63,8 @@ async function inPage(backend, adapter, work) {
   }
 }
 
-function summary(network, backend, { times, difference, flops, mode, setUp }, calls) {
-  const side = (values, millis, of) => ({ median_ms: median(values), least_ms: least(values), set_up_ms: millis, ...calls?.[of] });
+function summary(network, backend, { times, difference, flops, calls, mode, setUp }) {
+  const side = (values, millis, of) => ({ median_ms: median(values), least_ms: least(values), set_up_ms: millis, ...calls[of] });
   const ours = { ...side(times.ours, setUp.ours, "ours"), page_busy_ms: median(times.busy) };
   const about = { network, backend, gflop: flops / 1e9, pairs: times.ours.length, ours };
   if (times.theirs.length === 0) return about;

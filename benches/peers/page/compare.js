@@ -1,5 +1,6 @@
 // Runs inside the browser: the same evaluation on both sides, in turn, both warm. Milliseconds, one pair an entry.
 
+import { countDeviceCalls } from "./count.js";
 import { channelsFirst, inputsFor } from "./inputs.js";
 import { onnxruntime } from "./onnxruntime.js";
 import { tenstep } from "./tenstep.js";
@@ -36,8 +37,10 @@ window.compare = async ({ network, spec, backend, peer, seconds, leastPairs, mos
       if (value.busy !== undefined) times.busy.push(value.busy);
     }
   }
+  const calls = {};
+  if (backend === "webgpu") for (const [side, { evaluate }] of Object.entries(sides)) calls[side] = await countDeviceCalls(evaluate);
   const difference = theirs && relativeDifference(layout(outputs.ours, spec, weights.config), outputs.theirs);
-  return { times, difference, flops: ours.value.flops, mode: theirs?.value.mode, setUp: { ours: ours.millis, theirs: theirs?.millis } };
+  return { times, difference, flops: ours.value.flops, calls, mode: theirs?.value.mode, setUp: { ours: ours.millis, theirs: theirs?.millis } };
 };
 
 async function timed(work) {

@@ -1,39 +1,46 @@
-// Runs inside the browser: what one evaluation asks of the device and of JavaScript. Counting takes time, so nothing is timed here.
+// Runs inside the browser: what one evaluation asks of the device and of JavaScript. Counting takes time, so nothing is timed while it is
+// done.
 
 import { inputsFor } from "./inputs.js";
-import { onnxruntime } from "./onnxruntime.js";
 import { tenstep } from "./tenstep.js";
 import { weightsOf } from "./weights.js";
 
-/** `{ ours, theirs }`, each `{ dispatches, submits, mappings, wasm_to_js_calls }` of one warm evaluation on WebGPU. */
-window.count = async ({ network, spec, peer }) => {
-  const counts = { dispatches: 0, submits: 0, mappings: 0, wasm_to_js_calls: 0 };
-  countCalls(GPUComputePassEncoder.prototype, ["dispatchWorkgroups", "dispatchWorkgroupsIndirect"], () => (counts.dispatches += 1));
-  countCalls(GPUQueue.prototype, ["submit"], () => (counts.submits += 1));
-  countCalls(GPUBuffer.prototype, ["mapAsync"], () => (counts.mappings += 1));
-  countImports(() => (counts.wasm_to_js_calls += 1));
-
-  const ofOne = async ({ evaluate }) => {
-    await evaluate();
-    for (const key of Object.keys(counts)) counts[key] = 0;
-    await evaluate();
-    return { ...counts };
-  };
-  const weights = await weightsOf(network, spec);
-  const inputs = inputsFor(spec, weights.config);
-  const ours = await ofOne(await tenstep("webgpu", spec, weights, inputs));
-  const theirs = peer && (await ofOne(await onnxruntime("webgpu", peer.threads, network, inputs)));
-  return { ours, theirs };
+const DEVICE_CALLS = {
+  dispatches: [GPUComputePassEncoder.prototype, ["dispatchWorkgroups", "dispatchWorkgroupsIndirect"]],
+  submits: [GPUQueue.prototype, ["submit"]],
 };
 
+/** `{ dispatches, submits }` of one evaluation. */
+export async function countDeviceCalls(evaluate) {
+  const counts = Object.fromEntries(Object.keys(DEVICE_CALLS).map((what) => [what, 0]));
+  const undo = Object.entries(DEVICE_CALLS).map(([what, [object, names]]) => countCalls(object, names, () => (counts[what] += 1)));
+  await evaluate();
+  for (const restore of undo) restore();
+  return counts;
+}
+
+/** Calls from our WebGPU module to JavaScript in one warm evaluation. */
+window.countCallsFromWasm = async ({ network, spec }) => {
+  let calls = 0;
+  countImports(() => (calls += 1));
+  const weights = await weightsOf(network, spec);
+  const { evaluate } = await tenstep("webgpu", spec, weights, inputsFor(spec, weights.config));
+  await evaluate();
+  calls = 0;
+  await evaluate();
+  return calls;
+};
+
+/** Gives what takes the counting out again. */
 function countCalls(object, names, count) {
-  for (const name of names) {
-    const original = object[name];
+  const originals = names.map((name) => [name, object[name]]);
+  for (const [name, original] of originals) {
     object[name] = function (...args) {
       count();
       return original.apply(this, args);
     };
   }
+  return () => Object.assign(object, Object.fromEntries(originals));
 }
 
 /** Every function that a module instantiated from now on imports. */
