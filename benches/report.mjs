@@ -10,15 +10,15 @@ export function deviceLines({ processor, cores, browser, adapter, build, peer })
   ];
 }
 
-export function comparisonLines({ network, backend, gflop, pairs, ours, theirs, ratio, relative_difference, agrees }) {
-  const time = ({ median_ms, least_ms }) => `${millis(median_ms)} (least ${millis(least_ms)})`;
+export function comparisonLines({ network, backend, gflop, pairs, ours, theirs, ratio, processor_ratio, relative_difference, agrees }) {
+  const time = ({ median_ms, least_ms, processor_ms }) => `${millis(median_ms)} (least ${millis(least_ms)}, of processor time ${millis(processor_ms)})`;
   const rate = `${(gflop / (ours.median_ms / 1000)).toFixed(1)} GFLOP/s`;
   const lines = [`${network} ${backend}: ${gflop.toFixed(2)} GFLOP, ${pairs} pairs`, `  ours    ${time(ours)}, ${rate}, page busy ${millis(ours.page_busy_ms)}${callsText(ours)}`];
   if (!theirs) return lines;
   return [
     ...lines,
     `  theirs  ${time(theirs)}, ${theirs.mode}${callsText(theirs)}`,
-    `  ratio   ${ratio.toFixed(3)}; the outputs differ by ${relative_difference.toExponential(1)}${agrees ? "" : ": TOO MUCH"}`,
+    `  ratio   ${ratio.toFixed(3)}, of processor time ${processor_ratio.toFixed(3)}; the outputs differ by ${relative_difference.toExponential(1)}${agrees ? "" : ": TOO MUCH"}`,
   ];
 }
 

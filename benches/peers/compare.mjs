@@ -54,6 +54,7 @@ async function inPage(backend, adapter, work) {
     const page = await chromium.browser.newPage();
     page.on("pageerror", (error) => console.error(error.message));
     page.on("console", (message) => message.type() === "info" && console.error(message.text()));
+    await page.exposeFunction("processorMillis", await processorClock(chromium.browser));
     await page.goto(`${site.url}page/index.html`);
     await page.waitForFunction(() => "compare" in window);
     return await work(page);
@@ -63,15 +64,32 @@ async function inPage(backend, adapter, work) {
   }
 }
 
-function summary(network, backend, { times, difference, flops, calls, mode, setUp }) {
-  const side = (values, millis, of) => ({ median_ms: median(values), least_ms: least(values), set_up_ms: millis, ...calls[of] });
-  const ours = { ...side(times.ours, setUp.ours, "ours"), page_busy_ms: median(times.busy) };
-  const about = { network, backend, gflop: flops / 1e9, pairs: times.ours.length, ours };
+/** Of the processes that run pages and the GPU's work: unlike the time that passes, it hardly depends on what else the machine does. */
+async function processorClock(browser) {
+  const session = await browser.newBrowserCDPSession();
+  return async () => {
+    const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+    const seconds = processInfo.filter(({ type }) => type === "renderer" || type === "GPU").map(({ cpuTime }) => cpuTime);
+    return 1000 * seconds.reduce((sum, one) => sum + one, 0);
+  };
+}
+
+function summary(network, backend, { times, processorMillis, difference, flops, calls, mode, setUp }) {
+  const pairs = times.ours.length;
+  const side = (of) => ({
+    median_ms: median(times[of]),
+    least_ms: least(times[of]),
+    processor_ms: processorMillis[of] / pairs,
+    set_up_ms: setUp[of],
+    ...calls[of],
+  });
+  const about = { network, backend, gflop: flops / 1e9, pairs, ours: { ...side("ours"), page_busy_ms: median(times.busy) } };
   if (times.theirs.length === 0) return about;
   return {
     ...about,
-    theirs: { ...side(times.theirs, setUp.theirs, "theirs"), mode },
+    theirs: { ...side("theirs"), mode },
     ratio: median(times.ours.map((time, pair) => time / times.theirs[pair])),
+    processor_ratio: processorMillis.ours / processorMillis.theirs,
     relative_difference: difference,
     most_difference: MOST_DIFFERENCE,
     agrees: difference <= MOST_DIFFERENCE,

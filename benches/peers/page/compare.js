@@ -28,11 +28,14 @@ window.compare = async ({ network, spec, backend, peer, seconds, leastPairs, mos
     for (const [side, { evaluate }] of Object.entries(sides)) outputs[side] = (await evaluate()).values;
 
   const times = { ours: [], theirs: [], busy: [] };
+  const processorMillis = { ours: 0, theirs: 0 };
   const end = performance.now() + 1000 * seconds;
   for (let pair = 0; pair < leastPairs || (pair < mostPairs && performance.now() < end); pair += 1) {
     const order = Object.keys(sides);
     for (const side of pair % 2 === 0 ? order : order.reverse()) {
+      const before = await window.processorMillis();
       const { value, millis } = await timed(sides[side].evaluate);
+      processorMillis[side] += (await window.processorMillis()) - before;
       times[side].push(millis);
       if (value.busy !== undefined) times.busy.push(value.busy);
     }
@@ -40,7 +43,7 @@ window.compare = async ({ network, spec, backend, peer, seconds, leastPairs, mos
   const calls = {};
   if (backend === "webgpu") for (const [side, { evaluate }] of Object.entries(sides)) calls[side] = await countDeviceCalls(evaluate);
   const difference = theirs && relativeDifference(layout(outputs.ours, spec, weights.config), outputs.theirs);
-  return { times, difference, flops: ours.value.flops, calls, mode: theirs?.value.mode, setUp: { ours: ours.millis, theirs: theirs?.millis } };
+  return { times, processorMillis, difference, flops: ours.value.flops, calls, mode: theirs?.value.mode, setUp: { ours: ours.millis, theirs: theirs?.millis } };
 };
 
 async function timed(work) {
