@@ -7,7 +7,8 @@ import { tenstep } from "./tenstep.js";
 import { weightsOf } from "./weights.js";
 
 /** Browsers compile hot wasm a second time in the background, and drivers their pipelines at first use. */
-const WARM_UP_ROUNDS = 10;
+const LEAST_WARM_UP_ROUNDS = { cpu: 5, webgpu: 1 };
+const MOST_WARM_UP_ROUNDS = 10;
 /** The part of the time limit that warming up may take. */
 const WARM_UP_PART = 0.2;
 
@@ -24,7 +25,8 @@ window.compare = async ({ network, spec, backend, peer, seconds, leastPairs, mos
 
   const warmUpEnd = performance.now() + 1000 * seconds * WARM_UP_PART;
   const outputs = {};
-  for (let round = 0; round < WARM_UP_ROUNDS && (round === 0 || performance.now() < warmUpEnd); round += 1)
+  const isCold = (round) => round < LEAST_WARM_UP_ROUNDS[backend] || (round < MOST_WARM_UP_ROUNDS && performance.now() < warmUpEnd);
+  for (let round = 0; isCold(round); round += 1)
     for (const [side, { evaluate }] of Object.entries(sides)) outputs[side] = (await evaluate()).values;
 
   const times = { ours: [], theirs: [], busy: [] };
