@@ -13,18 +13,24 @@ const CHROMIUM_FLAGS = [
   "--disable-gpu-process-crash-limit", "--disable-domain-blocking-for-3d-apis",
 ];
 const SWIFTSHADER_FLAGS = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+/** Headless Chromium keeps to the CPU unless it is told. */
+const HARDWARE_FLAGS = ["--enable-unsafe-webgpu", "--ignore-gpu-blocklist", "--enable-gpu", "--enable-features=Vulkan"];
 const FIREFOX_WEBGPU_PREFERENCES = {
   "dom.webgpu.enabled": true,
   "dom.webgpu.workers.enabled": true,
   "gfx.webgpu.ignore-blocklist": true,
 };
 
-/** Chromium; with `webgpu`, on SwiftShader, else without an adapter. Resolves to `{ name, open(url), close(), browser }`. */
-export async function launchChromium({ webgpu }) {
+/**
+ * Chromium; with `webgpu`, on SwiftShader or the machine's GPU (`adapter: "hardware"`), else without an adapter. Resolves to
+ * `{ name, open(url), close(), browser }`.
+ */
+export async function launchChromium({ webgpu, adapter = "software" }) {
   const { chromium } = await import("playwright-core");
+  const gpuFlags = adapter === "software" ? SWIFTSHADER_FLAGS : HARDWARE_FLAGS;
   const browser = await chromium.launch({
     executablePath: required("chromium"),
-    args: [...CHROMIUM_FLAGS, ...(webgpu ? SWIFTSHADER_FLAGS : [])],
+    args: [...CHROMIUM_FLAGS, ...(webgpu ? gpuFlags : [])],
   });
   return {
     name: "Chromium",

@@ -1,0 +1,81 @@
+// `npm run bench`: networks beside onnxruntime-web's in one browser, and whole pictures on the page. docs/performance.md says what is
+// measured.
+
+import { build } from "../scripts/build.mjs";
+import { asProgram } from "../scripts/command.mjs";
+import { describeDevice } from "./device.mjs";
+import { USAGE, readOptions } from "./options.mjs";
+import { backends, compare, whatIsMissing } from "./peers/compare.mjs";
+import { buildModules } from "./peers/modules.mjs";
+import { measurePictures } from "./picture.mjs";
+import { comparisonLines, deviceLines, pictureLines } from "./report.mjs";
+
+await asProgram(import.meta.url, async () => {
+  const options = understood();
+  if (options === null) return;
+  // Standard output is for the object alone.
+  const tell = options.json ? (lines) => console.error(lines.join("\n")) : (lines) => console.log(lines.join("\n"));
+  const devices = [...new Set(options.backends.map((name) => backends[name].backend))];
+
+  if (options.build) await buildAll(options, devices);
+  const device = await describeDevice(options.adapter);
+  tell(deviceLines(device));
+  if (devices.includes("webgpu") && !device.adapter) throw new Error("Chromium offers no WebGPU adapter here: leave webgpu out of --backends, or choose another --adapter.");
+  const comparisons = options.parts.includes("networks") ? await compareAll(options, tell) : [];
+  const pictures = options.parts.includes("pictures") ? await pictureAll(devices, options, tell) : {};
+
+  if (options.json) console.log(JSON.stringify({ device, ratios: ratios(comparisons), comparisons, pictures }));
+  if (comparisons.some(({ agrees }) => agrees === false)) process.exitCode = 1;
+});
+
+/** Null where there is nothing to do but to have said so. */
+function understood() {
+  try {
+    const options = readOptions(process.argv.slice(2));
+    if (!options.help) return options;
+    console.log(USAGE);
+  } catch (error) {
+    console.error(`${error.message}\n${USAGE}`);
+    process.exitCode = 2;
+  }
+  return null;
+}
+
+async function buildAll({ parts }, devices) {
+  if (parts.includes("pictures")) await build();
+  if (parts.includes("networks")) await buildModules(devices.map((name) => (name === "webgpu" ? "gpu" : "cpu")));
+}
+
+async function compareAll(options, tell) {
+  const comparisons = [];
+  for (const network of options.networks) {
+    const missing = whatIsMissing(network);
+    if (missing.ours) {
+      tell([`${network} is left out, ${missing.ours}`]);
+      continue;
+    }
+    if (missing.theirs) tell([`${network} is measured alone, ${missing.theirs}`]);
+    for (const backend of options.backends) {
+      const comparison = await compare(network, backend, { ...options, alone: missing.theirs !== null });
+      comparisons.push(comparison);
+      tell(comparisonLines(comparison));
+    }
+  }
+  return comparisons;
+}
+
+async function pictureAll(devices, options, tell) {
+  const pictures = {};
+  for (const backend of devices) {
+    pictures[backend] = await measurePictures(backend, options);
+    tell(pictureLines(backend, pictures[backend]));
+  }
+  return pictures;
+}
+
+function ratios(comparisons) {
+  const compared = comparisons.filter(({ theirs }) => theirs);
+  return Object.fromEntries(
+    compared.map(({ network, backend, ours, theirs, ratio, pairs }) => [`${network} ${backend}`, { ours_ms: ours.median_ms, theirs_ms: theirs.median_ms, ratio, pairs }]),
+  );
+}
