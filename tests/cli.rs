@@ -131,6 +131,7 @@ fn networks_are_timed() {
     assert_eq!(timed["build"]["version"], env!("CARGO_PKG_VERSION"));
     let networks = timed["networks"].as_array().expect("a list");
     assert_eq!((networks.len(), &networks[0]["name"]), (1, &"text_encoder".into()));
+    assert_eq!(networks[0]["inputs"][0]["shape"], serde_json::json!([2, 16]));
     let times = &networks[0]["times"];
     assert_eq!(times["evaluations"], 2);
     assert!(times["leastMillis"].as_f64() > Some(0.0));

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::report::Input;
 use super::{Arguments, Which};
 use crate::cli::{read_manifest, read_text};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
-use crate::graph::{Graph, Op};
+use crate::graph::{Graph, Op, Value};
 use crate::model::{UNetConfig, UNetRequest, unet};
 use crate::pipeline::networks::Networks;
 use crate::random::philox4x32;
@@ -93,8 +94,12 @@ fn of_model(arguments: &Arguments) -> Result<Vec<Network>> {
 
 impl Network {
     /// Its inputs' names and shapes.
-    pub fn inputs(&self) -> Vec<(String, Vec<usize>)> {
-        self.graph.inputs().map(|(name, value)| (name.to_owned(), self.graph.shape(value).to_vec())).collect()
+    pub fn inputs(&self) -> Vec<Input> {
+        let input = |(name, value): (&str, Value)| Input {
+            name: name.to_owned(),
+            shape: self.graph.shape(value).to_vec(),
+        };
+        self.graph.inputs().map(input).collect()
     }
 
     /// Its parameters on a device.

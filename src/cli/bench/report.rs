@@ -46,7 +46,7 @@ pub struct Compiled {
 #[serde(rename_all = "camelCase")]
 pub struct NetworkReport {
     pub name: &'static str,
-    pub inputs: Vec<(String, Vec<usize>)>,
+    pub inputs: Vec<Input>,
     pub parameters: u64,
     /// Operations of one evaluation.
     pub flops: u64,
@@ -60,6 +60,13 @@ pub struct NetworkReport {
     pub counted: Option<Counted>,
     /// The longest first: kinds of dispatches, or of operations on the CPU.
     pub groups: Vec<Group>,
+}
+
+/// An input of a network.
+#[derive(Serialize)]
+pub struct Input {
+    pub name: String,
+    pub shape: Vec<usize>,
 }
 
 /// Times of whole evaluations, each submitted alone and waited for, but for `queued_millis`.
@@ -210,7 +217,7 @@ impl NetworkReport {
 
     fn lines(&self) -> Vec<String> {
         let inputs: Vec<String> =
-            self.inputs.iter().map(|(name, shape)| format!("{name} {shape:?}")).collect();
+            self.inputs.iter().map(|Input { name, shape }| format!("{name} {shape:?}")).collect();
         let Times { evaluations, first_millis, median_millis, least_millis, submit_millis, queued_millis } =
             &self.times;
         let of_peak =
