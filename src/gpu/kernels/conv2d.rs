@@ -1,4 +1,5 @@
-//! Convolutions and linear maps of many rows, as a product of matrices; see conv2d.wgsl.
+//! Convolutions and linear maps of many rows, as a product of matrices; see conv2d.wgsl, and conv2d_split.wgsl for those whose
+//! tiles would be few.
 
 use std::ops::Range;
 
@@ -64,8 +65,11 @@ pub struct MatrixPiece {
     pub scales: Binding,
 }
 
-/// Tiles below which the smaller of the two tile sizes is taken, to keep more of a device busy.
+/// Fewer tiles leave much of a large device idle: then smaller ones are taken, and where those are few too, the sums are split.
 const FEW_TILES: usize = 128;
+/// Rows and units of outputs of a workgroup of conv2d_split.wgsl.
+const SPLIT_ROWS: usize = 16;
+const SPLIT_UNITS: usize = 4;
 
 /// Some rows of the product, and the pixels of `x` that they look at. The bindings of `x`, `y` and the residual begin with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,15 +116,24 @@ pub fn dispatches(
     let dispatch = |piece: &MatrixPiece| {
         let units = piece.shape.output_units();
         let tiles = |side: usize| [units.div_ceil(side), rows.div_ceil(8 * side)];
-        let side = if tiles(16).iter().product::<usize>() < FEW_TILES { 8 } else { 16 };
-        let [columns, lines] = tiles(side);
+        let count = |side: usize| tiles(side).iter().product::<usize>();
+        let (kernel, side, [columns, lines]) = if count(16) >= FEW_TILES {
+            (Kernel::Conv2d, Some(16), tiles(16))
+        } else if count(8) >= FEW_TILES {
+            (Kernel::Conv2d, Some(8), tiles(8))
+        } else {
+            (Kernel::Conv2dSplit, None, [units.div_ceil(SPLIT_UNITS), rows.div_ceil(SPLIT_ROWS)])
+        };
         let layout = match source.second {
             Some(_) => "TWO_SOURCES",
             None if channels.is_multiple_of(4) => "CHANNELS4",
             None => "ODD_CHANNELS",
         };
         let x_channels = source.second.as_ref().map_or(channels, |(_, channels)| *channels);
-        let variant = Variant::of(Kernel::Conv2d).switch(layout, true).size("SIDE", side as u32);
+        let mut variant = Variant::of(kernel).switch(layout, true);
+        if let Some(side) = side {
+            variant = variant.size("SIDE", side);
+        }
         let params = [
             shape.height,
             shape.width,
