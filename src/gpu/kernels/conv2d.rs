@@ -1,5 +1,4 @@
-//! Convolutions and linear maps of many rows, as a product of matrices; see conv2d.wgsl, and conv2d_split.wgsl for those whose
-//! tiles would be few.
+//! Convolutions and linear maps of many rows, as a product of matrices; see conv2d.wgsl.
 
 use std::ops::Range;
 
@@ -65,11 +64,8 @@ pub struct MatrixPiece {
     pub scales: Binding,
 }
 
-/// Fewer tiles leave much of a large device idle: then smaller ones are taken, and where those are few too, the sums are split.
+/// Tiles below which the smaller of the two tile sizes is taken, to keep more of a device busy.
 const FEW_TILES: usize = 128;
-/// Rows and units of outputs of a workgroup of conv2d_split.wgsl.
-const SPLIT_ROWS: usize = 16;
-const SPLIT_UNITS: usize = 4;
 
 /// Some rows of the product, and the pixels of `x` that they look at. The bindings of `x`, `y` and the residual begin with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,24 +112,15 @@ pub fn dispatches(
     let dispatch = |piece: &MatrixPiece| {
         let units = piece.shape.output_units();
         let tiles = |side: usize| [units.div_ceil(side), rows.div_ceil(8 * side)];
-        let count = |side: usize| tiles(side).iter().product::<usize>();
-        let (kernel, side, [columns, lines]) = if count(16) >= FEW_TILES {
-            (Kernel::Conv2d, Some(16), tiles(16))
-        } else if count(8) >= FEW_TILES {
-            (Kernel::Conv2d, Some(8), tiles(8))
-        } else {
-            (Kernel::Conv2dSplit, None, [units.div_ceil(SPLIT_UNITS), rows.div_ceil(SPLIT_ROWS)])
-        };
+        let side = if tiles(16).iter().product::<usize>() < FEW_TILES { 8 } else { 16 };
+        let [columns, lines] = tiles(side);
         let layout = match source.second {
             Some(_) => "TWO_SOURCES",
             None if channels.is_multiple_of(4) => "CHANNELS4",
             None => "ODD_CHANNELS",
         };
         let x_channels = source.second.as_ref().map_or(channels, |(_, channels)| *channels);
-        let mut variant = Variant::of(kernel).switch(layout, true);
-        if let Some(side) = side {
-            variant = variant.size("SIDE", side);
-        }
+        let variant = Variant::of(Kernel::Conv2d).switch(layout, true).size("SIDE", side as u32);
         let params = [
             shape.height,
             shape.width,

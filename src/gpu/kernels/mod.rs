@@ -39,7 +39,6 @@ pub enum Kernel {
     Binary,
     Combine,
     Conv2d,
-    Conv2dSplit,
     CopyColumns,
     Embedding,
     Geglu,
@@ -67,14 +66,6 @@ impl Kernel {
             Self::Combine => &[include_str!("combine.wgsl"), include_str!("reduce.wgsl")],
             Self::Conv2d => &[
                 include_str!("conv2d.wgsl"),
-                include_str!("conv2d_x.wgsl"),
-                include_str!("weight.wgsl"),
-                include_str!("epilogue.wgsl"),
-                include_str!("activation.wgsl"),
-            ],
-            Self::Conv2dSplit => &[
-                include_str!("conv2d_split.wgsl"),
-                include_str!("conv2d_x.wgsl"),
                 include_str!("weight.wgsl"),
                 include_str!("epilogue.wgsl"),
                 include_str!("activation.wgsl"),
