@@ -1,0 +1,51 @@
+//! Guidance on two threads: somebody else evaluates the half without the prompt while this thread evaluates the
+//! other.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use crate::error::Result;
+
+/// What the UNet reads for one half of guidance's batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Half {
+    /// `[1, h, w, C]`, scaled as the network takes it.
+    pub sample: Vec<f32>,
+    pub timestep: f32,
+    /// `[1, L, D]`.
+    pub encoder_hidden_states: Vec<f32>,
+    /// Pixels.
+    pub width: usize,
+    pub height: usize,
+}
+
+/// `model_output [1, h, w, C]` on its way.
+pub type Answer = Pin<Box<dyn Future<Output = Result<Vec<f32>>>>>;
+
+/// Evaluates a model's UNet elsewhere.
+pub trait Partner {
+    /// Begins at once. The answer is first polled when the other half is done; one that is dropped is not wanted any
+    /// more.
+    fn begin(&self, half: Half) -> Answer;
+}
+
+/// A model's partner, as long as there is one. Its runs share it.
+#[derive(Clone, Default)]
+pub(super) struct Pairing(Rc<RefCell<Option<Rc<dyn Partner>>>>);
+
+impl Pairing {
+    pub fn set(&self, partner: Rc<dyn Partner>) {
+        *self.0.borrow_mut() = Some(partner);
+    }
+
+    pub fn get(&self) -> Option<Rc<dyn Partner>> {
+        // Known to the compiler, so that the GPU's module holds nothing of this.
+        if cfg!(feature = "cpu") { self.0.borrow().clone() } else { None }
+    }
+
+    /// Goes on alone.
+    pub fn end(&self) {
+        *self.0.borrow_mut() = None;
+    }
+}
