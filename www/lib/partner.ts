@@ -122,13 +122,14 @@ function startWorker(): Worker {
   return new Worker(globalThis.location?.href ?? "", { type: isModule() ? "module" : "classic" });
 }
 
-/** Some bundlers make classic workers of modules. Only those may import scripts. */
+/** Some bundlers make classic workers of modules. Only modules answer with a TypeError, before they look at the address. */
 function isModule(): boolean {
-  const { importScripts } = globalThis as { importScripts?: () => void };
+  const { importScripts } = globalThis as { importScripts?: (address: string) => void };
+  if (!importScripts) return true;
   try {
-    importScripts?.();
-    return importScripts === undefined;
-  } catch {
-    return true;
+    importScripts("http://[");
+    return false;
+  } catch (error) {
+    return error instanceof TypeError;
   }
 }
