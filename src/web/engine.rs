@@ -18,7 +18,7 @@ use crate::pipeline::{Loader, Model, ModelInfo, Run, StepReport};
 use crate::weights::Manifest;
 
 #[cfg(all(feature = "cpu", not(feature = "gpu")))]
-pub(super) type Device = crate::burn::Cpu;
+type Device = crate::burn::Cpu;
 #[cfg(feature = "gpu")]
 type Device = crate::gpu::Gpu;
 
