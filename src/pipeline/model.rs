@@ -7,7 +7,9 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use super::networks::{Networks, Size};
-use super::partner::{Pairing, Partner};
+use super::partner::Pairing;
+#[cfg(feature = "cpu")]
+use super::partner::Partner;
 use super::recent::Recent;
 use super::run::Run;
 use crate::error::{Error, Result};
@@ -193,6 +195,7 @@ impl<E: Executor> Model<E> {
 
     /// From their next step on, guided runs of a model whose halves are apart ([`super::Loader::in_halves`]) have
     /// `partner` evaluate the one without the prompt. One that fails is let go of: the run evaluates that half itself.
+    #[cfg(feature = "cpu")]
     pub fn set_partner(&self, partner: Rc<dyn Partner>) {
         self.pairing.set(partner);
     }

@@ -1,8 +1,10 @@
 //! Guidance on two threads: somebody else evaluates the half without the prompt while this thread evaluates the
 //! other.
 
+#[cfg(feature = "cpu")]
 use std::cell::RefCell;
 use std::pin::Pin;
+#[cfg(feature = "cpu")]
 use std::rc::Rc;
 
 use crate::error::Result;
@@ -30,18 +32,18 @@ pub trait Partner {
     fn begin(&self, half: Half) -> Answer;
 }
 
-/// A model's partner, as long as there is one. Its runs share it.
+/// A model's partner, as long as there is one. Its runs share it. A module for GPUs alone holds nothing of this.
 #[derive(Clone, Default)]
-pub(super) struct Pairing(Rc<RefCell<Option<Rc<dyn Partner>>>>);
+pub(super) struct Pairing(#[cfg(feature = "cpu")] Rc<RefCell<Option<Rc<dyn Partner>>>>);
 
+#[cfg(feature = "cpu")]
 impl Pairing {
     pub fn set(&self, partner: Rc<dyn Partner>) {
         *self.0.borrow_mut() = Some(partner);
     }
 
     pub fn get(&self) -> Option<Rc<dyn Partner>> {
-        // Known to the compiler, so that the GPU's module holds nothing of this.
-        if cfg!(feature = "cpu") { self.0.borrow().clone() } else { None }
+        self.0.borrow().clone()
     }
 
     /// Goes on alone.

@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::model::{Model, Plans};
 use super::networks::Size;
-use super::partner::{Half, Pairing};
+#[cfg(feature = "cpu")]
+use super::partner::Half;
+use super::partner::Pairing;
 use super::ports::{input, output};
 use super::prompt::{encode, encode_text};
 use super::sampling::{Sampling, term};
@@ -74,6 +76,7 @@ pub struct Run<E: Executor> {
     /// `[1, h, w, C]`: the output without the prompt, where the halves of guidance are evaluated apart.
     unconditional: Option<E::Tensor>,
     /// Who may evaluate that half.
+    #[cfg_attr(not(feature = "cpu"), expect(dead_code))]
     pairing: Pairing,
     /// `[1, h, w, C]` each: the noisy states at the current noise level and before; at the end, the latents of
     /// the picture. The sample that enters evaluation `i` is entry `i % len`.
@@ -303,10 +306,13 @@ impl<E: Executor> Run<E> {
 
         let sample = self.sample();
         let unconditional = self.unconditional.as_ref().filter(|_| guidance.uncond.is_some());
+        #[cfg(feature = "cpu")]
         let is_evaluated = match unconditional {
             Some(out) => self.evaluate_with_partner(step, out).await?,
             None => false,
         };
+        #[cfg(not(feature = "cpu"))]
+        let is_evaluated = false;
         if !is_evaluated {
             // Both halves of the batch read the same sample.
             for half in 0..batch {
@@ -361,6 +367,7 @@ impl<E: Executor> Run<E> {
 
     /// Has the partner evaluate the half without the prompt, into `out`, and evaluates the other meanwhile. False without
     /// a partner, and where it failed: then both are still to be done.
+    #[cfg(feature = "cpu")]
     async fn evaluate_with_partner(&self, step: &StepPlan, out: &E::Tensor) -> Result<bool> {
         let Some(partner) = self.pairing.get() else { return Ok(false) };
         let (executor, plans) = (self.executor.as_ref(), &self.plans);

@@ -2,17 +2,18 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { loadavg } from "node:os";
+import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { dist } from "../../scripts/paths.mjs";
 import { launchChromium, launchFirefox } from "./harness/browsers.mjs";
 import { MANIFEST_PATH } from "./harness/default-model.mjs";
+import { workerMillis } from "./harness/processor-time.mjs";
 import { openSite } from "./harness/site.mjs";
 
 const PICTURE = { prompt: "a red apple", negativePrompt: "blue", seed: 7, steps: 6, width: 32, height: 32 };
 const TIMED = { prompt: "a red apple", seed: 7, steps: 10, guidanceScale: 4 };
-const [LEAST_TAKES, MOST_TAKES] = [5, 20];
+const TAKES = 5;
 const WORKER = "/tenstep/worker.js";
 const GLUE = "/tenstep/wasm/tenstep_cpu.js";
 
@@ -242,28 +243,37 @@ describe("a second thread", { timeout: 300_000 }, () => {
     });
   });
 
-  it("makes a guided picture no slower, the best of up to twenty on a busy machine", async () => {
-    await inBrowser(async (page) => {
-      const millis = await page.evaluate(async ([picture, least, most]) => {
-        const engines = { 1: await load({ threads: 1 }), 2: await joined({ threads: 2 }) };
-        const millis = { 1: [], 2: [] };
-        const isSlower = () => Math.min(...millis[2]) > 1.1 * Math.min(...millis[1]);
-        for (let take = 0; take <= least || (take <= most && isSlower()); take++) {
-          for (const threads of [1, 2]) {
-            const { timings } = await engines[threads].generate(picture);
-            // The first of each warms it up.
-            if (take > 0) millis[threads].push(timings.total);
-          }
-        }
-        return millis;
-      }, [TIMED, LEAST_TAKES, MOST_TAKES]);
-      const [one, two] = [millis[1], millis[2]].map((all) => Math.min(...all));
-      const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+  // Threads share a busy machine with all else, so what is compared is what they compute; on a machine that is free, that is time.
+  it("takes a good part of a guided picture off the first, and makes it no slower where processors are free", async () => {
+    const millis = {};
+    const own = {};
+    for (const threads of [1, 2]) {
+      await inBrowser(async (page) => {
+        await page.evaluate(async ([threads, picture]) => {
+          window.tenstep = threads === 1 ? await load({ threads }) : await joined({ threads });
+          await tenstep.generate(picture);
+        }, [threads, TIMED]);
+        const before = workerMillis();
+        millis[threads] = await page.evaluate(async ([picture, takes]) => {
+          const totals = [];
+          for (let take = 0; take < takes; take++) totals.push((await tenstep.generate(picture)).timings.total);
+          return totals.sort((a, b) => a - b);
+        }, [TIMED, TAKES]);
+        const spent = [...workerMillis()].map(([thread, after]) => (after - before.get(thread)) / TAKES);
+        own[threads] = spent.sort((a, b) => b - a);
+        assert.equal(own[threads].length, threads);
+      });
+    }
+    const [load] = loadavg();
+    const show = (values) => values.map((value) => value.toFixed(0)).join(" and ");
+    for (const threads of [1, 2]) {
       console.log(
-        `CPU, 10 guided steps, best of ${millis[1].length}: ${one.toFixed(0)} ms on one thread, ${two.toFixed(0)} ms on two; ` +
-          `median ${median(millis[1]).toFixed(0)} and ${median(millis[2]).toFixed(0)}; load of the machine ${loadavg()[0].toFixed(1)}`,
+        `CPU, 10 guided steps, ${threads} of two threads: ${show(own[threads])} ms of processor; ` +
+          `best of ${TAKES} ${millis[threads][0].toFixed(0)} ms, median ${millis[threads][TAKES >> 1].toFixed(0)} ms; load of the machine ${load.toFixed(1)}`,
       );
-      assert.ok(two <= 1.1 * one, `${two} ms on two threads, ${one} ms on one`);
-    });
+    }
+    assert.ok(own[2][0] <= 0.7 * own[1][0], `${own[2][0]} ms of processor, ${own[1][0]} ms alone`);
+    if (load > availableParallelism()) return;
+    assert.ok(millis[2][0] <= 1.1 * millis[1][0], `${millis[2][0]} ms on two threads, ${millis[1][0]} ms on one`);
   });
 });
