@@ -14,20 +14,25 @@
 //! All of a step's device work goes out in one submission, and nothing is read back to take the next, but where an
 //! adaptive solver judges a step.
 
+mod evaluator;
 mod loader;
 mod model;
 pub(crate) mod networks;
 #[cfg(feature = "native")]
 mod open;
+mod partner;
 mod ports;
 mod prompt;
+mod recent;
 mod run;
 mod sampling;
 mod state;
 
+pub use evaluator::Evaluator;
 pub use loader::Loader;
 pub use model::{Model, ModelInfo};
 #[cfg(feature = "native")]
 pub use open::open;
+pub use partner::{Answer, Half, Partner};
 pub use run::{Run, StepReport, Timings};
 pub use state::RunState;

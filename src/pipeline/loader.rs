@@ -2,11 +2,14 @@
 
 use std::rc::Rc;
 
+use super::evaluator::Evaluator;
 use super::model::{Model, ModelInfo};
 use super::networks::Networks;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::weights::{Manifest, Shard, ShardSet};
+
+const UNET: &str = "unet";
 
 /// A model whose shards are arriving. Bytes of a shard may be dropped as soon as they are pushed.
 pub struct Loader<E: Executor> {
@@ -17,6 +20,7 @@ pub struct Loader<E: Executor> {
     shards: ShardSet,
     /// One entry a component of the manifest; `None` for those that load lazily.
     weights: Vec<Option<E::Weights>>,
+    in_halves: bool,
 }
 
 impl<E: Executor> Loader<E> {
@@ -35,7 +39,13 @@ impl<E: Executor> Loader<E> {
             })
             .collect::<Result<_>>()?;
         let shards = ShardSet::new(&manifest);
-        Ok(Self { executor, manifest, networks, info, shards, weights })
+        Ok(Self { executor, manifest, networks, info, shards, weights, in_halves: false })
+    }
+
+    /// Has the model evaluate the halves of guidance one after the other, or with a partner
+    /// ([`Model::set_partner`]): in every bit the same picture either way.
+    pub fn in_halves(self) -> Self {
+        Self { in_halves: true, ..self }
     }
 
     /// What the model is and accepts.
@@ -71,6 +81,20 @@ impl<E: Executor> Loader<E> {
         }
         let names = self.manifest.components.iter().map(|component| component.name.clone());
         let weights = names.zip(self.weights).filter_map(|(name, weights)| Some((name, weights?))).collect();
-        Model::new(self.executor, self.manifest, self.networks, self.info, weights).await
+        Model::new(self.executor, self.manifest, self.networks, self.info, weights, self.in_halves).await
+    }
+
+    /// Prepares the UNet alone, for the default size. Only its shards need to have been pushed.
+    pub async fn finish_evaluator(mut self) -> Result<Evaluator<E>> {
+        let unet = self.manifest.components.iter().position(|component| component.name == UNET);
+        let weights = unet.and_then(|unet| self.weights.swap_remove(unet));
+        let (Some(unet), Some(weights)) = (unet, weights) else {
+            let message = format!("component {UNET} is missing, or loads lazily");
+            return Err(Error::InvalidManifest { message });
+        };
+        self.shards.require(&self.manifest, unet)?;
+        let evaluator = Evaluator::new(self.executor, self.networks, weights);
+        evaluator.prepare(self.info.default_width, self.info.default_height).await?;
+        Ok(evaluator)
     }
 }

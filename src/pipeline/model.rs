@@ -7,6 +7,10 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use super::networks::{Networks, Size};
+use super::partner::Pairing;
+#[cfg(feature = "cpu")]
+use super::partner::Partner;
+use super::recent::Recent;
 use super::run::Run;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
@@ -19,8 +23,6 @@ use crate::weights::Manifest;
 const MAX_PIXELS: usize = 1 << 20;
 /// How much larger than its default size a model may draw. Networks draw badly far from the size they learnt.
 const MAX_ENLARGEMENT: usize = 16;
-/// How many sizes stay planned. Plans share one arena, so each costs little beside its bind groups.
-const MAX_PLANNED_SIZES: usize = 4;
 
 /// What a model is and what it accepts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -142,8 +144,10 @@ pub struct Model<E: Executor> {
     limits: OptionLimits,
     weights: HashMap<String, E::Weights>,
     preview_weights: Option<E::Weights>,
-    /// Most recently used last.
-    plans: RefCell<Vec<Rc<Plans<E>>>>,
+    plans: Recent<Plans<E>>,
+    /// Whether the halves of guidance are evaluated one after the other, or by a partner, whatever there is room for.
+    pub(super) in_halves: bool,
+    pub(super) pairing: Pairing,
     /// Sizes that the device had no room for.
     too_large: RefCell<Vec<Size>>,
 }
@@ -155,13 +159,16 @@ impl<E: Executor> Model<E> {
         networks: Networks,
         info: ModelInfo,
         weights: HashMap<String, E::Weights>,
+        in_halves: bool,
     ) -> Result<Self> {
         let preview_weights = networks.preview_weights(executor.as_ref())?;
         let model = Self {
             tokenizer: Tokenizer::from_files(&manifest.tokenizer)?,
             scheduler: solver::SchedulerConfig::from_json(&manifest.scheduler)?,
             limits: info.option_limits(),
-            plans: RefCell::default(),
+            plans: Recent::default(),
+            in_halves,
+            pairing: Pairing::default(),
             too_large: RefCell::default(),
             executor,
             manifest,
@@ -170,8 +177,8 @@ impl<E: Executor> Model<E> {
             weights,
             preview_weights,
         };
-        let guided = if model.info.defaults.guidance_scale > 1.0 { 2 } else { 1 };
-        let size = model.networks.size(guided, model.info.default_width, model.info.default_height);
+        let batch = if model.info.defaults.guidance_scale > 1.0 && !in_halves { 2 } else { 1 };
+        let size = model.networks.size(batch, model.info.default_width, model.info.default_height);
         model.plans_that_fit(size).await?;
         Ok(model)
     }
@@ -184,6 +191,13 @@ impl<E: Executor> Model<E> {
     /// What options are checked against.
     pub fn limits(&self) -> &OptionLimits {
         &self.limits
+    }
+
+    /// From their next step on, guided runs of a model whose halves are apart ([`super::Loader::in_halves`]) have
+    /// `partner` evaluate the one without the prompt. One that fails is let go of: the run evaluates that half itself.
+    #[cfg(feature = "cpu")]
+    pub fn set_partner(&self, partner: Rc<dyn Partner>) {
+        self.pairing.set(partner);
     }
 
     /// Encodes the prompts and draws the noise of a new run. `options` come from
@@ -210,20 +224,11 @@ impl<E: Executor> Model<E> {
 
     /// The plans of a size, made at its first use.
     pub(super) async fn plans(&self, size: Size) -> Result<Rc<Plans<E>>> {
-        let position = self.plans.borrow().iter().position(|plans| plans.size == size);
-        if let Some(position) = position {
-            let mut kept = self.plans.borrow_mut();
-            let plans = kept.remove(position);
-            kept.push(plans.clone());
+        if let Some(plans) = self.plans.get(size) {
             return Ok(plans);
         }
-        let plans = Rc::new(self.plan(size).await?);
-        let mut kept = self.plans.borrow_mut();
-        if kept.len() == MAX_PLANNED_SIZES {
-            kept.remove(0);
-        }
-        kept.push(plans.clone());
-        Ok(plans)
+        let plans = self.plan(size).await?;
+        Ok(self.plans.add(size, plans))
     }
 
     async fn plan(&self, size: Size) -> Result<Plans<E>> {

@@ -6,6 +6,9 @@ use serde::Serialize;
 
 use super::model::{Model, Plans};
 use super::networks::Size;
+#[cfg(feature = "cpu")]
+use super::partner::Half;
+use super::partner::Pairing;
 use super::ports::{input, output};
 use super::prompt::{encode, encode_text};
 use super::sampling::{Sampling, term};
@@ -16,7 +19,7 @@ use crate::host::now_millis;
 use crate::image::Image;
 use crate::options::GenerateOptions;
 use crate::random::{self, BrownianPath, Noise, Of};
-use crate::solver::{Guidance, LinearMap, Source};
+use crate::solver::{Guidance, LinearMap, Source, StepPlan};
 use crate::weights::ImageFormat;
 
 /// Submitted evaluations that may be unfinished while the next is prepared. Submitted work cannot be
@@ -70,8 +73,11 @@ pub struct Run<E: Executor> {
     prompt_embeds: E::Tensor,
     /// Elements of all `prompt_embeds`.
     text_elements: usize,
-    /// `[1, h, w, C]`: the output without the prompt, where the halves of guidance are evaluated one after the other.
+    /// `[1, h, w, C]`: the output without the prompt, where the halves of guidance are evaluated apart.
     unconditional: Option<E::Tensor>,
+    /// Who may evaluate that half.
+    #[cfg_attr(not(feature = "cpu"), expect(dead_code))]
+    pairing: Pairing,
     /// `[1, h, w, C]` each: the noisy states at the current noise level and before; at the end, the latents of
     /// the picture. The sample that enters evaluation `i` is entry `i % len`.
     samples: Vec<E::Tensor>,
@@ -111,14 +117,15 @@ impl<E: Executor> Run<E> {
         }
         input_ids.extend(encode(model, "prompt", &prompt, &mut warnings));
 
-        let batch = if guidance.uncond.is_some() { 2 } else { 1 };
+        let prompts = if guidance.uncond.is_some() { 2 } else { 1 };
+        let batch = if model.in_halves { 1 } else { prompts };
         let size = model.networks.size(batch, options.width, options.height);
         let [height, width, channels] = latent_shape(size);
         let latents = [1, height, width, channels];
         let sampling = Sampling::new(executor.as_ref(), options, &model.scheduler, &latents)?;
         let plans = model.plans_that_fit(size).await?;
-        let in_halves = plans.size.batch < batch;
-        if in_halves {
+        let in_halves = plans.size.batch < prompts;
+        if plans.size.batch < batch {
             let halves = "Memory is short: the network is evaluated once with the prompt and once without, one after the other.";
             warnings.push(halves.to_owned());
         }
@@ -133,7 +140,7 @@ impl<E: Executor> Run<E> {
             _ => None,
         };
         let prompt_embeds = encode_text(executor.as_ref(), &plans, &input_ids)?;
-        let text_elements = size.text_elements();
+        let text_elements = Size { batch: prompts, ..size }.text_elements();
         let seed = options.seed.unwrap_or(0);
         let tensor = || executor.tensor(&latents);
         let tensor_if = |wanted: bool| if wanted { tensor().map(Some) } else { Ok(None) };
@@ -159,6 +166,7 @@ impl<E: Executor> Run<E> {
             prompt_embeds,
             text_elements,
             unconditional,
+            pairing: model.pairing.clone(),
             samples,
             denoised,
             history,
@@ -297,24 +305,25 @@ impl<E: Executor> Run<E> {
         let mut commands: Vec<Command<'_, E>> = Vec::with_capacity(12);
 
         let sample = self.sample();
-
-        // Both halves of the batch read the same sample.
-        for half in 0..batch {
-            let terms = vec![term(step.model_input_scale, sample, 0)];
-            commands.push(combine(input::<E>(executor, unet, "sample"), half * elements, elements, terms));
-        }
-        let embeds = evaluated.size.text_elements();
-        let encoder_hidden_states = input::<E>(executor, unet, "encoder_hidden_states");
-        let evaluation = |from: usize| {
-            let terms = vec![term(1.0, &self.prompt_embeds, from)];
-            [combine(encoder_hidden_states, 0, embeds, terms), Command::Evaluate(unet)]
-        };
         let unconditional = self.unconditional.as_ref().filter(|_| guidance.uncond.is_some());
-        if let Some(out) = unconditional {
-            commands.extend(evaluation(0));
-            commands.push(combine(out, 0, elements, vec![term(1.0, model_output, 0)]));
+        #[cfg(feature = "cpu")]
+        let is_evaluated = match unconditional {
+            Some(out) => self.evaluate_with_partner(step, out).await?,
+            None => false,
+        };
+        #[cfg(not(feature = "cpu"))]
+        let is_evaluated = false;
+        if !is_evaluated {
+            // Both halves of the batch read the same sample.
+            for half in 0..batch {
+                commands.push(self.scaled_sample(step, unet, half * elements));
+            }
+            if let Some(out) = unconditional {
+                commands.extend(self.evaluation(evaluated, 0));
+                commands.push(combine(out, 0, elements, vec![term(1.0, model_output, 0)]));
+            }
+            commands.extend(self.prompts_half(evaluated));
         }
-        commands.extend(evaluation(self.text_elements - embeds));
 
         // Guidance is linear too, so it needs no pass of its own, unless its deviation is moved.
         let guided = |factor: f64| {
@@ -354,6 +363,55 @@ impl<E: Executor> Run<E> {
             commands.push(Command::Evaluate(plan));
         }
         executor.submit_in_pieces(&commands).await
+    }
+
+    /// Has the partner evaluate the half without the prompt, into `out`, and evaluates the other meanwhile. False without
+    /// a partner, and where it failed: then both are still to be done.
+    #[cfg(feature = "cpu")]
+    async fn evaluate_with_partner(&self, step: &StepPlan, out: &E::Tensor) -> Result<bool> {
+        let Some(partner) = self.pairing.get() else { return Ok(false) };
+        let (executor, plans) = (self.executor.as_ref(), &self.plans);
+        let unet = &plans.unet;
+        executor.submit(&[self.scaled_sample(step, unet, 0)])?;
+        let mut encoder_hidden_states = executor.read(&self.prompt_embeds).await?;
+        encoder_hidden_states.truncate(plans.size.text_elements());
+        let answer = partner.begin(Half {
+            sample: executor.read(input::<E>(executor, unet, "sample")).await?,
+            timestep: step.timestep as f32,
+            encoder_hidden_states,
+            width: plans.size.width,
+            height: plans.size.height,
+        });
+        executor.submit_in_pieces(&self.prompts_half(plans)).await?;
+        match answer.await {
+            Ok(values) if values.len() == plans.size.latent_elements() => {
+                executor.write(out, &values)?;
+                Ok(true)
+            }
+            _ => {
+                self.pairing.end();
+                Ok(false)
+            }
+        }
+    }
+
+    /// The sample as the network takes it, from element `offset` of its batch.
+    fn scaled_sample<'a>(&'a self, step: &StepPlan, unet: &'a E::Plan, offset: usize) -> Command<'a, E> {
+        let out = input::<E>(&self.executor, unet, "sample");
+        let terms = vec![term(step.model_input_scale, self.sample(), 0)];
+        Command::Combine { out, offset, len: self.plans.size.latent_elements(), terms }
+    }
+
+    /// An evaluation with the prompts from element `from` of the embeddings.
+    fn evaluation<'a>(&'a self, plans: &'a Plans<E>, from: usize) -> [Command<'a, E>; 2] {
+        let out = input::<E>(&self.executor, &plans.unet, "encoder_hidden_states");
+        let (len, terms) = (plans.size.text_elements(), vec![term(1.0, &self.prompt_embeds, from)]);
+        [Command::Combine { out, offset: 0, len, terms }, Command::Evaluate(&plans.unet)]
+    }
+
+    /// The evaluation whose batch ends with the prompt.
+    fn prompts_half<'a>(&'a self, plans: &'a Plans<E>) -> [Command<'a, E>; 2] {
+        self.evaluation(plans, self.text_elements - plans.size.text_elements())
     }
 
     /// The update after entry `position` of the plan.

@@ -36,11 +36,14 @@ async fn device() -> Result<Device> {
 pub struct Engine {
     device: Rc<Device>,
     next_handle: Cell<u32>,
-    loaders: RefCell<HashMap<u32, Loader<Device>>>,
-    models: RefCell<HashMap<u32, Rc<Model<Device>>>>,
+    pub(super) loaders: RefCell<HashMap<u32, Loader<Device>>>,
+    pub(super) models: RefCell<HashMap<u32, Rc<Model<Device>>>>,
     runs: RefCell<HashMap<u32, Run<Device>>>,
-    /// Of runs that are taken out of the table.
-    under_way: RefCell<HashMap<u32, Stop>>,
+    /// UNets by themselves.
+    #[cfg(all(feature = "cpu", not(feature = "gpu")))]
+    pub(super) evaluators: RefCell<HashMap<u32, Rc<crate::pipeline::Evaluator<Device>>>>,
+    /// Of runs that are taken out of the table, and of evaluators at work.
+    pub(super) under_way: RefCell<HashMap<u32, Stop>>,
 }
 
 #[derive(Serialize)]
@@ -83,6 +86,8 @@ impl Engine {
             loaders: RefCell::default(),
             models: RefCell::default(),
             runs: RefCell::default(),
+            #[cfg(all(feature = "cpu", not(feature = "gpu")))]
+            evaluators: RefCell::default(),
             under_way: RefCell::default(),
         })
     }
@@ -97,6 +102,9 @@ impl Engine {
     #[wasm_bindgen(unchecked_return_type = "LoadPlan")]
     pub fn begin(&self, manifest: &str) -> Result<JsValue, JsValue> {
         let loader = Loader::new(self.device.clone(), Manifest::parse(manifest)?)?;
+        // So that a picture does not depend on whether a second thread took part.
+        #[cfg(all(feature = "cpu", not(feature = "gpu")))]
+        let loader = loader.in_halves();
         let shards: Vec<ShardInfo> = loader
             .shards()
             .map(|(shard, component, record)| ShardInfo {
@@ -239,6 +247,6 @@ fn standing(run: &Run<Device>) -> Object {
     object
 }
 
-fn gone(what: &str) -> Error {
+pub(super) fn gone(what: &str) -> Error {
     Error::Disposed { what: what.to_owned() }
 }

@@ -8,6 +8,8 @@
 
 mod engine;
 mod error;
+#[cfg(all(feature = "cpu", not(feature = "gpu")))]
+mod pair;
 mod state;
 mod stop;
 mod value;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use pollster::block_on;
 use tenstep::burn::Cpu;
 use tenstep::options::{Field, GenerateOptions};
-use tenstep::pipeline::{Model, open};
+use tenstep::pipeline::{Loader, Model, open};
 
 use super::Checkpoint;
 
@@ -32,4 +32,20 @@ pub fn latents(model: &Model<Cpu>, options: &GenerateOptions) -> Vec<f32> {
         }
         run.latents().await.expect("latents")
     })
+}
+
+/// The default model's shards in a loader; all, or those of one component.
+pub fn loader(component: Option<&str>) -> Loader<Cpu> {
+    let Checkpoint { path, manifest } = Checkpoint::default_model();
+    let mut loader = Loader::new(Rc::new(Cpu::new()), manifest).expect("a good manifest");
+    let wanted: Vec<(usize, String)> = loader
+        .shards()
+        .filter(|(_, of, _)| component.is_none_or(|name| name == *of))
+        .map(|(number, _, shard)| (number, shard.file.clone()))
+        .collect();
+    for (number, file) in wanted {
+        let bytes = std::fs::read(path.with_file_name(file)).expect("a shard");
+        loader.push_shard(number, &bytes).expect("a good shard");
+    }
+    loader
 }

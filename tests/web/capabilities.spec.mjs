@@ -12,14 +12,14 @@ import { openSite } from "./harness/site.mjs";
 const LIMIT = { timeout: 900_000 };
 const SHARDS_IN_FLIGHT = 4;
 
-/** Lets the page ask the worker how much memory its wasm module has. */
+/** Lets the page ask each worker how much memory its wasm module has. A partner is given a compiled module, which makes an instance alone. */
 const WATCH_MEMORY = `{
   let memory;
   for (const name of ["instantiate", "instantiateStreaming"]) {
     const original = WebAssembly[name];
     WebAssembly[name] = async (...given) => {
       const made = await original.apply(WebAssembly, given);
-      memory = made.instance.exports.memory;
+      memory = (made.instance ?? made).exports.memory;
       return made;
     };
   }
@@ -83,17 +83,20 @@ for (const webgpu of [false, true]) {
     it("say of the default model what the engine says, and promise no picture sooner than it takes", async () => {
       const text = readFileSync(join(dist, "tenstep", "worker.js"), "utf8");
       site.answerBytes("/tenstep/worker.js", Buffer.from(WATCH_MEMORY + text), "text/javascript");
-      const { model } = await survey({ manifest: MANIFEST_PATH });
-      const { evaluationFlops, wasmBytes, millis } = await page.evaluate(async (manifest) => {
+      const { model, threads } = await survey({ manifest: MANIFEST_PATH });
+      const { evaluationFlops, wasmBytes, millis } = await page.evaluate(async ([manifest, threads]) => {
         const tenstep = await Tenstep.load({ manifest, backend: "cpu" });
+        while (tenstep.backend.threads < threads) await new Promise((resolve) => setTimeout(resolve, 10));
         const { timings } = await tenstep.generate({ prompt: "a red apple" });
         const channel = new BroadcastChannel("memory");
-        const wasmBytes = await new Promise((resolve) => {
-          channel.onmessage = ({ data }) => resolve(data);
+        const bytes = [];
+        await new Promise((resolve) => {
+          channel.onmessage = ({ data }) => bytes.push(data) === threads && resolve();
           channel.postMessage("how much?");
         });
+        const wasmBytes = bytes.reduce((sum, more) => sum + more, 0);
         return { evaluationFlops: tenstep.model.evaluationFlops, wasmBytes, millis: timings.steps.reduce((sum, step) => sum + step, 0) };
-      }, MANIFEST_PATH);
+      }, [MANIFEST_PATH, threads]);
 
       const ratio = model.evaluationFlops / evaluationFlops;
       assert.ok(Math.abs(ratio - 1) < 0.02, `${ratio} of the engine's operations`);

@@ -283,7 +283,7 @@ test("this device: what runs, on what, and why", async () => {
   await page.waitForSelector("#backend-report[data-backend]", { state: "attached" });
   await page.locator("#device summary").press("Enter");
   assert.match(await text(page, "backend-report"), /^Runs on the processor .*WebGPU/);
-  assert.match(await page.locator("#device-facts").innerText(), /Engine\s+processor\s+Device\s+CPU, one thread/);
+  assert.match(await page.locator("#device-facts").innerText(), /Engine\s+processor\s+Device\s+CPU with SIMD/);
   await page.waitForFunction(() => /GFLOP|measured/.test(document.getElementById("device-summary").textContent));
 });
 

@@ -12,8 +12,14 @@ export interface Choice {
   device: string;
 }
 
-/** The CPU backend as built: wasm with 128-bit SIMD, on the worker's own thread. */
-export const CPU = "CPU, one thread with SIMD";
+/** The CPU backend as built: wasm with 128-bit SIMD. */
+export const CPU = "CPU with SIMD";
+
+/** How many threads compute, if all goes well. The browser may say fewer processors than there are: the caller knows better. */
+export function threadsFor(backend: Backend, wanted: 1 | 2 | undefined): 1 | 2 {
+  if (backend !== "cpu") return 1;
+  return wanted ?? ((globalThis.navigator?.hardwareConcurrency ?? 1) >= 2 ? 2 : 1);
+}
 
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render|software/i;
 

@@ -25,8 +25,8 @@ const GENERATE_KEYS: (keyof GenerateOptions)[] = [...START_KEYS, "onStep", "when
 const RESUME_KEYS: (keyof ResumeOptions)[] = ["signal", "onInterruption"];
 const WHEN_BUSY: unknown[] = ["queue", "replace", "reject"] satisfies WhenBusy[];
 const STORES: unknown[] = ["auto", "opfs", "cache", "none"] satisfies LoadOptions["store"][];
-const LOAD_KEYS: (keyof LoadOptions)[] = ["manifest", "mirrors", "store", "backend", "workerUrl", "wasmUrl", "onProgress", "signal"];
-const SURVEY_KEYS: (keyof CapabilitiesOptions)[] = ["manifest", "backend", "steps", "measureSpeed", "signal"];
+const LOAD_KEYS: (keyof LoadOptions)[] = ["manifest", "mirrors", "store", "backend", "threads", "workerUrl", "wasmUrl", "onProgress", "signal"];
+const SURVEY_KEYS: (keyof CapabilitiesOptions)[] = ["manifest", "backend", "threads", "steps", "measureSpeed", "signal"];
 
 export function planFromLoadOptions(options: LoadOptions): LoadPlan {
   const known = checked("load", options, LOAD_KEYS);
@@ -41,6 +41,7 @@ export function planFromLoadOptions(options: LoadOptions): LoadPlan {
     mirrors: mirrors.map((address, at) => absoluteUrl(`mirrors[${at}]`, address ?? null)!),
     store,
     backend,
+    threads: checkedThreads(known.threads),
     workerUrl: absoluteUrl("workerUrl", known.workerUrl),
     wasmUrl: folder && (folder.endsWith("/") ? folder : `${folder}/`),
     onProgress,
@@ -48,17 +49,23 @@ export function planFromLoadOptions(options: LoadOptions): LoadPlan {
 }
 
 export function surveyOptions(options: CapabilitiesOptions) {
-  const { manifest, backend, steps, measureSpeed = true, signal } = checked("capabilities", options, SURVEY_KEYS);
+  const { manifest, backend, threads, steps, measureSpeed = true, signal } = checked("capabilities", options, SURVEY_KEYS);
   if (steps !== undefined && !(Number.isInteger(steps) && steps >= 1 && steps <= 1000)) {
     throw invalid("steps", "an integer from 1 to 1000", steps);
   }
   if (typeof measureSpeed !== "boolean") throw invalid("measureSpeed", "true or false", measureSpeed);
-  return { manifest: absoluteUrl("manifest", manifest), backend: checkedBackend(backend), steps, measureSpeed, signal };
+  const address = absoluteUrl("manifest", manifest);
+  return { manifest: address, backend: checkedBackend(backend), threads: checkedThreads(threads), steps, measureSpeed, signal };
 }
 
 function checkedBackend(backend: Backend | undefined): Backend | undefined {
   if (backend === undefined || backend === "webgpu" || backend === "cpu") return backend;
   throw invalid("backend", '"webgpu" or "cpu"', backend);
+}
+
+function checkedThreads(threads: LoadOptions["threads"]): LoadOptions["threads"] {
+  if (threads === undefined || threads === 1 || threads === 2) return threads;
+  throw invalid("threads", "1 or 2", threads);
 }
 
 export function pictureOptionsFromGenerate(options: GenerateOptions): PictureOptions {

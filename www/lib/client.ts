@@ -1,7 +1,7 @@
 // Owns the worker of one Tenstep: loads the model into it, and loads anew after a crash or a lost device.
 
 import { TenstepError } from "./errors.js";
-import type { Backend, LoadProgress, StorageReport } from "./options.js";
+import type { Backend, BackendReport, LoadProgress, StorageReport } from "./options.js";
 import type { Loaded } from "./protocol.js";
 import { askToPersist } from "./store/persist.js";
 import type { StoreChoice } from "./store/open.js";
@@ -14,6 +14,7 @@ export interface LoadPlan {
   mirrors: string[];
   store: StoreChoice;
   backend: Backend | undefined;
+  threads: 1 | 2 | undefined;
   workerUrl: string | undefined;
   wasmUrl: string | undefined;
   onProgress: ((progress: LoadProgress) => void) | undefined;
@@ -24,6 +25,7 @@ export class Client {
   #session: Promise<WorkerLink> | null = null;
   #link: WorkerLink | null = null;
   #loaded: Loaded | null = null;
+  #threads: 1 | 2 = 1;
   /** Why the last worker ended, while none has replaced it. */
   #lost: Error | null = null;
   #isDisposed = false;
@@ -31,6 +33,11 @@ export class Client {
 
   constructor(plan: LoadPlan) {
     this.#plan = plan;
+  }
+
+  /** What runs now. */
+  get backend(): BackendReport {
+    return { ...this.loaded.backend, threads: this.#threads };
   }
 
   /** Backend and model as last loaded. */
@@ -59,13 +66,16 @@ export class Client {
   async #open(): Promise<WorkerLink> {
     const lost = this.#lost;
     try {
-      const link = new WorkerLink(this.#plan.workerUrl, (reason) => this.#forget(reason));
+      const link = new WorkerLink(this.#plan.workerUrl, {
+        onThreads: (threads) => (this.#threads = threads),
+        onClosed: (reason) => this.#forget(reason),
+      });
       this.#link = link;
-      const { manifest, mirrors, store, wasmUrl, onProgress } = this.#plan;
+      const { manifest, mirrors, store, threads, wasmUrl, onProgress } = this.#plan;
       // After a loss the same backend has to come back: a silent change to the CPU would surprise.
       const backend = this.#loaded?.backend.backend ?? this.#plan.backend;
       const loaded = (await link.request(
-        { type: "load", manifest, mirrors, store, ...(backend && { backend }), ...(wasmUrl && { wasmUrl }) },
+        { type: "load", manifest, mirrors, store, ...(backend && { backend }), ...(threads && { threads }), ...(wasmUrl && { wasmUrl }) },
         { onProgress },
       )) as Loaded;
       // The first load's reason stands: a reload was told which backend to take.
@@ -83,6 +93,7 @@ export class Client {
   #forget(reason: Error): void {
     this.#link = null;
     this.#session = null;
+    this.#threads = 1;
     this.#lost = this.#loaded ? (this.#lost ?? reason) : null;
   }
 }

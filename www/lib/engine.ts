@@ -1,10 +1,10 @@
-// The wasm module as the worker sees it (src/web in Rust). Types only; both modules export the same.
+// The wasm module as the worker sees it (src/web in Rust). Both modules export the same, but for what makes pairs.
 
 import type { Decoded, Standing, Started, Stepped } from "./protocol.js";
 import type { Backend, ModelInfo, PictureOptions, RunState } from "./options.js";
 
 export interface EngineModule {
-  default(options: { module_or_path: URL }): Promise<unknown>;
+  default(options: { module_or_path: URL | WebAssembly.Module }): Promise<unknown>;
   Engine: { create(): Promise<Engine> };
 }
 
@@ -26,6 +26,27 @@ export interface Engine {
   latents(run: number): Promise<Float32Array>;
   drop(run: number): void;
   free(): void;
+}
+
+/** What the CPU's module has besides, for two threads. */
+export interface PairingEngine extends Engine {
+  /** The compiled module. */
+  module(): WebAssembly.Module;
+  /** Has guided runs evaluate the half without the prompt elsewhere, until that fails once. */
+  pair(model: number, evaluate: EvaluateHalf): void;
+  /** In place of `finish`: the UNet alone, which needs only its own shards. */
+  finishUnet(model: number): Promise<void>;
+  /** The `model_output`. `drop(model)` ends it, with `disposed`. */
+  evaluate(model: number, ...half: Parameters<EvaluateHalf>): Promise<Float32Array>;
+}
+
+/** Begins, and gives what promises the `model_output`: called when the other half is done. Width and height are pixels. */
+export type EvaluateHalf = (
+  sample: Float32Array, timestep: number, encoderHiddenStates: Float32Array, width: number, height: number,
+) => () => Promise<Float32Array>;
+
+export function isPairing(engine: Engine): engine is PairingEngine {
+  return "pair" in engine;
 }
 
 export interface ModelToLoad {

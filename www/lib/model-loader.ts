@@ -1,9 +1,11 @@
 // Brings up an engine with a model in it: backend, wasm module, manifest, shards, pipelines.
 
-import { chooseBackend, CPU, type Choice } from "./capabilities.js";
-import type { Engine, EngineModule, ModelToLoad } from "./engine.js";
-import { TenstepError } from "./errors.js";
+import { chooseBackend, CPU, threadsFor, type Choice } from "./capabilities.js";
+import { isPairing, type Engine, type ModelToLoad } from "./engine.js";
+import { importEngine } from "./engine-module.js";
+import type { TenstepError } from "./errors.js";
 import type { Backend, LoadProgress } from "./options.js";
+import { Partner } from "./partner.js";
 import type { Loaded } from "./protocol.js";
 import { writeRecord } from "./store/model-records.js";
 import { openStore, type StoreChoice } from "./store/open.js";
@@ -19,8 +21,11 @@ export interface LoadRequest {
   mirrors: string[];
   store: StoreChoice;
   backend?: Backend | undefined;
+  threads?: 1 | 2 | undefined;
   wasmUrl?: string | undefined;
   onProgress: (progress: LoadProgress) => void;
+  /** Called when a second thread has joined, and when it is gone. */
+  onThreads: (threads: 1 | 2) => void;
   signal: AbortSignal;
 }
 
@@ -28,6 +33,8 @@ export interface LoadedEngine {
   engine: Engine;
   model: number;
   loaded: Loaded;
+  /** Null where one thread computes. It may not have joined yet, and may be gone. */
+  partner: Partner | null;
 }
 
 export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
@@ -39,9 +46,11 @@ export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
   const manifestText = fetched.then(({ text }) => text);
   manifestText.catch(() => undefined); // Awaited below, once there is an engine to read it.
   const { engine, loading, choice } = await beginOnBestBackend(request, manifestText);
+  let partner: Partner | null = null;
   try {
     const [store, manifest] = await Promise.all([opened, fetched]);
     const { model, totalBytes, info } = loading;
+    if (isPairing(engine) && threadsFor(choice.backend, request.threads) === 2) partner = Partner.start(engine.module(), manifest.text);
     onProgress(progress("download", totalBytes));
     let latest: Bytes | undefined;
     await pushShards({
@@ -50,16 +59,19 @@ export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
       store,
       source: new HttpShards({ manifestUrls, first: manifest.place, isKept: store.kind !== "none" }),
       onBytes: (bytes) => onProgress(progress("download", totalBytes, (latest = bytes))),
+      onVerified: (shard, bytes) => partner?.take(shard, bytes),
       signal,
     });
     onProgress(progress("compile", totalBytes, latest));
     await engine.finish(model);
+    if (isPairing(engine)) partner?.join(engine, model, request.onThreads);
     await store.use((kept) => writeRecord(kept, request.manifest, manifest.text, loading));
     const storage = { kind: store.kind, reason: store.reason, manifest: manifest.from };
     const report = engine.report();
     const backend = { ...report, device: choice.device || report.device, reason: choice.reason };
-    return { engine, model, loaded: { backend, model: info, storage } };
+    return { engine, model, loaded: { backend, model: info, storage }, partner };
   } catch (error) {
+    partner?.close();
     if (!(error instanceof WebAssembly.RuntimeError)) engine.free();
     throw error;
   }
@@ -94,21 +106,4 @@ async function begin(choice: Choice, { wasmUrl }: LoadRequest, manifestText: Pro
   const module = await importEngine(choice.backend, wasmUrl);
   const engine = await module.Engine.create();
   return { engine, loading: engine.begin(await manifestText), choice };
-}
-
-const ENGINE = { webgpu: "gpu", cpu: "cpu" };
-
-/** Fetches the module of the chosen backend only. */
-async function importEngine(backend: Backend, wasmUrl: string | undefined): Promise<EngineModule> {
-  try {
-    // Bundlers follow these literals.
-    const [module, wasm]: [EngineModule, URL] =
-      backend === "webgpu"
-        ? [await import("./wasm/tenstep_gpu.js"), new URL("./wasm/tenstep_gpu_bg.wasm", import.meta.url)]
-        : [await import("./wasm/tenstep_cpu.js"), new URL("./wasm/tenstep_cpu_bg.wasm", import.meta.url)];
-    await module.default({ module_or_path: wasmUrl === undefined ? wasm : new URL(`tenstep_${ENGINE[backend]}_bg.wasm`, wasmUrl) });
-    return module;
-  } catch (cause) {
-    throw new TenstepError("engine-unavailable", `the ${backend} engine could not be loaded: ${String(cause)}`, { cause });
-  }
 }

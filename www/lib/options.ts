@@ -32,6 +32,11 @@ export interface LoadOptions {
   store?: "auto" | "opfs" | "cache" | "none";
   /** Forces a backend. Without it, WebGPU where the adapter is a real GPU, the CPU elsewhere. */
   backend?: Backend;
+  /**
+   * How many threads may compute on the CPU. Two share the work of guided steps and give the same picture; the second has
+   * weights of its own. Default: 2 where the browser tells of two processors or more.
+   */
+  threads?: 1 | 2;
   /** Address of worker.js, where it does not lie beside index.js. */
   workerUrl?: string | URL;
   /** Address of the folder that holds tenstep_gpu_bg.wasm and tenstep_cpu_bg.wasm, where it is not wasm/ beside worker.js. */
@@ -62,6 +67,8 @@ export interface BackendReport {
   device: string;
   /** Whether kernels may compute in 16-bit floats. */
   shaderF16: boolean;
+  /** How many threads compute at the moment: 2 once a second one has joined on the CPU, a moment after the load. */
+  threads: 1 | 2;
   /** A sentence for people: why this backend was chosen. */
   reason: string;
 }

@@ -6,7 +6,7 @@ import type { StoreChoice } from "./store/open.js";
 
 /** The page numbers its requests (`id`) and its runs (`run`), so that it can name both before the worker answers. */
 export type Request =
-  | { id: number; type: "load"; manifest: string; mirrors: string[]; store: StoreChoice; backend?: Backend; wasmUrl?: string }
+  | { id: number; type: "load"; manifest: string; mirrors: string[]; store: StoreChoice; backend?: Backend; threads?: 1 | 2; wasmUrl?: string }
   | { id: number; type: "generate"; options: PictureOptions; state?: RunState }
   | { id: number; type: "start"; run: number; options: PictureOptions; state?: RunState }
   | { id: number; type: "step"; run: number }
@@ -16,17 +16,42 @@ export type Request =
   | { id: number; type: "drop"; run: number }
   | { id: number; type: "abort"; target: number };
 
-/** `done` and `failed` end a request; `progress` and `stepped` do not. After a `fatal` failure the worker is of no more use. */
+/** What a worker says to one that it started, its partner. The first makes it one; after `finish` it evaluates. */
+export type ToPartner =
+  | { type: "partner"; manifest: string; module: WebAssembly.Module }
+  | { type: "shard"; shard: number; bytes: Uint8Array }
+  | { type: "finish" }
+  | ({ type: "evaluate"; id: number } & Half)
+  | { type: "stop" };
+
+/** What the partner answers. A failure ends it, but for that of an evaluation that was stopped. */
+export type FromPartner =
+  | { type: "ready" }
+  | { type: "evaluated"; id: number; modelOutput: Float32Array }
+  | { type: "failed"; id: number; error: WireError };
+
+/** What the UNet reads for one half of guidance's batch; width and height are pixels. */
+export interface Half {
+  sample: Float32Array;
+  timestep: number;
+  encoderHiddenStates: Float32Array;
+  width: number;
+  height: number;
+}
+
+/** `done` and `failed` end a request; the others do not. After a `fatal` failure the worker is of no more use. */
 export type Response =
   | { id: number; type: "done"; value: Value }
   | { id: number; type: "failed"; error: WireError; fatal: boolean }
   | { id: number; type: "progress"; progress: LoadProgress }
-  | { id: number; type: "stepped"; report: Stepped };
+  | { id: number; type: "stepped"; report: Stepped }
+  /** Of no request (`id` 0): a partner has joined, or is gone. */
+  | { id: number; type: "threads"; threads: 1 | 2 };
 
 export type Value = Loaded | Started | Stepped | RunState | Decoded | Generated | Float32Array | undefined;
 
 export interface Loaded {
-  backend: BackendReport;
+  backend: Omit<BackendReport, "threads">;
   model: ModelInfo;
   storage: Omit<StorageReport, "persisted">;
 }

@@ -53,7 +53,7 @@ export class Tenstep {
 
   /** Which backend runs, on what, and why. */
   get backend(): BackendReport {
-    return this.#client.loaded.backend;
+    return this.#client.backend;
   }
 
   /** What the manifest says about the model. */

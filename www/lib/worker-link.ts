@@ -13,6 +13,13 @@ export interface RequestOptions {
   onStepped?: ((report: Stepped) => void) | undefined;
 }
 
+export interface WorkerNews {
+  /** How many threads compute from now on; 1 at the start. */
+  onThreads(threads: 1 | 2): void;
+  /** Called once, when the worker has ended for whatever reason. */
+  onClosed(reason: Error): void;
+}
+
 interface Call extends RequestOptions {
   resolve(value: Value): void;
   reject(error: unknown): void;
@@ -24,11 +31,10 @@ export class WorkerLink {
   #nextId = 1;
   #hasSpoken = false;
   #closedBecause: Error | null = null;
-  #onClosed: (reason: Error) => void;
+  #news: WorkerNews;
 
-  /** `onClosed` is called once, when the worker has ended for whatever reason. */
-  constructor(workerUrl: string | undefined, onClosed: (reason: Error) => void) {
-    this.#onClosed = onClosed;
+  constructor(workerUrl: string | undefined, news: WorkerNews) {
+    this.#news = news;
     this.#worker = started(workerUrl);
     this.#worker.onmessage = (event: MessageEvent<Response>) => this.#receive(event.data);
     this.#worker.onmessageerror = () => this.close(crashed("a message of the worker could not be read"));
@@ -96,7 +102,7 @@ export class WorkerLink {
     this.#worker.terminate();
     const ofBystanders = culprit && reason instanceof TenstepError ? new TenstepError(reason.code, reason.message, { cause: reason }) : reason;
     for (const [id, call] of [...this.#calls]) call.reject(id === culprit ? reason : ofBystanders);
-    this.#onClosed(reason);
+    this.#news.onClosed(reason);
   }
 
   #cancel(target: number): void {
@@ -107,6 +113,8 @@ export class WorkerLink {
     this.#hasSpoken = true;
     const call = this.#calls.get(response.id);
     switch (response.type) {
+      case "threads":
+        return this.#news.onThreads(response.threads);
       case "progress":
         return call?.onProgress?.(response.progress);
       case "stepped":

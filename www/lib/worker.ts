@@ -4,13 +4,15 @@ import type { Engine } from "./engine.js";
 import { TenstepError, wireFromError } from "./errors.js";
 import { loadModel } from "./model-loader.js";
 import type { LoadProgress, PictureOptions, RunState } from "./options.js";
-import type { Generated, Request, Response, Started, Value } from "./protocol.js";
+import type { Partner } from "./partner.js";
+import { servePartner } from "./partner-worker.js";
+import type { FromPartner, Generated, Request, Response, Started, ToPartner, Value } from "./protocol.js";
 import { Serial } from "./serial.js";
 
 /** The part of DedicatedWorkerGlobalScope used here; TypeScript cannot load its library beside the page's. */
 interface WorkerScope {
-  postMessage(message: Response, transfer: ArrayBufferLike[]): void;
-  onmessage: ((event: MessageEvent<Request>) => void) | null;
+  postMessage(message: Response | FromPartner, transfer: ArrayBufferLike[]): void;
+  onmessage: ((event: MessageEvent<Request | ToPartner>) => void) | null;
   addEventListener(type: "unhandledrejection", listener: (event: PromiseRejectionEvent) => void): void;
 }
 
@@ -19,9 +21,12 @@ const serial = new Serial();
 const aborts = new Map<number, AbortController>();
 /** Engine's number of each run, by the page's number. */
 const runs = new Map<number, number>();
-let current: { engine: Engine; model: number } | null = null;
+let current: { engine: Engine; model: number; partner: Partner | null } | null = null;
 
-scope.onmessage = ({ data: request }) => {
+scope.onmessage = ({ data }) => {
+  // Another worker started this one, as its second thread.
+  if (data.type === "partner") return servePartner(scope, data);
+  const request = data as Request;
   if (request.type === "abort") {
     aborts.get(request.target)?.abort();
     return;
@@ -48,8 +53,9 @@ async function answer(request: Exclude<Request, { type: "abort" }>, signal: Abor
   switch (request.type) {
     case "load": {
       const onProgress = throttledProgress(request.id);
-      const { engine, model, loaded } = await loadModel({ ...request, onProgress, signal });
-      current = { engine, model };
+      const onThreads = (threads: 1 | 2) => send({ id: 0, type: "threads", threads });
+      const { loaded, ...rest } = await loadModel({ ...request, onProgress, onThreads, signal });
+      current = rest;
       return loaded;
     }
     case "generate":
@@ -90,13 +96,16 @@ async function start(options: PictureOptions, state: RunState | undefined): Prom
 
 async function generate({ id, options, state }: Extract<Request, { type: "generate" }>, signal: AbortSignal): Promise<Generated> {
   const began = performance.now();
-  const { engine } = ready();
+  const { engine, partner } = ready();
   const started = await start(options, state);
   const { run, seed, warnings } = started;
   let { solverSteps } = started;
   let isIntact = true;
   // Stops a step under way at the end of the piece in hand.
-  const drop = () => engine.drop(run);
+  const drop = () => {
+    engine.drop(run);
+    partner?.stop();
+  };
   signal.addEventListener("abort", drop, { once: true });
   try {
     for (let isDone = started.done; !isDone; ) {
@@ -121,7 +130,7 @@ async function generate({ id, options, state }: Extract<Request, { type: "genera
   }
 }
 
-function ready(): { engine: Engine; model: number } {
+function ready(): NonNullable<typeof current> {
   if (!current) throw new TenstepError("disposed", "no model is loaded");
   return current;
 }

@@ -195,6 +195,20 @@ describe("capabilities", () => {
     assert.equal("defaultSteps" in model, false);
   });
 
+  it("counts the UNet's weights twice on two threads, and half the time", async () => {
+    Object.defineProperty(globalThis, "navigator", { value: { hardwareConcurrency: 4 }, configurable: true });
+    const one = await capabilities({ manifest: MANIFEST, threads: 1 });
+    const two = await capabilities({ manifest: MANIFEST });
+    assert.deepEqual([one.threads, two.threads], [1, 2]);
+    const tensors = manifest.components.find(({ name }) => name === "unet").tensors;
+    const elements = tensors.reduce((sum, { shape }) => sum + shape.reduce((product, extent) => product * extent, 1), 0);
+    assert.equal(two.model.memoryBytes - one.model.memoryBytes, 4 * elements);
+    const perSpeed = ({ model, speed }) => model.estimate.seconds * speed.gflops;
+    assert.ok(Math.abs(perSpeed(one) / perSpeed(two) - 2) < 1e-6);
+    assert.match(one.summary, /on one thread\./);
+    assert.match(two.summary, /on two threads\..*GFLOP\/s a thread/);
+  });
+
   it("estimates no time for a network of another kind", async () => {
     serve({ ...manifest, components: manifest.components.filter(({ name }) => name !== "unet") });
     const { model } = await capabilities({ manifest: MANIFEST });
@@ -223,7 +237,7 @@ describe("capabilities", () => {
     await assert.rejects(capabilities({ manifest: MANIFEST }), { code: "fetch-failed" });
   });
 
-  const refused = [{ steps: 0 }, { steps: 1.5 }, { backend: "npu" }, { measureSpeed: "yes" }, { manifest: 7 }, { signal: {} }, { weights: true }];
+  const refused = [{ steps: 0 }, { steps: 1.5 }, { threads: 3 }, { backend: "npu" }, { measureSpeed: "yes" }, { manifest: 7 }, { signal: {} }, { weights: true }];
   for (const options of refused) {
     it(`refuses ${JSON.stringify(options)}`, () => assert.rejects(capabilities(options), { code: "invalid-option" }));
   }

@@ -1,9 +1,11 @@
 // The worker as a thread of Node: gives worker.js the names that it knows from browsers, and then starts it.
 // The thread is the package's own, so nothing of the program's is changed.
 
+import { availableParallelism } from "node:os";
 import { parentPort } from "node:worker_threads";
 import { fetchWithFiles } from "./file-fetch.js";
 import { findGpu } from "./gpu.js";
+import { NestedWorker } from "./nested-worker.js";
 
 const port = parentPort!;
 
@@ -17,6 +19,11 @@ class WorkerGlobalScope {
 const scope = {
   self: globalThis,
   WorkerGlobalScope,
+  Worker: class extends NestedWorker {
+    constructor() {
+      super(new URL(import.meta.url));
+    }
+  },
   isSecureContext: true,
   fetch: fetchWithFiles,
   postMessage: (message: unknown, transfer: ArrayBuffer[]) => port.postMessage(message, transfer),
@@ -26,7 +33,7 @@ const scope = {
   onmessage: null as ((event: { data: unknown }) => void) | null,
 };
 for (const [name, value] of Object.entries(scope)) define(name, value);
-define("navigator", { gpu: await findGpu() });
+define("navigator", { gpu: await findGpu(), hardwareConcurrency: availableParallelism() });
 
 // The thread's queue is read from the first listener on: only once there is a worker to hear it.
 await import("../worker.js");

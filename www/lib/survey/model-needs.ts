@@ -15,7 +15,7 @@ export interface Needs extends Omit<ModelNeeds, "estimate"> {
   defaultSteps: number;
 }
 
-export function needsFromManifest(text: string, backend: Backend): Needs {
+export function needsFromManifest(text: string, backend: Backend, threads: 1 | 2): Needs {
   const manifest = object(parsed(text), "the manifest");
   const defaults = object(manifest["defaults"], "defaults");
   const [width, height] = [count(defaults["width"], "defaults.width"), count(defaults["height"], "defaults.height")];
@@ -25,7 +25,9 @@ export function needsFromManifest(text: string, backend: Backend): Needs {
   const cost = unetCost({ unet: find(components, "unet"), text: find(components, "text_encoder"), decoder: find(components, "vae_decoder") }, width, height);
 
   const stored = total(shards);
-  const elements = total(tensors.map((tensor) => tensor.elements));
+  const elementsOf = (tensors: Tensor[]) => total(tensors.map((tensor) => tensor.elements));
+  // A second thread has a UNet of its own.
+  const elements = elementsOf(tensors) + (threads - 1) * elementsOf(find(components, "unet")?.tensors ?? []);
   const weights = backend === "cpu" ? BYTES_OF_F32 * elements : stored + Math.min(stored, REPACKED_BYTES);
   const inFlight = SHARDS_IN_FLIGHT * Math.max(...shards, 0);
   return {

@@ -8,6 +8,8 @@ export interface CapabilitiesOptions {
   manifest?: string | URL;
   /** As for `load`: without it, what `load` would choose. */
   backend?: Backend;
+  /** As for `load`. */
+  threads?: 1 | 2;
   /** Network evaluations that the estimated time is for, 1 to 1000. Default: those of the manifest. */
   steps?: number;
   /** Whether to measure how fast the backend computes, which keeps it busy for about 50 ms. Default true. */
@@ -22,6 +24,8 @@ export interface Capabilities {
   backend: Backend;
   /** The adapter's description, or what the CPU backend uses. */
   device: string;
+  /** How many threads would compute: 1 on WebGPU. */
+  threads: 1 | 2;
   /** A sentence for people: why this backend. */
   reason: string;
   /** Null where there is no WebGPU adapter. */
@@ -30,7 +34,7 @@ export interface Capabilities {
   wasm: {
     /** The CPU backend needs it. */
     simd: boolean;
-    /** Shared memory and atomics on a cross-origin isolated page. The CPU backend uses one thread all the same. */
+    /** Shared memory and atomics on a cross-origin isolated page. The CPU backend needs neither, for its second thread either. */
     threads: boolean;
   };
   /** Whether the page is cross-origin isolated. Nothing here needs it. */
@@ -66,7 +70,7 @@ export interface AdapterReport {
   };
 }
 
-/** How fast the backend computes, as measured. */
+/** How fast the backend computes, as measured: on the CPU one thread. */
 export interface Speed {
   /** Billions of f32 operations a second in a loop of multiplications and additions that touches no memory. */
   gflops: number;
@@ -84,7 +88,10 @@ export interface ModelNeeds {
   downloadBytes: number;
   /** The largest tensor as stored. */
   largestTensorBytes: number;
-  /** An estimate of the peak on the chosen backend, weights and intermediate values of a picture of the default size. */
+  /**
+   * An estimate of the peak on the chosen backend, weights and intermediate values of a picture of the default size. On two
+   * threads the weights of the UNet count twice.
+   */
   memoryBytes: number;
   /** Floating-point operations of one guided evaluation at the default size; null for a network of unknown kind. */
   evaluationFlops: number | null;

@@ -3,15 +3,15 @@
 import type { Capabilities } from "./report.js";
 
 export function summaryOf(report: Omit<Capabilities, "summary">, trouble: string | null): string {
-  const { backend, device, reason, adapter, wasm, speed, model } = report;
+  const { backend, device, threads, reason, adapter, wasm, speed, model } = report;
   const sentences = [reason];
-  sentences.push(`Pictures are made by ${backend === "webgpu" ? `WebGPU on ${device}` : `the ${device}`}.`);
+  sentences.push(`Pictures are made by ${backend === "webgpu" ? `WebGPU on ${device}` : `the ${device}, on ${threads === 2 ? "two threads" : "one thread"}`}.`);
   if (adapter) {
     const half = adapter.shaderF16 ? "has 16-bit floats" : "has no 16-bit floats";
     sentences.push(`The adapter ${half} and binds up to ${megabytes(adapter.limits.maxStorageBufferBindingSize)} at once.`);
   }
   if (backend === "cpu" && !wasm.simd) sentences.push("But this browser has no WebAssembly SIMD, which the CPU backend needs.");
-  if (speed) sentences.push(`It computes at up to ${figure(speed.gflops)} GFLOP/s.`);
+  if (speed) sentences.push(`It computes at up to ${figure(speed.gflops)} GFLOP/s${threads === 2 ? " a thread" : ""}.`);
   if (trouble !== null) sentences.push(`Its speed could not be measured: ${trouble}.`);
   if (model) {
     sentences.push(`${model.name} downloads ${megabytes(model.downloadBytes)} and needs about ${megabytes(model.memoryBytes)} of memory.`);

@@ -1,6 +1,6 @@
 // Looks at the browser and at a model's manifest, and puts both together.
 
-import { choose, probeAdapter, type Probe } from "../capabilities.js";
+import { choose, probeAdapter, threadsFor, type Probe } from "../capabilities.js";
 import { surveyOptions } from "../check-options.js";
 import { openStore } from "../store/open.js";
 import { ShardStore } from "../store/shard-store.js";
@@ -15,23 +15,25 @@ import { timeEstimate } from "./time-estimate.js";
 import { hasSimd, hasThreads } from "./wasm-features.js";
 
 export async function survey(options: CapabilitiesOptions): Promise<Capabilities> {
-  const { manifest, backend: forced, steps, measureSpeed, signal } = surveyOptions(options);
+  const { manifest, backend: forced, threads: wanted, steps, measureSpeed, signal } = surveyOptions(options);
   const text = manifest === undefined ? null : manifestText(manifest, signal ?? new AbortController().signal);
   text?.catch(() => undefined); // Awaited below: the browser comes first.
 
   const probe = await untilAborted(probeAdapter(), signal);
   const { backend, device, reason } = choose(forced, probe);
-  const needs = text && needsFromManifest(await text, backend);
+  const threads = threadsFor(backend, wanted);
+  const needs = text && needsFromManifest(await text, backend, threads);
   const measured = measureSpeed ? await measure(backend, probe, signal) : { speed: null, trouble: null };
   const report = {
     backend,
     device,
+    threads,
     reason,
     adapter: probe.adapter && adapterReport(probe.adapter, probe),
     wasm: { simd: hasSimd(), threads: hasThreads() },
     isCrossOriginIsolated: globalThis.crossOriginIsolated ?? false,
     speed: measured.speed,
-    model: needs && modelReport(needs, timeEstimate(needs, backend, measured.speed, steps)),
+    model: needs && modelReport(needs, timeEstimate(needs, { backend, threads }, measured.speed, steps)),
   };
   return { ...report, summary: summaryOf(report, measured.trouble) };
 }

@@ -10,14 +10,14 @@ const REACHED: Record<Backend, { part: number; where: string }> = {
   webgpu: { part: 0.065, where: "on a software adapter; no hardware GPU was compared" },
 };
 
-export function timeEstimate(needs: Needs, backend: Backend, speed: Speed | null, wanted: number | undefined): TimeEstimate | null {
+export function timeEstimate(needs: Needs, { backend, threads }: { backend: Backend; threads: 1 | 2 }, speed: Speed | null, wanted: number | undefined): TimeEstimate | null {
   if (!speed || needs.evaluationFlops === null) return null;
   const steps = wanted ?? needs.defaultSteps;
   const { part, where } = REACHED[backend];
-  const evaluationMillis = needs.evaluationFlops / (part * speed.gflops * 1e6) + speed.latencyMillis;
+  const evaluationMillis = needs.evaluationFlops / (threads * part * speed.gflops * 1e6) + speed.latencyMillis;
   return {
     steps,
     seconds: (steps * evaluationMillis) / 1000,
-    assumes: `that the engine reaches ${100 * part} % of the measured speed, as it did with the default model ${where}`,
+    assumes: `that the engine reaches ${100 * part} % of the measured speed, as it did with the default model ${where}${threads === 2 ? ", on each of two threads" : ""}`,
   };
 }

@@ -16,11 +16,13 @@ export interface PushShards {
   store: ShardStore;
   source: ShardSource;
   onBytes: (bytes: Bytes) => void;
+  /** A shard that the engine has taken. The bytes are there during the call only. */
+  onVerified?: ((shard: ShardInfo, bytes: Uint8Array) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
 /** Resolves when the engine holds every shard. The first failure stops all lanes. */
-export async function pushShards({ engine, loading, store, source, onBytes, signal }: PushShards): Promise<void> {
+export async function pushShards({ engine, loading, store, source, onBytes, onVerified, signal }: PushShards): Promise<void> {
   const { model, shards } = loading;
   const bufferBytes = shards.reduce((most, shard) => Math.max(most, shard.bytes), 0);
   const count = new ByteCount(shards.length, onBytes);
@@ -35,9 +37,11 @@ export async function pushShards({ engine, loading, store, source, onBytes, sign
       const index = next++;
       const shard = shards[index] as ShardInfo;
       const push = () =>
-        uploads.run(() => {
+        uploads.run(async () => {
           stop.throwIfAborted();
-          return engine.pushShard(model, shard.shard, buffer.subarray(0, shard.bytes));
+          const bytes = buffer.subarray(0, shard.bytes);
+          await engine.pushShard(model, shard.shard, bytes);
+          onVerified?.(shard, bytes);
         });
       const onShardBytes = (there: { cached: number; network: number }) => count.set(index, there);
       await store.withEntry(shard, stop, (entry) =>

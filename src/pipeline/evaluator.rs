@@ -1,0 +1,53 @@
+//! A model's UNet by itself: what a partner evaluates with.
+
+use std::rc::Rc;
+
+use super::networks::{Networks, Size};
+use super::partner::Half;
+use super::ports::{input, output};
+use super::recent::Recent;
+use crate::error::Result;
+use crate::executor::{Command, Executor};
+
+/// A UNet on a device, without text encoder and decoder.
+pub struct Evaluator<E: Executor> {
+    executor: Rc<E>,
+    networks: Networks,
+    weights: E::Weights,
+    plans: Recent<E::Plan>,
+}
+
+impl<E: Executor> Evaluator<E> {
+    pub(super) fn new(executor: Rc<E>, networks: Networks, weights: E::Weights) -> Self {
+        Self { executor, networks, weights, plans: Recent::default() }
+    }
+
+    /// `model_output [1, h, w, C]` of one half. It is computed as a run computes it that evaluates its halves one after
+    /// the other: equal in every bit.
+    ///
+    /// Errors: the half has other shapes than its size implies, memory is short.
+    pub async fn evaluate(&self, half: &Half) -> Result<Vec<f32>> {
+        let executor = self.executor.as_ref();
+        let plan = self.plan(self.networks.size(1, half.width, half.height)).await?;
+        let unet = plan.as_ref();
+        executor.write(input::<E>(executor, unet, "sample"), &half.sample)?;
+        executor.write(input::<E>(executor, unet, "timestep"), &[half.timestep])?;
+        let encoder_hidden_states = input::<E>(executor, unet, "encoder_hidden_states");
+        executor.write(encoder_hidden_states, &half.encoder_hidden_states)?;
+        executor.submit_in_pieces(&[Command::Evaluate(unet)]).await?;
+        executor.read(output::<E>(executor, unet, "model_output")).await
+    }
+
+    /// Prepares a size, pixels: the first evaluation of it then does not have to.
+    pub(super) async fn prepare(&self, width: usize, height: usize) -> Result<()> {
+        self.plan(self.networks.size(1, width, height)).await.map(drop)
+    }
+
+    async fn plan(&self, size: Size) -> Result<Rc<E::Plan>> {
+        if let Some(plan) = self.plans.get(size) {
+            return Ok(plan);
+        }
+        let plan = self.executor.plan(&self.networks.unet(size)?, &self.weights).await?;
+        Ok(self.plans.add(size, plan))
+    }
+}

@@ -1,0 +1,279 @@
+// Two threads on the CPU, without shared memory: the same picture as on one, whatever becomes of the second.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { availableParallelism, loadavg } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { dist } from "../../scripts/paths.mjs";
+import { launchChromium, launchFirefox } from "./harness/browsers.mjs";
+import { MANIFEST_PATH } from "./harness/default-model.mjs";
+import { workerMillis } from "./harness/processor-time.mjs";
+import { openSite } from "./harness/site.mjs";
+
+const PICTURE = { prompt: "a red apple", negativePrompt: "blue", seed: 7, steps: 6, width: 32, height: 32 };
+const TIMED = { prompt: "a red apple", seed: 7, steps: 10, guidanceScale: 4 };
+const TAKES = 5;
+const WORKER = "/tenstep/worker.js";
+const GLUE = "/tenstep/wasm/tenstep_cpu.js";
+
+const built = (path) => readFileSync(join(dist, path), "utf8");
+
+/** Each worker says that it lives when somebody asks, and a partner ends without a word when it is told to. */
+const ROLL_CALL = `{
+  let isPartner = false;
+  addEventListener("message", ({ data }) => (isPartner ||= data?.type === "partner"));
+  const channel = new BroadcastChannel("workers");
+  channel.onmessage = ({ data }) => {
+    if (data === "who is there?") channel.postMessage("I am");
+    if (data === "partners, end" && isPartner) close();
+  };
+}
+`;
+
+/** The glue in which a partner's evaluations go wrong after some. */
+const glueThatFails = (evaluations, how) => `${built(GLUE)}
+  const { evaluate } = Engine.prototype;
+  let left = ${evaluations};
+  Engine.prototype.evaluate = function (...half) {
+    return left-- > 0 ? evaluate.apply(this, half) : (${how})();
+  };`;
+const REJECTS = `async () => { throw new Error("no more") }`;
+const TRAPS_IN_A_CALLBACK = `() => new Promise(() => setTimeout(() => { throw new Error("a trap") }))`;
+
+let site;
+before(async () => (site = await openSite()));
+after(() => site.close());
+
+/** Opens the test page, with `load`, `joined` and `living` on it, in a fresh browser for the length of `work`. */
+async function inBrowser(work, launch = () => launchChromium({ webgpu: false })) {
+  site.answerBytes(WORKER, Buffer.from(ROLL_CALL + built(WORKER)), "text/javascript");
+  const browser = await launch();
+  try {
+    const page = await browser.open(`${site.url}test.html`);
+    await page.evaluate((manifest) => {
+      window.load = (options) => Tenstep.load({ manifest, backend: "cpu", ...options });
+      window.until = async (what, isTrue) => {
+        for (const end = performance.now() + 60_000; !(await isTrue()); ) {
+          if (performance.now() > end) throw new Error(`waited a minute for ${what}`);
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+      };
+      window.joined = async (options) => {
+        const tenstep = await load(options);
+        await until("two threads", () => tenstep.backend.threads === 2);
+        return tenstep;
+      };
+      const channel = new BroadcastChannel("workers");
+      window.living = async () => {
+        let count = 0;
+        channel.onmessage = () => count++;
+        channel.postMessage("who is there?");
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        return count;
+      };
+      window.endPartners = () => channel.postMessage("partners, end");
+      window.pixels = async (tenstep, options) => Array.from((await tenstep.generate(options)).image.data);
+    }, MANIFEST_PATH);
+    await work(page);
+  } finally {
+    await browser.close();
+    site.reset();
+  }
+}
+
+for (const [name, launch] of [["Chromium", () => launchChromium({ webgpu: false })], ["Firefox", () => launchFirefox({ webgpu: false })]]) {
+  describe(`threads in ${name}`, { timeout: 300_000 }, () => {
+    it("are two where there are two processors, and one where that is asked for; the picture is the same in every byte", async () => {
+      const sizes = [PICTURE, { ...PICTURE, width: 96, height: 48, guidanceRescale: 0.5 }, { ...PICTURE, width: 64, height: 64, solver: "dpmpp-2m-sde", guidanceInterval: [0.5, 5] }];
+      await inBrowser(async (page) => {
+        const { processors, byItself, threads, same } = await page.evaluate(async (sizes) => {
+          const [one, two, some] = [await load({ threads: 1 }), await joined({ threads: 2 }), await load()];
+          const same = [];
+          for (const size of sizes) {
+            const [alone, together] = [await pixels(one, size), await pixels(two, size)];
+            same.push(alone.every((value, at) => value === together[at]));
+          }
+          if (navigator.hardwareConcurrency >= 2) await until("two threads", () => some.backend.threads === 2);
+          const threads = [one.backend.threads, two.backend.threads];
+          const byItself = some.backend.threads;
+          for (const tenstep of [one, two, some]) await tenstep.dispose();
+          return { processors: navigator.hardwareConcurrency, byItself, threads, same };
+        }, sizes);
+        assert.deepEqual(threads, [1, 2]);
+        assert.equal(byItself, processors >= 2 ? 2 : 1);
+        assert.deepEqual(same, sizes.map(() => true));
+      }, launch);
+    });
+
+    it("are gone after dispose, and after a load that was aborted", async () => {
+      await inBrowser(async (page) => {
+        const counts = await page.evaluate(async () => {
+          const tenstep = await joined({ threads: 2 });
+          const counts = [await living()];
+          await tenstep.dispose();
+          await until("the end of workers", async () => (await living()) === 0);
+          const abort = new AbortController();
+          const loading = outcome(load({ threads: 2, store: "none", signal: abort.signal, onProgress: ({ uploadedBytes }) => uploadedBytes > 0 && abort.abort() }));
+          counts.push((await loading).error?.name);
+          await until("the end of workers", async () => (await living()) === 0);
+          return counts;
+        });
+        assert.deepEqual(counts, [2, "AbortError"]);
+      }, launch);
+    });
+  });
+}
+
+describe("a second thread", { timeout: 300_000 }, () => {
+  const faults = {
+    "whose first evaluation fails": [0, REJECTS],
+    "that fails in the middle": [3, REJECTS],
+    "that traps in a callback": [3, TRAPS_IN_A_CALLBACK],
+  };
+  for (const [name, [evaluations, how]] of Object.entries(faults)) {
+    it(`${name} is let go of: the picture is the same, and one thread is left`, async () => {
+      site.answerBytes(GLUE, Buffer.from(glueThatFails(evaluations, how)), "text/javascript");
+      await inBrowser(async (page) => {
+        const seen = await page.evaluate(async (picture) => {
+          const [one, two] = [await load({ threads: 1 }), await joined({ threads: 2 })];
+          const alone = await pixels(one, picture);
+          const { image, interruptions } = await two.generate(picture);
+          const isSame = alone.every((value, at) => value === image.data[at]);
+          const next = await pixels(two, picture);
+          await until("the partner's end", async () => (await living()) === 2);
+          return { isSame, isNextSame: String(next) === String(alone), interruptions, threads: two.backend.threads };
+        }, PICTURE);
+        assert.deepEqual(seen, { isSame: true, isNextSame: true, interruptions: [], threads: 1 });
+      });
+    });
+  }
+
+  it("that ends without a word holds a picture up for a while, and changes nothing else", async () => {
+    await inBrowser(async (page) => {
+      const seen = await page.evaluate(async (picture) => {
+        const [one, two] = [await load({ threads: 1 }), await joined({ threads: 2 })];
+        const alone = await pixels(one, picture);
+        const began = performance.now();
+        const together = await pixels(two, { ...picture, onStep: ({ step }) => step === 2 && endPartners() });
+        return { isSame: String(together) === String(alone), threads: two.backend.threads, seconds: (performance.now() - began) / 1000 };
+      }, { ...PICTURE, steps: 30 });
+      console.log(`a silent end cost ${seen.seconds.toFixed(1)} s`);
+      assert.deepEqual([seen.isSame, seen.threads], [true, 1]);
+    });
+  });
+
+  it("that never starts holds up neither load nor pictures", async () => {
+    let asked = 0;
+    await inBrowser(async (page) => {
+      site.answer(WORKER, (_, response) => {
+        if (++asked > 1) return; // For ever.
+        response.writeHead(200, { "content-type": "text/javascript", "cache-control": "no-store" }).end(built(WORKER));
+      });
+      const threads = await page.evaluate(async (picture) => {
+        const tenstep = await load({ threads: 2 });
+        await tenstep.generate(picture);
+        const { threads } = tenstep.backend;
+        await tenstep.dispose();
+        return threads;
+      }, PICTURE);
+      assert.deepEqual([threads, asked], [1, 2]);
+    });
+  });
+
+  it("is done without where workers cannot start workers", async () => {
+    await inBrowser(async (page) => {
+      site.answerBytes(WORKER, Buffer.from(`globalThis.Worker = undefined;\n${ROLL_CALL}${built(WORKER)}`), "text/javascript");
+      const seen = await page.evaluate(async (picture) => {
+        const tenstep = await load({ threads: 2 });
+        await tenstep.generate(picture);
+        return [tenstep.backend.threads, await living()];
+      }, PICTURE);
+      assert.deepEqual(seen, [1, 1]);
+    });
+  });
+
+  it("stops at an abort, and takes part in the next picture; calls at once and runs in turn are as if alone", async () => {
+    await inBrowser(async (page) => {
+      const seen = await page.evaluate(async (picture) => {
+        const [one, two] = [await load({ threads: 1 }), await joined({ threads: 2 })];
+        const other = { ...picture, seed: 8, prompt: "a tree" };
+        const alone = [await pixels(one, picture), await pixels(one, other)].map(String);
+        const aborts = [];
+        for (let count = 0; count < 8; count++) {
+          const abort = new AbortController();
+          const large = outcome(two.generate({ ...picture, width: 128, height: 128, steps: 50, signal: abort.signal }));
+          await new Promise((resolve) => setTimeout(resolve, 40 * count));
+          abort.abort();
+          aborts.push((await large).error?.name);
+          if (count % 2 === 0) aborts.push(String(await pixels(two, picture)) === alone[0]);
+        }
+        const together = (await Promise.all([pixels(two, picture), pixels(two, other)])).map(String);
+        const runs = [await two.start(picture), await two.start(other)];
+        while (!runs[0].done) for (const run of runs) await run.step();
+        const inTurn = [];
+        for (const run of runs) inTurn.push(String(Array.from((await run.image()).image.data)));
+        const same = (some) => some.every((bytes, at) => bytes === alone[at]);
+        return { aborts, together: same(together), inTurn: same(inTurn), threads: two.backend.threads };
+      }, PICTURE);
+      assert.ok(seen.aborts.every((end) => end === "AbortError" || end === true), `${seen.aborts}`);
+      assert.deepEqual([seen.together, seen.inTurn, seen.threads], [true, true, 2]);
+    });
+  });
+
+  it("goes with a first that crashes, and the next engine has one again", async () => {
+    const trap = `
+      const { step } = Engine.prototype;
+      let left = 3;
+      Engine.prototype.step = function (run) {
+        if (left-- > 0) return step.call(this, run);
+        throw new WebAssembly.RuntimeError("unreachable");
+      };`;
+    await inBrowser(async (page) => {
+      site.answerBytes(GLUE, Buffer.from(built(GLUE) + trap), "text/javascript");
+      await page.evaluate(async () => (window.two = await joined({ threads: 2 })) && undefined);
+      site.answerBytes(GLUE, Buffer.from(built(GLUE)), "text/javascript");
+      const seen = await page.evaluate(async (picture) => {
+        const { image, interruptions } = await two.generate(picture);
+        await until("two threads", () => two.backend.threads === 2);
+        await until("the end of the first pair", async () => (await living()) === 2);
+        return { codes: interruptions.map(({ code }) => code), isSame: String(Array.from(image.data)) === String(await pixels(two, picture)) };
+      }, PICTURE);
+      assert.deepEqual(seen, { codes: ["engine-crashed"], isSame: true });
+    });
+  });
+
+  // Threads share a busy machine with all else, so what is compared is what they compute; on a machine that is free, that is time.
+  it("takes a good part of a guided picture off the first, and makes it no slower where processors are free", async () => {
+    const millis = {};
+    const own = {};
+    for (const threads of [1, 2]) {
+      await inBrowser(async (page) => {
+        await page.evaluate(async ([threads, picture]) => {
+          window.tenstep = threads === 1 ? await load({ threads }) : await joined({ threads });
+          await tenstep.generate(picture);
+        }, [threads, TIMED]);
+        const before = workerMillis();
+        millis[threads] = await page.evaluate(async ([picture, takes]) => {
+          const totals = [];
+          for (let take = 0; take < takes; take++) totals.push((await tenstep.generate(picture)).timings.total);
+          return totals.sort((a, b) => a - b);
+        }, [TIMED, TAKES]);
+        const spent = [...workerMillis()].map(([thread, after]) => (after - before.get(thread)) / TAKES);
+        own[threads] = spent.sort((a, b) => b - a);
+        assert.equal(own[threads].length, threads);
+      });
+    }
+    const [load] = loadavg();
+    const show = (values) => values.map((value) => value.toFixed(0)).join(" and ");
+    for (const threads of [1, 2]) {
+      console.log(
+        `CPU, 10 guided steps, ${threads} of two threads: ${show(own[threads])} ms of processor; ` +
+          `best of ${TAKES} ${millis[threads][0].toFixed(0)} ms, median ${millis[threads][TAKES >> 1].toFixed(0)} ms; load of the machine ${load.toFixed(1)}`,
+      );
+    }
+    assert.ok(own[2][0] <= 0.7 * own[1][0], `${own[2][0]} ms of processor, ${own[1][0]} ms alone`);
+    if (load > availableParallelism()) return;
+    assert.ok(millis[2][0] <= 1.1 * millis[1][0], `${millis[2][0]} ms on two threads, ${millis[1][0]} ms on one`);
+  });
+});

@@ -1,0 +1,50 @@
+// The CPU's second thread, as it sees itself: it takes the UNet's shards, then halves to evaluate, one after the other.
+
+import { isPairing, type PairingEngine } from "./engine.js";
+import { importEngine } from "./engine-module.js";
+import { wireFromError } from "./errors.js";
+import type { FromPartner, ToPartner } from "./protocol.js";
+import { Serial } from "./serial.js";
+
+interface PartnerScope {
+  postMessage(message: FromPartner, transfer: ArrayBufferLike[]): void;
+  onmessage: ((event: MessageEvent<ToPartner>) => void) | null;
+}
+
+/** Makes this worker a partner: from now on its messages are of that kind. */
+export function servePartner(scope: PartnerScope, { module, manifest }: Extract<ToPartner, { type: "partner" }>): void {
+  const serial = new Serial();
+  const send = (message: FromPartner, transfer: ArrayBufferLike[] = []) => scope.postMessage(message, transfer);
+  const fail = (id: number, error: unknown) => send({ type: "failed", id, error: wireFromError(error) });
+  let begun: { engine: PairingEngine; model: number } | null = null;
+
+  const begin = async () => {
+    const { Engine } = await importEngine("cpu", undefined, module);
+    const engine = await Engine.create();
+    if (!isPairing(engine)) throw new Error("this engine makes no pairs");
+    begun = { engine, model: engine.begin(manifest).model };
+  };
+  const handle = async (message: Exclude<ToPartner, { type: "partner" | "stop" }>) => {
+    if (!begun) return; // It has said so.
+    const { engine, model } = begun;
+    switch (message.type) {
+      case "shard":
+        return engine.pushShard(model, message.shard, message.bytes);
+      case "finish":
+        await engine.finishUnet(model);
+        return send({ type: "ready" });
+      case "evaluate": {
+        const { sample, timestep, encoderHiddenStates, width, height } = message;
+        const modelOutput = await engine.evaluate(model, sample, timestep, encoderHiddenStates, width, height);
+        send({ type: "evaluated", id: message.id, modelOutput }, [modelOutput.buffer]);
+      }
+    }
+  };
+
+  scope.onmessage = ({ data: message }) => {
+    if (message.type === "partner") return;
+    if (message.type === "stop") return begun?.engine.drop(begun.model);
+    void serial.run(() => handle(message)).catch((error: unknown) => fail(message.type === "evaluate" ? message.id : 0, error));
+  };
+  serial.run(begin).catch((error: unknown) => fail(0, error));
+}
