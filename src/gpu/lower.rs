@@ -30,16 +30,14 @@ pub fn lower(
     let apart = read_apart(device, graph, steps, storage);
     let (strided, done) = (HashMap::new(), Lowered::default());
     let mut lowering = Lowering { device, graph, storage, weights, apart, strided, done };
-    for (_index, step) in steps.iter().enumerate() {
+    for step in steps {
         lowering.step(step)?;
         #[cfg(feature = "native")]
-        lowering.done.note_step(_index);
+        lowering.done.note_step();
     }
     for (_, value) in graph.outputs() {
         lowering.copy_to_output(value)?;
     }
-    #[cfg(feature = "native")]
-    lowering.done.note_step(steps.len());
     Ok(lowering.done)
 }
 

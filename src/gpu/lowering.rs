@@ -18,16 +18,16 @@ pub struct Lowered {
     pub dispatches: Vec<Dispatch>,
     /// Bytes of each [`Binding::Scratch`].
     pub scratch: Vec<u64>,
-    /// The step of each dispatch, by its place in the list; beyond it for a copy to an output.
+    /// How many of the dispatches there were after each step; those beyond are copies to outputs.
     #[cfg(feature = "native")]
-    pub steps: Vec<usize>,
+    pub step_ends: Vec<usize>,
 }
 
 #[cfg(feature = "native")]
 impl Lowered {
-    /// Says that the dispatches since the last call are step `index`'s.
-    pub fn note_step(&mut self, index: usize) {
-        self.steps.resize(self.dispatches.len(), index);
+    /// Says that the dispatches since the last call are the next step's.
+    pub fn note_step(&mut self) {
+        self.step_ends.push(self.dispatches.len());
     }
 }
 

@@ -59,14 +59,14 @@ impl Account {
         arena_bytes: u64,
     ) -> Self {
         let mut work = Vec::with_capacity(sources.len());
-        let mut dispatches = lowered.dispatches.iter().zip(sources).zip(&lowered.steps).peekable();
-        while let Some((first, &index)) = dispatches.next() {
-            let mut of_step = vec![first];
-            while let Some((next, _)) = dispatches.next_if(|(_, other)| **other == index) {
-                of_step.push(next);
-            }
-            work.extend(work_of_step(graph, steps, steps.get(index), &of_step));
+        let mut dispatches = lowered.dispatches.iter().zip(sources);
+        let mut begin = 0;
+        for (step, &end) in steps.iter().zip(&lowered.step_ends) {
+            let of_step: Vec<_> = dispatches.by_ref().take(end - begin).collect();
+            begin = end;
+            work.extend(work_of_step(graph, steps, Some(step), &of_step));
         }
+        work.extend(work_of_step(graph, steps, None, &dispatches.collect::<Vec<_>>()));
         let [weight_bytes, tensor_bytes] = owned_bytes(&lowered.dispatches, sources);
         let (value_bytes, live_bytes) = arena_use(&lowered.dispatches, sources);
         let operations = graph.nodes().iter().filter(|node| is_work(node)).count();
