@@ -181,17 +181,28 @@ describe("a second thread", { timeout: 300_000 }, () => {
     });
   });
 
-  it("is done without where workers cannot start workers", async () => {
-    await inBrowser(async (page) => {
-      site.answerBytes(WORKER, Buffer.from(`globalThis.Worker = undefined;\n${ROLL_CALL}${built(WORKER)}`), "text/javascript");
-      const seen = await page.evaluate(async (picture) => {
-        const tenstep = await load({ threads: 2 });
-        await tenstep.generate(picture);
-        return [tenstep.backend.threads, await living()];
-      }, PICTURE);
-      assert.deepEqual(seen, [1, 1]);
+  for (const [name, second] of Object.entries({
+    "cannot be started": `throw new Error("refused")`,
+    "has a script that cannot be had": `return new Original("gone.js", { type: "module" })`,
+    "has a script that throws": `return new Original(URL.createObjectURL(new Blob(["throw new Error()"])), { type: "module" })`,
+  })) {
+    it(`is done without where it ${name}`, async () => {
+      await inBrowser(async (page) => {
+        const seen = await page.evaluate(async ([picture, second]) => {
+          const Original = Worker;
+          let started = 0;
+          const again = new Function("Original", second);
+          window.Worker = function (...given) {
+            return ++started === 2 ? again(Original) : new Original(...given);
+          };
+          const tenstep = await load({ threads: 2 });
+          await tenstep.generate(picture);
+          return [started, tenstep.backend.threads, await living()];
+        }, [PICTURE, second]);
+        assert.deepEqual(seen, [2, 1, 1]);
+      });
     });
-  });
+  }
 
   it("stops at an abort, and takes part in the next picture; calls at once and runs in turn are as if alone", async () => {
     await inBrowser(async (page) => {

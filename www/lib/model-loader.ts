@@ -5,7 +5,7 @@ import { isPairing, type Engine, type ModelToLoad } from "./engine.js";
 import { importEngine } from "./engine-module.js";
 import type { TenstepError } from "./errors.js";
 import type { Backend, LoadProgress } from "./options.js";
-import { Partner } from "./partner.js";
+import { Partner, type PartnerHost } from "./partner.js";
 import type { Loaded } from "./protocol.js";
 import { writeRecord } from "./store/model-records.js";
 import { openStore, type StoreChoice } from "./store/open.js";
@@ -24,8 +24,8 @@ export interface LoadRequest {
   threads?: 1 | 2 | undefined;
   wasmUrl?: string | undefined;
   onProgress: (progress: LoadProgress) => void;
-  /** Called when a second thread has joined, and when it is gone. */
-  onThreads: (threads: 1 | 2) => void;
+  /** For a second thread, where there is to be one. */
+  partnerHost: PartnerHost;
   signal: AbortSignal;
 }
 
@@ -50,7 +50,9 @@ export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
   try {
     const [store, manifest] = await Promise.all([opened, fetched]);
     const { model, totalBytes, info } = loading;
-    if (isPairing(engine) && threadsFor(choice.backend, request.threads) === 2) partner = Partner.start(engine.module(), manifest.text);
+    if (isPairing(engine) && threadsFor(choice.backend, request.threads) === 2) {
+      partner = new Partner(engine.module(), manifest.text, request.partnerHost);
+    }
     onProgress(progress("download", totalBytes));
     let latest: Bytes | undefined;
     await pushShards({
@@ -64,7 +66,7 @@ export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
     });
     onProgress(progress("compile", totalBytes, latest));
     await engine.finish(model);
-    if (isPairing(engine)) partner?.join(engine, model, request.onThreads);
+    if (isPairing(engine)) partner?.join(engine, model);
     await store.use((kept) => writeRecord(kept, request.manifest, manifest.text, loading));
     const storage = { kind: store.kind, reason: store.reason, manifest: manifest.from };
     const report = engine.report();

@@ -3,18 +3,13 @@
 import { isPairing, type PairingEngine } from "./engine.js";
 import { importEngine } from "./engine-module.js";
 import { wireFromError } from "./errors.js";
-import type { FromPartner, ToPartner } from "./protocol.js";
+import type { FromPartner, PartnerSeed, ToPartner } from "./protocol.js";
 import { Serial } from "./serial.js";
 
-interface PartnerScope {
-  postMessage(message: FromPartner, transfer: ArrayBufferLike[]): void;
-  onmessage: ((event: MessageEvent<ToPartner>) => void) | null;
-}
-
-/** Makes this worker a partner: from now on its messages are of that kind. */
-export function servePartner(scope: PartnerScope, { module, manifest }: Extract<ToPartner, { type: "partner" }>): void {
+/** Makes this worker the partner of the one at the port's other end. */
+export function servePartner({ module, manifest, port }: PartnerSeed): void {
   const serial = new Serial();
-  const send = (message: FromPartner, transfer: ArrayBufferLike[] = []) => scope.postMessage(message, transfer);
+  const send = (message: FromPartner, transfer: ArrayBufferLike[] = []) => port.postMessage(message, transfer as ArrayBuffer[]);
   const fail = (id: number, error: unknown) => send({ type: "failed", id, error: wireFromError(error) });
   let begun: { engine: PairingEngine; model: number } | null = null;
 
@@ -24,7 +19,7 @@ export function servePartner(scope: PartnerScope, { module, manifest }: Extract<
     if (!isPairing(engine)) throw new Error("this engine makes no pairs");
     begun = { engine, model: engine.begin(manifest).model };
   };
-  const handle = async (message: Exclude<ToPartner, { type: "partner" | "stop" }>) => {
+  const handle = async (message: Exclude<ToPartner, { type: "stop" }>) => {
     if (!begun) return; // It has said so.
     const { engine, model } = begun;
     switch (message.type) {
@@ -41,8 +36,7 @@ export function servePartner(scope: PartnerScope, { module, manifest }: Extract<
     }
   };
 
-  scope.onmessage = ({ data: message }) => {
-    if (message.type === "partner") return;
+  port.onmessage = ({ data: message }: MessageEvent<ToPartner>) => {
     if (message.type === "stop") return begun?.engine.drop(begun.model);
     void serial.run(() => handle(message)).catch((error: unknown) => fail(message.type === "evaluate" ? message.id : 0, error));
   };

@@ -1,8 +1,8 @@
-// The CPU's second thread, as the first sees it: a worker of this worker, with an engine and a UNet of its own. It is a help
+// The CPU's second thread, as the first sees it: another worker of the page, with an engine and a UNet of its own. It is a help
 // and no more: whatever is amiss with it, the load and the pictures go on without it.
 
 import type { EvaluateHalf, PairingEngine, ShardInfo } from "./engine.js";
-import type { FromPartner, ToPartner } from "./protocol.js";
+import type { FromPartner, PartnerSeed, ToPartner } from "./protocol.js";
 
 /** How long its half may take: this, and so many times what the other half took. A worker that is ended from outside says nothing. */
 const PATIENCE_MILLIS = 10_000;
@@ -16,37 +16,35 @@ interface Question {
   timer?: ReturnType<typeof setTimeout>;
 }
 
+/** Who starts and ends the worker: the page. A worker that starts another waits for that for ever in some Firefoxes, now and then. */
+export interface PartnerHost {
+  /** `onLost` hears that there is no such worker, or no more. */
+  start(seed: PartnerSeed, onLost: () => void): void;
+  end(): void;
+  /** Hears when it has joined, and when it is gone. */
+  onThreads(threads: 1 | 2): void;
+}
+
 export class Partner {
-  #worker: Worker;
+  #host: PartnerHost;
+  #port: MessagePort;
   #ready: Promise<void>;
   #isClosed = false;
   #question: Question | null = null;
   #nextId = 1;
   #onClosed: () => void = () => undefined;
 
-  /** Null where workers cannot start workers. */
-  static start(module: WebAssembly.Module, manifest: string): Partner | null {
-    try {
-      return new Partner(startWorker(), module, manifest);
-    } catch {
-      return null;
-    }
-  }
-
-  private constructor(worker: Worker, module: WebAssembly.Module, manifest: string) {
-    this.#worker = worker;
+  constructor(module: WebAssembly.Module, manifest: string, host: PartnerHost) {
+    const { port1, port2 } = new MessageChannel();
+    this.#host = host;
+    this.#port = port1;
     this.#ready = new Promise((resolve, reject) => {
       this.#onClosed = () => reject(new Error("the partner is gone"));
-      worker.onmessage = ({ data }: MessageEvent<FromPartner>) => (data.type === "ready" ? resolve() : this.#receive(data));
+      port1.onmessage = ({ data }: MessageEvent<FromPartner>) => (data.type === "ready" ? resolve() : this.#receive(data));
     });
     this.#ready.catch(() => undefined); // It may be gone before anybody asks.
-    worker.onmessageerror = () => this.close();
-    // Its script did not load, or its engine trapped in a callback.
-    worker.onerror = (event) => {
-      event.preventDefault();
-      this.close();
-    };
-    this.#post({ type: "partner", manifest, module });
+    port1.onmessageerror = () => this.close();
+    host.start({ module, manifest, port: port2 }, () => this.close());
   }
 
   /** Gives it a copy of a shard that the engine has taken, if it needs that. */
@@ -56,13 +54,13 @@ export class Partner {
     this.#post({ type: "shard", shard, bytes: copy }, [copy.buffer]);
   }
 
-  /** Once it is ready it takes part in the model's guided runs. `onThreads` hears of that, and of its end. */
-  join(engine: PairingEngine, model: number, onThreads: (threads: 1 | 2) => void): void {
+  /** Once it is ready it takes part in the model's guided runs. */
+  join(engine: PairingEngine, model: number): void {
     this.#post({ type: "finish" });
     const joined = this.#ready.then(() => {
-      this.#onClosed = () => onThreads(1);
+      this.#onClosed = () => this.#host.onThreads(1);
       engine.pair(model, this.#evaluate);
-      onThreads(2);
+      this.#host.onThreads(2);
     });
     joined.catch(() => this.close());
   }
@@ -76,7 +74,8 @@ export class Partner {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#worker.terminate();
+    this.#port.close();
+    this.#host.end();
     this.#onClosed();
     this.#settle()?.reject(new Error("the partner is gone"));
   }
@@ -113,23 +112,6 @@ export class Partner {
   }
 
   #post(message: ToPartner, transfer: ArrayBufferLike[] = []): void {
-    this.#worker.postMessage(message, transfer as ArrayBuffer[]);
-  }
-}
-
-/** This worker's own script once more. Its address is that of this worker wherever it was started from, so no bundler needs to know. */
-function startWorker(): Worker {
-  return new Worker(globalThis.location?.href ?? "", { type: isModule() ? "module" : "classic" });
-}
-
-/** Some bundlers make classic workers of modules. Only modules answer with a TypeError, before they look at the address. */
-function isModule(): boolean {
-  const { importScripts } = globalThis as { importScripts?: (address: string) => void };
-  if (!importScripts) return true;
-  try {
-    importScripts("http://[");
-    return false;
-  } catch (error) {
-    return error instanceof TypeError;
+    this.#port.postMessage(message, transfer as ArrayBuffer[]);
   }
 }

@@ -6,7 +6,7 @@ export interface WorkerPort {
   onmessage: ((event: MessageEvent) => void) | null;
   onmessageerror: ((event: MessageEvent) => void) | null;
   onerror: ((event: ErrorEvent) => void) | null;
-  postMessage(message: unknown): void;
+  postMessage(message: unknown, options?: { transfer?: MessagePort[] }): void;
   terminate(): void;
 }
 

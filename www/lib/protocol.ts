@@ -16,9 +16,18 @@ export type Request =
   | { id: number; type: "drop"; run: number }
   | { id: number; type: "abort"; target: number };
 
-/** What a worker says to one that it started, its partner. The first makes it one; after `finish` it evaluates. */
+/** What is no request, and gets no answer: that a worker is a partner, and to the one that wanted it, that it is gone. */
+export type Notice = { type: "partner"; seed: PartnerSeed } | { type: "partner-lost"; partner: number };
+
+/** Makes a worker the partner of another, which has the port's other end. */
+export interface PartnerSeed {
+  manifest: string;
+  module: WebAssembly.Module;
+  port: MessagePort;
+}
+
+/** What a worker says to its partner. After `finish` that evaluates. */
 export type ToPartner =
-  | { type: "partner"; manifest: string; module: WebAssembly.Module }
   | { type: "shard"; shard: number; bytes: Uint8Array }
   | { type: "finish" }
   | ({ type: "evaluate"; id: number } & Half)
@@ -45,8 +54,11 @@ export type Response =
   | { id: number; type: "failed"; error: WireError; fatal: boolean }
   | { id: number; type: "progress"; progress: LoadProgress }
   | { id: number; type: "stepped"; report: Stepped }
-  /** Of no request (`id` 0): a partner has joined, or is gone. */
-  | { id: number; type: "threads"; threads: 1 | 2 };
+  /** Of no request (`id` 0), as what follows: a partner has joined, or is gone. */
+  | { id: number; type: "threads"; threads: 1 | 2 }
+  /** The worker numbers its partners. */
+  | { id: number; type: "partner-wanted"; partner: number; seed: PartnerSeed }
+  | { id: number; type: "partner-done"; partner: number };
 
 export type Value = Loaded | Started | Stepped | RunState | Decoded | Generated | Float32Array | undefined;
 

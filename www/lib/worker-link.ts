@@ -3,7 +3,7 @@
 import { errorFromWire, TenstepError } from "./errors.js";
 import type { LoadProgress } from "./options.js";
 import { startWorker, type WorkerPort } from "./platform.js";
-import type { Request, Response, Stepped, Value } from "./protocol.js";
+import type { Notice, PartnerSeed, Request, Response, Stepped, Value } from "./protocol.js";
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
 
@@ -26,7 +26,10 @@ interface Call extends RequestOptions {
 }
 
 export class WorkerLink {
+  #workerUrl: string | undefined;
   #worker: WorkerPort;
+  /** The worker's second threads, by its numbers. */
+  #partners = new Map<number, WorkerPort>();
   #calls = new Map<number, Call>();
   #nextId = 1;
   #hasSpoken = false;
@@ -35,6 +38,7 @@ export class WorkerLink {
 
   constructor(workerUrl: string | undefined, news: WorkerNews) {
     this.#news = news;
+    this.#workerUrl = workerUrl;
     this.#worker = started(workerUrl);
     this.#worker.onmessage = (event: MessageEvent<Response>) => this.#receive(event.data);
     this.#worker.onmessageerror = () => this.close(crashed("a message of the worker could not be read"));
@@ -100,6 +104,7 @@ export class WorkerLink {
     if (this.#closedBecause) return;
     this.#closedBecause = reason;
     this.#worker.terminate();
+    for (const partner of this.#partners.keys()) this.#endPartner(partner);
     const ofBystanders = culprit && reason instanceof TenstepError ? new TenstepError(reason.code, reason.message, { cause: reason }) : reason;
     for (const [id, call] of [...this.#calls]) call.reject(id === culprit ? reason : ofBystanders);
     this.#news.onClosed(reason);
@@ -109,12 +114,41 @@ export class WorkerLink {
     if (!this.isClosed) this.#worker.postMessage({ id: this.#nextId++, type: "abort", target } satisfies Request);
   }
 
+  #startPartner(number: number, seed: PartnerSeed): void {
+    const lost = () => {
+      this.#endPartner(number);
+      this.#worker.postMessage({ type: "partner-lost", partner: number } satisfies Notice);
+    };
+    try {
+      const partner = startWorker(this.#workerUrl);
+      this.#partners.set(number, partner);
+      // What it has to say goes through its port; here it says only that something is amiss.
+      partner.onmessage = partner.onmessageerror = lost;
+      partner.onerror = (event) => {
+        event.preventDefault();
+        lost();
+      };
+      partner.postMessage({ type: "partner", seed } satisfies Notice, { transfer: [seed.port] });
+    } catch {
+      lost();
+    }
+  }
+
+  #endPartner(number: number): void {
+    this.#partners.get(number)?.terminate();
+    this.#partners.delete(number);
+  }
+
   #receive(response: Response): void {
     this.#hasSpoken = true;
     const call = this.#calls.get(response.id);
     switch (response.type) {
       case "threads":
         return this.#news.onThreads(response.threads);
+      case "partner-wanted":
+        return this.#startPartner(response.partner, response.seed);
+      case "partner-done":
+        return this.#endPartner(response.partner);
       case "progress":
         return call?.onProgress?.(response.progress);
       case "stepped":

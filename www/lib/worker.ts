@@ -4,15 +4,15 @@ import type { Engine } from "./engine.js";
 import { TenstepError, wireFromError } from "./errors.js";
 import { loadModel } from "./model-loader.js";
 import type { LoadProgress, PictureOptions, RunState } from "./options.js";
-import type { Partner } from "./partner.js";
+import type { Partner, PartnerHost } from "./partner.js";
 import { servePartner } from "./partner-worker.js";
-import type { FromPartner, Generated, Request, Response, Started, ToPartner, Value } from "./protocol.js";
+import type { Generated, Notice, Request, Response, Started, Value } from "./protocol.js";
 import { Serial } from "./serial.js";
 
 /** The part of DedicatedWorkerGlobalScope used here; TypeScript cannot load its library beside the page's. */
 interface WorkerScope {
-  postMessage(message: Response | FromPartner, transfer: ArrayBufferLike[]): void;
-  onmessage: ((event: MessageEvent<Request | ToPartner>) => void) | null;
+  postMessage(message: Response, transfer: (ArrayBufferLike | MessagePort)[]): void;
+  onmessage: ((event: MessageEvent<Request | Notice>) => void) | null;
   addEventListener(type: "unhandledrejection", listener: (event: PromiseRejectionEvent) => void): void;
 }
 
@@ -21,12 +21,14 @@ const serial = new Serial();
 const aborts = new Map<number, AbortController>();
 /** Engine's number of each run, by the page's number. */
 const runs = new Map<number, number>();
+/** What hears that a partner is lost, by its number. */
+const partners = new Map<number, () => void>();
+let nextPartner = 1;
 let current: { engine: Engine; model: number; partner: Partner | null } | null = null;
 
-scope.onmessage = ({ data }) => {
-  // Another worker started this one, as its second thread.
-  if (data.type === "partner") return servePartner(scope, data);
-  const request = data as Request;
+scope.onmessage = ({ data: request }) => {
+  if (request.type === "partner") return servePartner(request.seed);
+  if (request.type === "partner-lost") return partners.get(request.partner)?.();
   if (request.type === "abort") {
     aborts.get(request.target)?.abort();
     return;
@@ -53,8 +55,7 @@ async function answer(request: Exclude<Request, { type: "abort" }>, signal: Abor
   switch (request.type) {
     case "load": {
       const onProgress = throttledProgress(request.id);
-      const onThreads = (threads: 1 | 2) => send({ id: 0, type: "threads", threads });
-      const { loaded, ...rest } = await loadModel({ ...request, onProgress, onThreads, signal });
+      const { loaded, ...rest } = await loadModel({ ...request, onProgress, partnerHost: partnerHost(), signal });
       current = rest;
       return loaded;
     }
@@ -80,6 +81,22 @@ async function answer(request: Exclude<Request, { type: "abort" }>, signal: Abor
       return undefined;
     }
   }
+}
+
+/** The page, as the host of one partner. */
+function partnerHost(): PartnerHost {
+  const partner = nextPartner++;
+  return {
+    start: (seed, onLost) => {
+      partners.set(partner, onLost);
+      scope.postMessage({ id: 0, type: "partner-wanted", partner, seed }, [seed.port]);
+    },
+    end: () => {
+      partners.delete(partner);
+      send({ id: 0, type: "partner-done", partner });
+    },
+    onThreads: (threads) => send({ id: 0, type: "threads", threads }),
+  };
 }
 
 /** Starts a run, where there is a state from there. */

@@ -34,56 +34,42 @@ describe("threadsFor", () => {
 
 describe("a partner", () => {
   const HALF = () => [new Float32Array(4), 1, new Float32Array(2), 32, 32];
-  let worker;
-  const original = globalThis.Worker;
-  afterEach(() => (globalThis.Worker = original));
+  const original = globalThis.MessageChannel;
+  let host;
+  let port;
+  let said;
+  afterEach(() => (globalThis.MessageChannel = original));
 
-  /** A partner whose worker only writes down what it is told, and the engine's side of it. */
+  /** A partner whose port only writes down what it is told, its host, and the engine's side of it. */
   async function joined() {
-    globalThis.Worker = class {
-      said = [];
-      isTerminated = false;
-      constructor(...given) {
-        this.given = given;
-        worker = this;
-      }
-      postMessage(message) {
-        this.said.push(message);
-      }
-      terminate() {
-        this.isTerminated = true;
-      }
-      answer(data) {
-        this.onmessage({ data });
-      }
-    };
-    const partner = Partner.start({}, "{}");
     const threads = [];
+    said = [];
+    port = { postMessage: (message) => said.push(message), close: () => undefined };
+    globalThis.MessageChannel = class {
+      port1 = port;
+    };
+    host = {
+      isEnded: false,
+      start: (_, onLost) => (host.lose = onLost),
+      end: () => (host.isEnded = true),
+      onThreads: (count) => threads.push(count),
+    };
+    const partner = new Partner({}, "{}", host);
     const engine = { pair: (model, evaluate) => Object.assign(engine, { model, evaluate }) };
     partner.take({ shard: 3, component: "unet" }, new Uint8Array([1, 2]));
     partner.take({ shard: 4, component: "vae_decoder" }, new Uint8Array([3]));
-    partner.join(engine, 5, (count) => threads.push(count));
+    partner.join(engine, 5);
     return { partner, engine, threads };
   }
+  const answer = (data) => port.onmessage({ data });
   const ready = async () => {
-    worker.answer({ type: "ready" });
+    answer({ type: "ready" });
     await new Promise((resolve) => setImmediate(resolve));
   };
 
-  it("is none where there are no workers, or where they are refused", () => {
-    globalThis.Worker = undefined;
-    assert.equal(Partner.start({}, "{}"), null);
-    globalThis.Worker = class {
-      constructor() {
-        throw new Error("refused");
-      }
-    };
-    assert.equal(Partner.start({}, "{}"), null);
-  });
-
   it("gets the UNet's shards, and joins once it is ready", async () => {
     const { engine, threads } = await joined();
-    assert.deepEqual(worker.said.map(({ type, shard }) => [type, shard]), [["partner", undefined], ["shard", 3], ["finish", undefined]]);
+    assert.deepEqual(said.map(({ type, shard }) => [type, shard]), [["shard", 3], ["finish", undefined]]);
     assert.deepEqual([engine.model, threads], [undefined, []]);
     await ready();
     assert.deepEqual([engine.model, threads], [5, [2]]);
@@ -95,13 +81,13 @@ describe("a partner", () => {
     const first = engine.evaluate(...HALF());
     partner.stop();
     const second = engine.evaluate(...HALF())();
-    const [one, other] = worker.said.filter(({ type }) => type === "evaluate").map(({ id }) => id);
-    worker.answer({ type: "failed", id: one, error: { name: "Error", message: "stopped" } });
-    worker.answer({ type: "evaluated", id: one, modelOutput: new Float32Array([1]) });
-    worker.answer({ type: "evaluated", id: other, modelOutput: new Float32Array([2]) });
+    const [one, other] = said.filter(({ type }) => type === "evaluate").map(({ id }) => id);
+    answer({ type: "failed", id: one, error: { name: "Error", message: "stopped" } });
+    answer({ type: "evaluated", id: one, modelOutput: new Float32Array([1]) });
+    answer({ type: "evaluated", id: other, modelOutput: new Float32Array([2]) });
     assert.deepEqual(await second, new Float32Array([2]));
     await assert.rejects(first(), /stopped/);
-    assert.equal(worker.isTerminated, false);
+    assert.equal(host.isEnded, false);
   });
 
   it("is told to stop what nobody waits for when the next question comes", async () => {
@@ -109,44 +95,44 @@ describe("a partner", () => {
     await ready();
     engine.evaluate(...HALF());
     engine.evaluate(...HALF());
-    assert.deepEqual(worker.said.slice(3).map(({ type }) => type), ["evaluate", "stop", "evaluate"]);
+    assert.deepEqual(said.slice(2).map(({ type }) => type), ["evaluate", "stop", "evaluate"]);
   });
 
   const ends = {
-    "an evaluation fails": () => worker.answer({ type: "failed", id: 1, error: { name: "Error", message: "no" } }),
-    "its engine fails": () => worker.answer({ type: "failed", id: 0, error: { name: "Error", message: "no" } }),
-    "its script throws": () => worker.onerror({ preventDefault() {} }),
-    "a message cannot be read": () => worker.onmessageerror(),
+    "an evaluation fails": () => answer({ type: "failed", id: 1, error: { name: "Error", message: "no" } }),
+    "its engine fails": () => answer({ type: "failed", id: 0, error: { name: "Error", message: "no" } }),
+    "its host has lost it": () => host.lose(),
+    "a message cannot be read": () => port.onmessageerror(),
   };
   for (const [name, end] of Object.entries(ends)) {
     it(`is ended when ${name}, and what waits is rejected`, async () => {
       const { engine, threads } = await joined();
       await ready();
-      const answer = engine.evaluate(...HALF())();
+      const half = assert.rejects(engine.evaluate(...HALF())(), /gone/);
       end();
-      await assert.rejects(answer, /gone/);
+      await half;
       await assert.rejects(engine.evaluate(...HALF())(), /gone/);
-      assert.deepEqual([worker.isTerminated, threads], [true, [2, 1]]);
+      assert.deepEqual([host.isEnded, threads], [true, [2, 1]]);
     });
   }
 
   it("that fails before it is ready never joins", async () => {
     const { engine, threads } = await joined();
-    worker.onerror({ preventDefault() {} });
+    host.lose();
     await ready();
-    assert.deepEqual([engine.model, threads, worker.isTerminated], [undefined, [], true]);
+    assert.deepEqual([engine.model, threads, host.isEnded], [undefined, [], true]);
   });
 
   it("has ten seconds, and four times what the other half took", async (context) => {
     const { engine } = await joined();
     await ready();
     context.mock.timers.enable({ apis: ["setTimeout"] });
-    const answer = engine.evaluate(...HALF())();
+    const half = engine.evaluate(...HALF())();
     context.mock.timers.tick(9_900);
-    assert.equal(worker.isTerminated, false);
+    assert.equal(host.isEnded, false);
     context.mock.timers.tick(1_000);
-    await assert.rejects(answer, /gone/);
-    assert.equal(worker.isTerminated, true);
+    await assert.rejects(half, /gone/);
+    assert.equal(host.isEnded, true);
   });
 
   it("is not hurried before the other half is done", async (context) => {
@@ -155,7 +141,7 @@ describe("a partner", () => {
     context.mock.timers.enable({ apis: ["setTimeout"] });
     const wait = engine.evaluate(...HALF());
     context.mock.timers.tick(60_000);
-    worker.answer({ type: "evaluated", id: 1, modelOutput: new Float32Array([4]) });
+    answer({ type: "evaluated", id: 1, modelOutput: new Float32Array([4]) });
     assert.deepEqual(await wait(), new Float32Array([4]));
   });
 });

@@ -1,7 +1,7 @@
 // What platform.ts says, for Node: worker threads, addresses relative to the working folder, pictures as plain objects.
 
 import { pathToFileURL } from "node:url";
-import { Worker as Thread } from "node:worker_threads";
+import { Worker as Thread, type TransferListItem } from "node:worker_threads";
 import type { WorkerPort } from "../platform.js";
 import type { Response } from "../protocol.js";
 
@@ -40,13 +40,13 @@ class ThreadPort implements WorkerPort {
     thread.on("exit", (status) => this.#fail(new Error(`its thread ended with status ${status}`)));
   }
 
-  postMessage(message: unknown): void {
-    const { id, type } = message as { id: number; type: string };
-    if (type !== "abort") {
+  postMessage(message: unknown, { transfer = [] }: { transfer?: MessagePort[] } = {}): void {
+    const { id, type } = message as { id?: number; type: string };
+    if (id !== undefined && type !== "abort") {
       this.#waiting.add(id);
       this.#thread.ref();
     }
-    this.#thread.postMessage(message);
+    this.#thread.postMessage(message, transfer as unknown as TransferListItem[]);
   }
 
   terminate(): void {

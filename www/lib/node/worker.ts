@@ -5,7 +5,6 @@ import { availableParallelism } from "node:os";
 import { parentPort } from "node:worker_threads";
 import { fetchWithFiles } from "./file-fetch.js";
 import { findGpu } from "./gpu.js";
-import { NestedWorker } from "./nested-worker.js";
 
 const port = parentPort!;
 
@@ -19,11 +18,6 @@ class WorkerGlobalScope {
 const scope = {
   self: globalThis,
   WorkerGlobalScope,
-  Worker: class extends NestedWorker {
-    constructor() {
-      super(new URL(import.meta.url));
-    }
-  },
   isSecureContext: true,
   fetch: fetchWithFiles,
   postMessage: (message: unknown, transfer: ArrayBuffer[]) => port.postMessage(message, transfer),
