@@ -60,6 +60,7 @@ export async function compileModule(wasm, { cargoArguments, library, rustflags, 
     ["run", "--locked", "--quiet", "--package", "tenstep-wasm-bindgen", "--", compiled, out, name],
     { env: { ...findRust().env, CARGO_TARGET_DIR: join(target, "web-tools") } },
   );
+  await inlineScripts(out, `${name}.js`);
   const file = join(out, `${name}_bg.wasm`);
   await run(process.execPath, [
     join(root, "node_modules", "binaryen", "bin", "wasm-opt"),
@@ -67,6 +68,25 @@ export async function compileModule(wasm, { cargoArguments, library, rustflags, 
     "--enable-reference-types", "--enable-multivalue", "--strip-debug", "--strip-producers", "--strip-target-features", file, "-o", file,
   ]);
   return file;
+}
+
+/** Puts the scripts that the crate brings along (src/gpu/replay.js) into the glue, which so stays one file. */
+async function inlineScripts(out, glue) {
+  const snippets = join(out, "snippets");
+  if (!existsSync(snippets)) return;
+  const { build } = await import("esbuild");
+  await build({
+    entryPoints: [join(out, glue)],
+    outfile: join(out, glue),
+    allowOverwrite: true,
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    logLevel: "warning",
+    // wasm-bindgen names a script once for each function that it takes from there.
+    logOverride: { "duplicate-object-key": "silent" },
+  });
+  rmSync(snippets, { recursive: true });
 }
 
 function inputsHash(wasm) {

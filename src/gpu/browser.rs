@@ -5,12 +5,15 @@
 //! `createComputePipelineAsync`.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::rc::Rc;
 
 use js_sys::{Array, Function, Object, Promise, Reflect};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
+
+use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::fault::Faults;
 use crate::error::{Error, Result};
@@ -78,7 +81,9 @@ pub async fn create_pipelines(
         promises.borrow_mut().push(call(&target, "createComputePipelineAsync", &[descriptor]));
         Object::new().into()
     });
-    with_stand_in(&device, start.as_ref(), || (0..count).for_each(|index| drop(create(index))))?;
+    with_stand_in(&device, CREATE_PIPELINE, start.as_ref(), || {
+        (0..count).for_each(|index| drop(create(index)))
+    })?;
 
     let mut compiled = Vec::with_capacity(count);
     for promise in started.take() {
@@ -90,12 +95,47 @@ pub async fn create_pipelines(
     let hand_back = Closure::<dyn FnMut(JsValue) -> JsValue>::new(move |_: JsValue| {
         compiled.next().unwrap_or(JsValue::UNDEFINED)
     });
-    with_stand_in(&device, hand_back.as_ref(), || (0..count).map(create).collect())
+    with_stand_in(&device, CREATE_PIPELINE, hand_back.as_ref(), || (0..count).map(create).collect())
 }
 
-/// Runs `work` while `stand_in` shadows the method of the device's prototype.
-fn with_stand_in<T>(device: &JsValue, stand_in: &JsValue, work: impl FnOnce() -> T) -> Result<T> {
-    let name = JsValue::from_str("createComputePipeline");
+#[wasm_bindgen(module = "/src/gpu/replay.js")]
+extern "C" {
+    fn recorder(list: &Array) -> JsValue;
+    #[wasm_bindgen(js_name = replay)]
+    fn replay_parts(device: &JsValue, queue: &JsValue, parts: &Array);
+}
+
+/// What `encode` dispatches in a compute pass of its own, as a list for [`replay`]. Nothing is sent.
+pub fn record(device: &wgpu::Device, encode: impl FnOnce()) -> Array {
+    let list = Array::new();
+    if let Some(device) = gpu_device(device) {
+        // It fails only where the device is no object.
+        let _ = with_stand_in(&device, "createCommandEncoder", &recorder(&list), encode);
+    }
+    list
+}
+
+/// Sends parts of lists in one pass and one submission.
+pub fn replay<'a>(
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+    parts: impl Iterator<Item = (&'a Array, Range<usize>)>,
+) {
+    let (Some(device), Some(queue)) = (gpu_device(device), queue.as_webgpu()) else { return };
+    let flat = Array::new();
+    for (list, range) in parts {
+        flat.push(list);
+        flat.push(&range.start.into());
+        flat.push(&range.end.into());
+    }
+    replay_parts(&device, queue.as_ref(), &flat);
+}
+
+const CREATE_PIPELINE: &str = "createComputePipeline";
+
+/// Runs `work` while `stand_in` shadows the method `name` of the device's prototype.
+fn with_stand_in<T>(device: &JsValue, name: &str, stand_in: &JsValue, work: impl FnOnce() -> T) -> Result<T> {
+    let name = JsValue::from_str(name);
     Reflect::set(device, &name, stand_in).map_err(|error| refused(&error))?;
     let done = work();
     let object: &Object = device.unchecked_ref();

@@ -8,6 +8,7 @@ use super::buffer::{ALIGNMENT, GpuBuffer, Tensor};
 use super::device::Device;
 use super::kernels::combine::{self, OUT_SLOT, SlotTerm};
 use super::pipelines::{Bound, Pipelines, Range};
+use super::sequence::Sequence;
 use crate::error::{Error, Result};
 use crate::executor::{MAX_TERMS, Term};
 
@@ -48,12 +49,7 @@ impl Combinations {
     /// Binds the combinations of a submission, and writes their parameters ahead of it.
     ///
     /// Errors: there are too many, or one has too many terms, reads or writes past an end, or reads `out` shifted over what it writes.
-    pub fn bind(
-        &self,
-        device: &Device,
-        pipelines: &Pipelines,
-        list: &[Combination<'_>],
-    ) -> Result<Vec<Bound>> {
+    pub fn bind(&self, device: &Device, pipelines: &Pipelines, list: &[Combination<'_>]) -> Result<Sequence> {
         if list.len() > MAX_COMBINATIONS {
             return Err(misuse("combinations in one submission", MAX_COMBINATIONS, list.len()));
         }
@@ -73,7 +69,7 @@ impl Combinations {
         if !words.is_empty() {
             device.queue().write_buffer(self.params.raw(), 0, bytemuck::cast_slice(&words));
         }
-        Ok(bound)
+        Ok(Sequence::new(device, bound))
     }
 
     fn group(

@@ -213,6 +213,11 @@ impl Device {
     /// Hands commands to the device.
     pub fn submit(&self, encoder: wgpu::CommandEncoder) {
         self.queue.submit([encoder.finish()]);
+        self.note_submission();
+    }
+
+    /// Something was handed to the queue: its end is waited for like that of the others.
+    pub fn note_submission(&self) {
         let finished = Signal::new();
         let signal = finished.clone();
         self.queue.on_submitted_work_done(move || signal.set(()));

@@ -12,9 +12,10 @@ use super::combination::{Combination, Combinations};
 use super::device::{Device, DeviceInfo, GpuOptions};
 use super::kernels::combine;
 use super::pace::Pace;
-use super::pipelines::{Bound, Pipelines, encode};
+use super::pipelines::Pipelines;
 use super::plan::Plan;
 use super::readback::{self, Readback, Ring};
+use super::sequence::{Part, Sequence, count, send, split};
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::executor::{BackendReport, Command, Executor, MAX_TERMS};
@@ -40,29 +41,31 @@ struct Shared {
     written: std::cell::Cell<u64>,
 }
 
-/// What commands come to on the device: their combinations, and their plans' dispatches. Handles are lent, not cloned: in a
-/// browser each clone costs microseconds.
+/// What commands come to on the device: their combinations, and their plans' dispatches.
 struct BoundCommands {
-    combinations: Vec<Bound>,
-    plans: Vec<Rc<Vec<Bound>>>,
+    combinations: Sequence,
+    plans: Vec<Rc<Sequence>>,
 }
 
 impl BoundCommands {
-    fn in_order(&self, commands: &[Command<'_, Gpu>]) -> Vec<&Bound> {
-        let (mut combinations, mut plans) = (self.combinations.iter(), self.plans.iter());
-        let mut dispatches = Vec::new();
+    fn in_order(&self, commands: &[Command<'_, Gpu>]) -> Vec<Part<'_>> {
+        let mut plans = self.plans.iter();
+        let mut combined = 0;
+        let mut parts: Vec<Part<'_>> = Vec::new();
         for command in commands {
             match command {
-                Command::Evaluate(_) => {
-                    dispatches.extend(plans.next().into_iter().flat_map(|plan| plan.iter()))
-                }
+                Command::Evaluate(_) => parts.extend(plans.next().map(|plan| plan.whole())),
                 Command::Combine { len: 0, .. } => {}
                 Command::Combine { .. } | Command::CombineRescaled { .. } => {
-                    dispatches.extend(combinations.next())
+                    match parts.last_mut() {
+                        Some((last, range)) if std::ptr::eq(*last, &self.combinations) => range.end += 1,
+                        _ => parts.push((&self.combinations, combined..combined + 1)),
+                    }
+                    combined += 1;
                 }
             }
         }
-        dispatches
+        parts
     }
 }
 
@@ -126,7 +129,7 @@ impl Gpu {
     }
 
     /// Makes sure that the arena holds these plans, then binds them to it.
-    fn bound(&self, plans: &[&Plan]) -> Vec<Rc<Vec<Bound>>> {
+    fn bound(&self, plans: &[&Plan]) -> Vec<Rc<Sequence>> {
         let Shared { device, pipelines, arena, .. } = &*self.0;
         let mut arena = arena.borrow_mut();
         if plans.iter().any(|plan| !arena.holds(plan.needs())) {
@@ -165,14 +168,9 @@ impl Gpu {
         Ok(BoundCommands { combinations, plans: self.bound(&plans) })
     }
 
-    /// One encoder, one compute pass, one submission.
-    fn send(&self, dispatches: &[&Bound]) {
-        let mut encoder = self.0.device.encoder();
-        encode(
-            &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()),
-            dispatches.iter().copied(),
-        );
-        self.0.device.submit(encoder);
+    /// One submission.
+    fn send(&self, parts: &[Part<'_>]) {
+        send(&self.0.device, parts);
         self.0.written.set(0);
     }
 }
@@ -249,18 +247,17 @@ impl Executor for Gpu {
     async fn submit_in_pieces(&self, commands: &[Command<'_, Self>]) -> Result<()> {
         let Shared { device, pace, .. } = &*self.0;
         let bound = self.bind(commands)?;
-        let dispatches = bound.in_order(commands);
-        let mut left = &dispatches[..];
-        while left.len() > pace.piece() {
+        let mut left = bound.in_order(commands);
+        while count(&left) > pace.piece() {
             let started = now_millis();
-            let (piece, rest) = left.split_at(pace.piece());
-            self.send(piece);
+            let (piece, rest) = split(&left, pace.piece());
+            self.send(&piece);
             // The piece before has to end, so that the device always has the next one.
             device.settle(1).await?;
             pace.note(now_millis() - started);
             left = rest;
         }
-        self.send(left);
+        self.send(&left);
         Ok(())
     }
 

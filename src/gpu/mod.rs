@@ -8,7 +8,7 @@
 //! 4. `plan` gives every value a place in the device's one arena by when it is alive (`liveness`), compiles
 //!    what pipelines are missing, and binds them.
 //!
-//! A step of a sampler then encodes set-pipeline, set-bind-group and dispatch, and submits once.
+//! A step of a sampler then sends such a `sequence` in one pass and one submission.
 
 mod arena;
 #[cfg(all(target_arch = "wasm32", feature = "web"))]
@@ -29,6 +29,7 @@ mod pipelines;
 mod plan;
 mod products;
 mod readback;
+mod sequence;
 mod signal;
 mod storage;
 mod stored;

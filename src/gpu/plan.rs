@@ -16,7 +16,8 @@ use super::kernels::{Binding, Dispatch};
 use super::liveness::{Interval, Place, place};
 use super::lower::lower;
 use super::lowering::Lowered;
-use super::pipelines::{Bound, ParamsBuffer, Pipelines, Range};
+use super::pipelines::{ParamsBuffer, Pipelines, Range};
+use super::sequence::Sequence;
 use super::storage::{Storage, parameter_forms, value_bytes};
 use super::weights::Weights;
 use crate::error::Result;
@@ -67,8 +68,8 @@ pub struct Plan {
     dispatches: Vec<(Dispatch, Vec<Source>)>,
     params: ParamsBuffer,
     needs: Rc<Needs>,
-    /// Bind groups, and the generation of the arena that they were made for.
-    bound: RefCell<Option<(u64, Rc<Vec<Bound>>)>>,
+    /// The dispatches bound, and the generation of the arena that they were bound to.
+    bound: RefCell<Option<(u64, Rc<Sequence>)>>,
     #[cfg(feature = "native")]
     account: Account,
 }
@@ -150,12 +151,12 @@ impl Plan {
     }
 
     /// The dispatches, bound to the arena as it is now.
-    pub(super) fn bound(&self, device: &Device, pipelines: &Pipelines, arena: &Arena) -> Rc<Vec<Bound>> {
+    pub(super) fn bound(&self, device: &Device, pipelines: &Pipelines, arena: &Arena) -> Rc<Sequence> {
         let mut bound = self.bound.borrow_mut();
-        if let Some((generation, dispatches)) = &*bound
+        if let Some((generation, sequence)) = &*bound
             && *generation == arena.generation()
         {
-            return dispatches.clone();
+            return sequence.clone();
         }
         let range = |source: &Source| match source {
             Source::Own(range) => Some(range.clone()),
@@ -169,9 +170,10 @@ impl Plan {
             let ranges: Vec<Option<Range>> = sources.iter().map(range).collect();
             pipelines.bind(device, dispatch, &self.params.range(index), &ranges)
         };
-        let dispatches: Rc<Vec<Bound>> = Rc::new(self.dispatches.iter().enumerate().map(bind).collect());
-        *bound = Some((arena.generation(), dispatches.clone()));
-        dispatches
+        let sequence = Sequence::new(device, self.dispatches.iter().enumerate().map(bind).collect());
+        let sequence = Rc::new(sequence);
+        *bound = Some((arena.generation(), sequence.clone()));
+        sequence
     }
 }
 

@@ -116,7 +116,7 @@ impl Gpu {
     /// the caches full of the others' data. They run out of order, so the plan's outputs are of no use afterwards.
     pub fn time_dispatches(&self, plan: &Plan, places: &[usize], empty_millis: f64) -> Result<f64> {
         let bound = self.bound(&[plan]).remove(0);
-        let turn: Vec<&Bound> = places.iter().map(|&place| &bound[place]).collect();
+        let turn: Vec<&Bound> = places.iter().map(|&place| &bound.dispatches()[place]).collect();
         self.time(&turn, empty_millis)
     }
 

@@ -26,6 +26,8 @@ pub struct Account {
     pub live_bytes: u64,
     /// Bytes of inputs and outputs, which are tensors of their own.
     pub tensor_bytes: u64,
+    /// The most that one binding shows a shader.
+    pub largest_binding_bytes: u64,
 }
 
 /// One dispatch.
@@ -70,7 +72,17 @@ impl Account {
         let [weight_bytes, tensor_bytes] = owned_bytes(&lowered.dispatches, sources);
         let (value_bytes, live_bytes) = arena_use(&lowered.dispatches, sources);
         let operations = graph.nodes().iter().filter(|node| is_work(node)).count();
-        Self { work, operations, weight_bytes, arena_bytes, value_bytes, live_bytes, tensor_bytes }
+        let largest_binding_bytes = sources.iter().flatten().filter_map(Source::bytes).max().unwrap_or(0);
+        Self {
+            work,
+            operations,
+            weight_bytes,
+            arena_bytes,
+            value_bytes,
+            live_bytes,
+            tensor_bytes,
+            largest_binding_bytes,
+        }
     }
 
     /// Floating-point operations of an evaluation.

@@ -1,0 +1,82 @@
+//! Dispatches that are bound once and sent many times.
+
+use std::ops::Range;
+
+use super::device::Device;
+use super::pipelines::{Bound, encode};
+
+/// Bound dispatches in order. In a browser they are kept as a list in JavaScript, too.
+pub struct Sequence {
+    dispatches: Vec<Bound>,
+    #[cfg(all(target_arch = "wasm32", feature = "web"))]
+    recorded: js_sys::Array,
+}
+
+/// Some dispatches of a sequence, which follow each other.
+pub type Part<'a> = (&'a Sequence, Range<usize>);
+
+impl Sequence {
+    /// Readies dispatches of `device` to be sent.
+    #[cfg(not(all(target_arch = "wasm32", feature = "web")))]
+    pub fn new(_device: &Device, dispatches: Vec<Bound>) -> Self {
+        Self { dispatches }
+    }
+
+    /// Readies dispatches of `device` to be sent.
+    #[cfg(all(target_arch = "wasm32", feature = "web"))]
+    pub fn new(device: &Device, dispatches: Vec<Bound>) -> Self {
+        let recorded = super::browser::record(device.raw(), || {
+            let mut encoder = device.encoder();
+            encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()), &dispatches);
+        });
+        Self { dispatches, recorded }
+    }
+
+    /// The dispatches.
+    #[cfg(feature = "native")]
+    pub fn dispatches(&self) -> &[Bound] {
+        &self.dispatches
+    }
+
+    /// All of it.
+    pub fn whole(&self) -> Part<'_> {
+        (self, 0..self.dispatches.len())
+    }
+}
+
+/// Sends dispatches: one encoder, one compute pass, one submission.
+#[cfg(not(all(target_arch = "wasm32", feature = "web")))]
+pub fn send(device: &Device, parts: &[Part<'_>]) {
+    let mut encoder = device.encoder();
+    encode(
+        &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()),
+        parts.iter().flat_map(|(sequence, range)| &sequence.dispatches[range.clone()]),
+    );
+    device.submit(encoder);
+}
+
+/// Sends dispatches: one encoder, one compute pass, one submission.
+#[cfg(all(target_arch = "wasm32", feature = "web"))]
+pub fn send(device: &Device, parts: &[Part<'_>]) {
+    let parts = parts.iter().map(|(sequence, range)| (&sequence.recorded, range.clone()));
+    super::browser::replay(device.raw(), device.queue(), parts);
+    device.note_submission();
+}
+
+/// The first `count` dispatches of `parts`, and the others.
+pub fn split<'a>(parts: &[Part<'a>], count: usize) -> (Vec<Part<'a>>, Vec<Part<'a>>) {
+    let (mut first, mut others) = (Vec::new(), Vec::new());
+    let mut left = count;
+    for (sequence, range) in parts {
+        let middle = range.start + left.min(range.len());
+        left -= middle - range.start;
+        first.extend((middle > range.start).then_some((*sequence, range.start..middle)));
+        others.extend((middle < range.end).then_some((*sequence, middle..range.end)));
+    }
+    (first, others)
+}
+
+/// How many dispatches there are.
+pub fn count(parts: &[Part<'_>]) -> usize {
+    parts.iter().map(|(_, range)| range.len()).sum()
+}
