@@ -7,7 +7,7 @@ use super::model::{Model, ModelInfo};
 use super::networks::Networks;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
-use crate::weights::{Manifest, Shard, ShardSet};
+use crate::weights::{Manifest, Piece, Shard, ShardSet};
 
 const UNET: &str = "unet";
 
@@ -64,12 +64,15 @@ impl<E: Executor> Loader<E> {
     /// Checks a shard's length and SHA-256 and hands its bytes to the device. Any order. After an error the
     /// loader is as before, and the same shard may be pushed again.
     pub fn push_shard(&mut self, number: usize, bytes: &[u8]) -> Result<()> {
-        for piece in self.shards.accept(&self.manifest, number, bytes)? {
-            if let Some(weights) = &mut self.weights[piece.component] {
-                self.executor.push(weights, piece.tensor, piece.offset, piece.bytes)?;
-            }
-        }
-        Ok(())
+        let pieces = self.shards.accept(&self.manifest, number, bytes)?;
+        push_pieces(&self.executor, &mut self.weights, pieces)
+    }
+
+    /// [`Loader::push_shard`] where the platform has computed the SHA-256 of the bytes: a browser does that many times faster
+    /// than wasm.
+    pub fn push_digested(&mut self, number: usize, bytes: &[u8], sha256: &[u8]) -> Result<()> {
+        let pieces = self.shards.accept_digested(&self.manifest, number, bytes, sha256)?;
+        push_pieces(&self.executor, &mut self.weights, pieces)
     }
 
     /// Prepares the networks for the default size. Every shard of [`Loader::shards`] must have been pushed.
@@ -97,4 +100,17 @@ impl<E: Executor> Loader<E> {
         evaluator.prepare(self.info.default_width, self.info.default_height).await?;
         Ok(evaluator)
     }
+}
+
+fn push_pieces<'a, E: Executor>(
+    executor: &Rc<E>,
+    weights: &mut [Option<E::Weights>],
+    pieces: impl Iterator<Item = Piece<'a>>,
+) -> Result<()> {
+    for piece in pieces {
+        if let Some(weights) = &mut weights[piece.component] {
+            executor.push(weights, piece.tensor, piece.offset, piece.bytes)?;
+        }
+    }
+    Ok(())
 }

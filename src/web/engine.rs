@@ -123,10 +123,22 @@ impl Engine {
     }
 
     /// Checks a shard's length and SHA-256 and puts it on the device. Any order; resolves when the device
-    /// keeps up, so that pending uploads stay few.
+    /// keeps up, so that pending uploads stay few. `sha256` is the digest of the bytes where the caller has it.
     #[wasm_bindgen(js_name = pushShard)]
-    pub async fn push_shard(&self, model: u32, shard: usize, bytes: &[u8]) -> Result<(), JsValue> {
-        self.loaders.borrow_mut().get_mut(&model).ok_or_else(|| gone("model"))?.push_shard(shard, bytes)?;
+    pub async fn push_shard(
+        &self,
+        model: u32,
+        shard: usize,
+        bytes: &[u8],
+        sha256: Option<Vec<u8>>,
+    ) -> Result<(), JsValue> {
+        let mut loaders = self.loaders.borrow_mut();
+        let loader = loaders.get_mut(&model).ok_or_else(|| gone("model"))?;
+        match sha256 {
+            Some(sha256) => loader.push_digested(shard, bytes, &sha256)?,
+            None => loader.push_shard(shard, bytes)?,
+        }
+        drop(loaders);
         Ok(self.device.settle(0).await?)
     }
 

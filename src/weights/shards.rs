@@ -67,6 +67,17 @@ impl ShardSet {
         number: usize,
         bytes: &'a [u8],
     ) -> Result<impl Iterator<Item = Piece<'a>> + use<'a>> {
+        self.accept_digested(manifest, number, bytes, &Sha256::digest(bytes))
+    }
+
+    /// [`ShardSet::accept`] for bytes whose SHA-256 somebody has computed.
+    pub fn accept_digested<'a>(
+        &mut self,
+        manifest: &'a Manifest,
+        number: usize,
+        bytes: &'a [u8],
+        sha256: &[u8],
+    ) -> Result<impl Iterator<Item = Piece<'a>> + use<'a>> {
         let place = self
             .places
             .get_mut(number)
@@ -76,7 +87,7 @@ impl ShardSet {
         if place.arrived {
             return Err(Error::RepeatedShard { shard: shard.file.clone() });
         }
-        verify(shard, bytes)?;
+        verify(shard, bytes, sha256)?;
         place.arrived = true;
         Ok(pieces(component, place.component, place.start, bytes))
     }
@@ -94,7 +105,7 @@ impl ShardSet {
 }
 
 /// Checks the length, then the hash.
-fn verify(shard: &Shard, bytes: &[u8]) -> Result<()> {
+fn verify(shard: &Shard, bytes: &[u8], sha256: &[u8]) -> Result<()> {
     if bytes.len() as u64 != shard.bytes {
         return Err(Error::ShardSize {
             shard: shard.file.clone(),
@@ -102,7 +113,7 @@ fn verify(shard: &Shard, bytes: &[u8]) -> Result<()> {
             actual_bytes: bytes.len() as u64,
         });
     }
-    let actual = sha256_hex(bytes);
+    let actual = hexadecimal(sha256);
     if actual != shard.sha256 {
         return Err(Error::ShardHash { shard: shard.file.clone(), expected: shard.sha256.clone(), actual });
     }
@@ -111,7 +122,11 @@ fn verify(shard: &Shard, bytes: &[u8]) -> Result<()> {
 
 /// SHA-256 in lower-case hexadecimal.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Cuts the bytes from `start` of a component's stream at the borders of its tensors.

@@ -64,12 +64,12 @@ pub fn dequantise(info: &TensorInfo, stored: &[u8]) -> Vec<f32> {
         DType::Int8 => {
             let (scales, quantised) = stored.split_at(4 * info.rows());
             let row = (elements / info.rows().max(1)).max(1);
-            let scales = scales.chunks_exact(4).map(f32_at);
-            quantised[..elements]
-                .chunks(row)
-                .zip(scales)
-                .flat_map(|(bytes, scale)| bytes.iter().map(move |&byte| scale * f32::from(byte as i8)))
-                .collect()
+            // Row by row, each of a known length: at once that would be a row of reallocations.
+            let mut values = Vec::with_capacity(elements);
+            for (bytes, scale) in quantised[..elements].chunks(row).zip(scales.chunks_exact(4).map(f32_at)) {
+                values.extend(bytes.iter().map(|&byte| scale * f32::from(byte as i8)));
+            }
+            values
         }
     }
 }

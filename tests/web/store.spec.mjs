@@ -285,6 +285,10 @@ describe("storage", { timeout: 180_000 }, () => {
       { path: "/fake/manifest.json", name: "fake", revision: "1", bytes: 300_000, totalBytes: 300_000, isComplete: true },
     ]);
     for (const { lastUsed } of models) assert.ok(lastUsed.getTime() >= began && lastUsed.getTime() <= Date.now());
+    isPicture(await tab.load());
+    const { value: again } = await storage(tab, "list");
+    assert.deepEqual(again.map(({ revision }) => revision), ["1", "2"], "the model that came from the store was used last");
+    assert.ok(again[0].lastUsed > models[1].lastUsed && again[1].lastUsed.getTime() === models[0].lastUsed.getTime());
     const { value: size } = await storage(tab, "size");
     assert.ok(size.bytes >= 500_000 && size.bytes < 520_000, `${size.bytes}`);
     assert.ok(size.quotaBytes > size.bytes);

@@ -61,13 +61,14 @@ export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
       store,
       source: new HttpShards({ manifestUrls, first: manifest.place, isKept: store.kind !== "none" }),
       onBytes: (bytes) => onProgress(progress("download", totalBytes, (latest = bytes))),
-      onVerified: (shard, bytes) => partner?.take(shard, bytes),
+      onVerified: (...verified) => partner?.take(...verified),
       signal,
     });
     onProgress(progress("compile", totalBytes, latest));
     await engine.finish(model);
     if (isPairing(engine)) partner?.join(engine, model);
-    await store.use((kept) => writeRecord(kept, request.manifest, manifest.text, loading));
+    const isUnchanged = manifest.isKept && latest?.network === 0;
+    await store.use((kept) => writeRecord(kept, request.manifest, manifest.text, loading, isUnchanged));
     const storage = { kind: store.kind, reason: store.reason, manifest: manifest.from };
     const report = engine.report();
     const backend = { ...report, device: choice.device || report.device, reason: choice.reason };

@@ -24,7 +24,7 @@ export function servePartner({ module, manifest, port }: PartnerSeed): void {
     const { engine, model } = begun;
     switch (message.type) {
       case "shard":
-        return engine.pushShard(model, message.shard, message.bytes);
+        return engine.pushShard(model, message.shard, message.bytes, message.sha256);
       case "finish":
         await engine.finishUnet(model);
         return send({ type: "ready" });

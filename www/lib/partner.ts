@@ -48,10 +48,10 @@ export class Partner {
   }
 
   /** Gives it a copy of a shard that the engine has taken, if it needs that. */
-  take({ shard, component }: ShardInfo, bytes: Uint8Array): void {
+  take({ shard, component }: ShardInfo, bytes: Uint8Array, sha256: Uint8Array | undefined): void {
     if (this.#isClosed || component !== "unet") return;
     const copy = bytes.slice();
-    this.#post({ type: "shard", shard, bytes: copy }, [copy.buffer]);
+    this.#post({ type: "shard", shard, bytes: copy, sha256 }, [copy.buffer]);
   }
 
   /** Once it is ready it takes part in the model's guided runs. */

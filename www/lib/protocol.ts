@@ -28,7 +28,7 @@ export interface PartnerSeed {
 
 /** What a worker says to its partner. After `finish` that evaluates. */
 export type ToPartner =
-  | { type: "shard"; shard: number; bytes: Uint8Array }
+  | { type: "shard"; shard: number; bytes: Uint8Array; sha256: Uint8Array | undefined }
   | { type: "finish" }
   | ({ type: "evaluate"; id: number } & Half)
   | { type: "stop" };

@@ -44,6 +44,12 @@ class CacheStore implements Store {
     await this.#cache.put(keyOf(name, 0), response(new TextEncoder().encode(text)));
   }
 
+  async overwriteStart(name: string, start: string): Promise<boolean> {
+    const text = await this.readText(name);
+    if (text !== null) await this.writeText(name, start + text.slice(start.length));
+    return text !== null;
+  }
+
   async remove(name: string): Promise<void> {
     const mine = (await this.#pieces()).filter((piece) => piece.name === name);
     await Promise.all(mine.map(({ request }) => this.#cache.delete(request)));

@@ -10,14 +10,14 @@ const RECORD_PREFIX = "model-";
 const PATIENCE_MILLIS = 7 * 24 * 3600 * 1000;
 
 export interface ModelRecord {
+  /** Milliseconds since 1970. It comes first, so that it can be written anew over the last, by itself. */
+  lastUsed: number;
   /** The address that was loaded, which is also the model's identity here. */
   manifestUrl: string;
   manifest: string;
   name: string;
   revision: string;
   shards: { sha256: string; bytes: number }[];
-  /** Milliseconds since 1970. */
-  lastUsed: number;
 }
 
 /** Null where there is none, or none that can be read. */
@@ -32,14 +32,23 @@ export async function readRecords(store: Store): Promise<ModelRecord[]> {
   return records.filter((record) => record !== null);
 }
 
-/** Writes down that a model was loaded, and removes shards that this leaves without one. */
-export async function writeRecord(store: Store, manifestUrl: string, manifest: string, loaded: ModelToLoad): Promise<void> {
+/**
+ * Writes down that a model was loaded, and removes shards that this leaves without one. Where everything came from the store
+ * (`isUnchanged`), only the time is new: nobody waits for more.
+ */
+export async function writeRecord(
+  store: Store, manifestUrl: string, manifest: string, loaded: ModelToLoad, isUnchanged: boolean,
+): Promise<void> {
   const { name, revision } = loaded.info;
   const shards = loaded.shards.map(({ sha256, bytes }) => ({ sha256, bytes }));
-  const record: ModelRecord = { manifestUrl, manifest, name, revision, shards, lastUsed: Date.now() };
+  const record: ModelRecord = { lastUsed: Date.now(), manifestUrl, manifest, name, revision, shards };
   const file = await recordFileName(manifestUrl);
   // Another tab that is at it writes the same.
   await ifFree(file, async () => {
+    if (isUnchanged && (await store.overwriteStart(file, `{"lastUsed":${record.lastUsed}`))) {
+      removeUnused(store, []).catch(() => undefined);
+      return;
+    }
     const before = await readRecord(store, manifestUrl);
     await store.writeText(file, JSON.stringify(record));
     await removeUnused(store, before?.shards ?? []);

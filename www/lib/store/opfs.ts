@@ -37,10 +37,13 @@ class OpfsStore implements Store {
   }
 
   async open(name: string): Promise<StoredFile> {
-    const file: FileHandle = await this.#folder.getFileHandle(name, { create: true });
+    return new OpfsFile(await this.#access(await this.#folder.getFileHandle(name, { create: true })));
+  }
+
+  async #access(file: FileHandle): Promise<SyncAccessHandle> {
     for (const began = performance.now(); ; ) {
       try {
-        return new OpfsFile(await file.createSyncAccessHandle!());
+        return await file.createSyncAccessHandle!();
       } catch (error) {
         if (!isNamed(error, "NoModificationAllowedError") || performance.now() - began > PATIENCE_MILLIS) throw error;
         await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLIS));
@@ -70,6 +73,18 @@ class OpfsStore implements Store {
     } finally {
       file.close();
     }
+  }
+
+  async overwriteStart(name: string, start: string): Promise<boolean> {
+    const file = await this.#folder.getFileHandle(name).catch(nullIfMissing);
+    if (!file) return false;
+    const handle = await this.#access(file);
+    try {
+      handle.write(new TextEncoder().encode(start), { at: 0 });
+    } finally {
+      handle.close();
+    }
+    return true;
   }
 
   async remove(name: string): Promise<void> {

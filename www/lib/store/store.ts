@@ -13,6 +13,8 @@ export interface Store {
   /** Null where there is no such file. */
   readText(name: string): Promise<string | null>;
   writeText(name: string, text: string): Promise<void>;
+  /** Overwrites the few ASCII characters that a file starts with; gives whether there is such a file. */
+  overwriteStart(name: string, start: string): Promise<boolean>;
   /** Nothing happens where there is no such file. */
   remove(name: string): Promise<void>;
 }

@@ -16,6 +16,8 @@ export interface Manifest {
   from: "network" | "store";
   /** Which address gave it, by its place in the list. */
   place: number;
+  /** Whether the store has it, word for word. */
+  isKept: boolean;
 }
 
 /**
@@ -28,14 +30,15 @@ export async function fetchManifest(urls: string[], store: ShardStore, signal: A
   let failure: TenstepError | undefined;
   for (const [place, url] of urls.entries()) {
     try {
-      return { text: await fetchText({ url, signal, ...patience }), from: "network", place };
+      const text = await fetchText({ url, signal, ...patience });
+      return { text, from: "network", place, isKept: text === kept };
     } catch (error) {
       if (!(error instanceof TenstepError) || error.code !== "fetch-failed") throw error;
       failure ??= error;
     }
   }
   if (kept === null || !mayComeBack(failure!)) throw failure;
-  return { text: kept, from: "store", place: 0 };
+  return { text: kept, from: "store", place: 0, isKept: true };
 }
 
 async function fetchText(from: { url: string; signal: AbortSignal; attempts?: number; stallMillis?: number }): Promise<string> {
