@@ -80,7 +80,8 @@ impl<E: Executor> Loader<E> {
             }
         }
         let names = self.manifest.components.iter().map(|component| component.name.clone());
-        let weights = names.zip(self.weights).filter_map(|(name, weights)| Some((name, weights?))).collect();
+        let weights =
+            names.zip(self.weights).filter_map(|(name, weights)| Some((name, Rc::new(weights?)))).collect();
         Model::new(self.executor, self.manifest, self.networks, self.info, weights, self.in_halves).await
     }
 

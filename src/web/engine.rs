@@ -158,7 +158,7 @@ impl Engine {
             solver_steps: run.solver_steps(),
             width: options.width,
             height: options.height,
-            warnings: run.warnings().to_vec(),
+            warnings: run.warnings(),
         };
         self.runs.borrow_mut().insert(report.run, run);
         Ok(object_from(&report)?)
@@ -190,12 +190,16 @@ impl Engine {
     }
 
     /// Decodes a run's latents, as they stand, to a picture.
-    #[wasm_bindgen(unchecked_return_type = "Picture & { timings: Timings }")]
+    #[wasm_bindgen(unchecked_return_type = "Picture & DecodeReport")]
     pub async fn decode(&self, run: u32) -> Result<JsValue, JsValue> {
-        let decode = async |run: &mut Run<Device>| Ok((run.decode().await?, object_from(run.timings())?));
-        let (image, timings) = self.with_run(run, decode).await?;
+        let decode = async |run: &mut Run<Device>| {
+            let image = run.decode().await?;
+            Ok((image, object_from(run.timings())?, object_from(&run.warnings())?))
+        };
+        let (image, timings, warnings) = self.with_run(run, decode).await?;
         let picture: Object = picture_from(&image).unchecked_into();
         set(&picture, "timings", &timings);
+        set(&picture, "warnings", &warnings);
         Ok(picture.into())
     }
 

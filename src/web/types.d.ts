@@ -85,3 +85,9 @@ export interface Timings {
   steps: number[];
   decode: number;
 }
+
+export interface DecodeReport {
+  timings: Timings;
+  /** Those of the start, and what the decoder had to do. */
+  warnings: string[];
+}

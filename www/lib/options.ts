@@ -272,7 +272,7 @@ export interface Picture {
   solverSteps: number;
   /** Where the time went. */
   timings: Timings;
-  /** Sentences about input that was changed, such as a prompt that was cut. */
+  /** Sentences about input that was changed, such as a prompt that was cut, and about what was done because memory is short. */
   warnings: string[];
   /** Engines that were lost on the way, in order; mostly none. `timings` are those since the last. */
   interruptions: Interruption[];

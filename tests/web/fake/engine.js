@@ -105,7 +105,7 @@ export class Engine {
 
   async decode(number) {
     const run = this.#run(number);
-    return { ...picture(run), timings: { text: 0, steps: Array.from({ length: run.step }, () => 2), decode: 0 } };
+    return { ...picture(run), timings: { text: 0, steps: Array.from({ length: run.step }, () => 2), decode: 0 }, warnings: [] };
   }
 
   async latents(number) {
