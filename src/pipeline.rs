@@ -25,6 +25,7 @@ mod partner;
 mod ports;
 mod prompt;
 mod recent;
+mod rounding;
 mod run;
 mod sampling;
 mod state;

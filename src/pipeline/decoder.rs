@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 use crate::executor::{Command, Executor};
 use crate::model::{self, AutoencoderConfig, AutoencoderRequest};
 
+/// Plans by height and width of the tiles that there are: those at the right and lower edge may be smaller.
+type TilePlans<P> = Vec<([usize; 2], Rc<P>)>;
+
 /// The decoder of an autoencoder on a device, for pictures of one size.
 pub struct Decoder<E: Executor> {
     executor: Rc<E>,
@@ -20,8 +23,7 @@ pub struct Decoder<E: Executor> {
     width: usize,
     /// Latents along a side of a tile; the longer side of the picture where that is decoded whole.
     tile: Cell<usize>,
-    /// By height and width of the tiles that there are: those at the right and lower edge may be smaller.
-    plans: RefCell<Vec<([usize; 2], Rc<E::Plan>)>>,
+    plans: RefCell<TilePlans<E::Plan>>,
 }
 
 impl<E: Executor> Decoder<E> {
@@ -88,14 +90,15 @@ impl<E: Executor> Decoder<E> {
 
     fn exhausted(&self, shortage: &Error) -> Error {
         let scale = self.config.vae_scale_factor();
-        let whole = self.height.max(self.width);
-        let tried: Vec<String> = std::iter::successors(smaller(whole), |tile| smaller(*tile))
-            .map(|tile| (tile * scale).to_string())
-            .collect();
-        let in_tiles = match tried.is_empty() {
-            true => "and is too small for tiles".to_owned(),
-            false => format!("nor in tiles of {} pixels", tried.join(", ")),
-        };
+        let mut tried = String::new();
+        let mut tile = self.height.max(self.width);
+        while let Some(next) = smaller(tile) {
+            let between = if tried.is_empty() { "nor in tiles of " } else { ", " };
+            tried.push_str(&format!("{between}{}", next * scale));
+            tile = next;
+        }
+        let in_tiles =
+            if tried.is_empty() { "and is too small for tiles".to_owned() } else { tried + " pixels" };
         let (width, height) = (self.width * scale, self.height * scale);
         let message =
             format!("a picture of {width} x {height} pixels cannot be decoded whole, {in_tiles}: {shortage}");

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use super::evaluator::Evaluator;
 use super::model::{Model, ModelInfo};
 use super::networks::Networks;
+use super::rounding::{Rounding, is_rounded};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
-use crate::weights::{Manifest, Shard, ShardSet};
+use crate::weights::{Manifest, Shard, ShardSet, TensorInfo};
 
 const UNET: &str = "unet";
 
@@ -21,31 +22,50 @@ pub struct Loader<E: Executor> {
     /// One entry a component of the manifest; `None` for those that load lazily.
     weights: Vec<Option<E::Weights>>,
     in_halves: bool,
+    rounding: Option<Rounding>,
 }
 
 impl<E: Executor> Loader<E> {
     /// Checks that the manifest's tensors are what its configs need, before any shard is fetched, and
     /// reserves their memory.
     pub fn new(executor: Rc<E>, manifest: Manifest) -> Result<Self> {
+        Self::make(executor, manifest, None)
+    }
+
+    /// The same for a device that has no room for the weights as they are stored: large matrices become int8.
+    pub fn rounded(executor: Rc<E>, manifest: Manifest) -> Result<Self> {
+        Self::make(executor, manifest, Some(Rounding::default()))
+    }
+
+    fn make(executor: Rc<E>, manifest: Manifest, rounding: Option<Rounding>) -> Result<Self> {
         let networks = Networks::new(&manifest)?;
         networks.check_tensors(&manifest)?;
-        let info = ModelInfo::new(&manifest, &networks)?;
+        let info = ModelInfo { rounded: rounding.is_some(), ..ModelInfo::new(&manifest, &networks)? };
+        let room = |tensors: &[TensorInfo]| match rounding {
+            None => executor.weights(tensors),
+            Some(_) => executor.weights(&tensors.iter().map(Rounding::info).collect::<Vec<_>>()),
+        };
         let weights = manifest
             .components
             .iter()
             .map(|component| match component.lazy {
                 true => Ok(None),
-                false => executor.weights(&component.tensors).map(Some),
+                false => room(&component.tensors).map(Some),
             })
             .collect::<Result<_>>()?;
         let shards = ShardSet::new(&manifest);
-        Ok(Self { executor, manifest, networks, info, shards, weights, in_halves: false })
+        Ok(Self { executor, manifest, networks, info, shards, weights, in_halves: false, rounding })
     }
 
     /// Has the model evaluate the halves of guidance one after the other, or with a partner
     /// ([`Model::set_partner`]): in every bit the same picture either way.
     pub fn in_halves(self) -> Self {
         Self { in_halves: true, ..self }
+    }
+
+    /// Whether [`Loader::rounded`] would make less of the model.
+    pub fn can_be_rounded(&self) -> bool {
+        self.rounding.is_none() && Rounding::applies_to(&self.manifest)
     }
 
     /// What the model is and accepts.
@@ -65,8 +85,15 @@ impl<E: Executor> Loader<E> {
     /// loader is as before, and the same shard may be pushed again.
     pub fn push_shard(&mut self, number: usize, bytes: &[u8]) -> Result<()> {
         for piece in self.shards.accept(&self.manifest, number, bytes)? {
-            if let Some(weights) = &mut self.weights[piece.component] {
-                self.executor.push(weights, piece.tensor, piece.offset, piece.bytes)?;
+            let Some(weights) = &mut self.weights[piece.component] else { continue };
+            let info = &self.manifest.components[piece.component].tensors[piece.tensor];
+            match self.rounding.as_mut().filter(|_| is_rounded(info)) {
+                None => self.executor.push(weights, piece.tensor, piece.offset, piece.bytes)?,
+                Some(rounding) => {
+                    if let Some(stored) = rounding.take(info, &piece)? {
+                        self.executor.push(weights, piece.tensor, 0, &stored)?;
+                    }
+                }
             }
         }
         Ok(())

@@ -35,6 +35,8 @@ pub struct ModelInfo {
     pub licence: String,
     /// Number of parameters of all components.
     pub parameters: u64,
+    /// Whether large matrices are rounded to int8, because memory was short for them as they are stored.
+    pub rounded: bool,
     /// Operations of one guided network evaluation at the default size. A multiply-add counts as two.
     pub evaluation_flops: u64,
     /// Operations of one decode at the default size.
@@ -79,6 +81,7 @@ impl ModelInfo {
             revision: manifest.revision.clone(),
             licence: manifest.licence.clone(),
             parameters: manifest.parameters(),
+            rounded: false,
             evaluation_flops: networks.unet(size)?.cost().flops,
             decode_flops: networks.decoder(size)?.cost().flops,
             default_width: defaults.width,

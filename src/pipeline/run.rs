@@ -99,6 +99,10 @@ impl<E: Executor> Run<E> {
         let started = now_millis();
         let executor = model.executor.clone();
         let mut warnings = Vec::new();
+        if model.info().rounded {
+            let rounded = "Memory is short: the model's weights are rounded to 8 bits, which changes pictures a little.";
+            warnings.push(rounded.to_owned());
+        }
         let prompt = match options.style.as_str() {
             "" => options.prompt.clone(),
             style if options.prompt.trim().is_empty() => style.to_owned(),

@@ -33,6 +33,10 @@ const NO_FORMS = `(() => {
   return ({ label }) => label.startsWith("up_blocks") && (made[label] = (made[label] ?? 0) + 1) > 2;
 })()`;
 
+/** A matrix as the model stores it, as f16, but not as int8. */
+const NO_F16 = `({ label, size }) => label === "embeddings.project_in.weight" && size > 10_000`;
+
+const ROUNDED = /^Memory is short: the model's weights are rounded to 8 bits/;
 const IN_TURNS = /^Memory is short: the network is evaluated once with the prompt and once without/;
 const IN_TILES = /^Memory is short: the picture is decoded in overlapping tiles of 32 x 32 pixels/;
 
@@ -99,6 +103,20 @@ describe("a GPU that is short of memory", { timeout: 600_000 }, () => {
     assertNear(first, "the picture in tiles");
     assert.deepEqual(second.data, first.data);
     assert.deepEqual(second.warnings, first.warnings);
+  });
+
+  it("rounds weights to int8 that there is no room for as they are stored, from what the first try has fetched", async () => {
+    const picture = await onGpu(NO_F16, async (manifest) => {
+      await storage.clear();
+      const tenstep = await Tenstep.load({ manifest, backend: "webgpu" });
+      return { ...facts(await tenstep.generate({ prompt: "a red apple", seed: 7, steps: 2 })), isRounded: tenstep.model.rounded };
+    });
+    assert.equal(picture.isRounded, true);
+    assert.equal(picture.warnings.length, 1, picture.warnings.join());
+    assert.match(picture.warnings[0], ROUNDED);
+    assertNear(picture, "the picture of rounded weights");
+    const shards = site.requests.filter((path) => path.endsWith(".bin"));
+    assert.equal(new Set(shards).size, shards.length, "no shard is fetched twice");
   });
 
   it("without room for the weights says so", async () => {

@@ -83,6 +83,8 @@ export interface ModelInfo {
   licence: string;
   /** Number of parameters in all components. */
   parameters: number;
+  /** Whether large matrices are rounded to int8, because the GPU had no room for them as they are stored. */
+  rounded: boolean;
   /** Floating-point operations of one guided network evaluation at the default size. */
   evaluationFlops: number;
   /** Floating-point operations of one decode at the default size. */
