@@ -14,6 +14,7 @@
 //! All of a step's device work goes out in one submission, and nothing is read back to take the next, but where an
 //! adaptive solver judges a step.
 
+mod decoder;
 mod evaluator;
 mod loader;
 mod model;
@@ -24,10 +25,13 @@ mod partner;
 mod ports;
 mod prompt;
 mod recent;
+mod rounding;
 mod run;
 mod sampling;
 mod state;
+mod tiles;
 
+pub use decoder::Decoder;
 pub use evaluator::Evaluator;
 pub use loader::Loader;
 pub use model::{Model, ModelInfo};

@@ -13,9 +13,9 @@ use diffusers_folder::{
 };
 use serde_json::{Value, json};
 use tenstep::Error;
-use tenstep::convert::{Options, Storage, convert, quantise};
+use tenstep::convert::{Options, Storage, convert};
 use tenstep::tokenizer::Tokenizer;
-use tenstep::weights::{Alpha, Channels, DType, MAX_SHARD_BYTES, Manifest, ShardSet, dequantise};
+use tenstep::weights::{Alpha, Channels, DType, MAX_SHARD_BYTES, Manifest, ShardSet, dequantise, quantise};
 
 /// Every tensor of a converted folder, by component.
 fn read_back(out: &Path) -> (Manifest, BTreeMap<String, Tensors>) {

@@ -8,13 +8,11 @@ mod support;
 
 use std::collections::HashMap;
 
-use families::{Case, cases};
-use formula::parameters;
+use families::{Case, cases, weights};
 use pollster::block_on;
 use tenstep::burn::Cpu;
 use tenstep::executor::{Command, Executor};
 use tenstep::graph::interpret;
-use tenstep::weights::{DType, TensorInfo};
 
 /// In f64 what is left is the goldens' rounding to f32, and that of the timesteps' sinusoids, which diffusers
 /// computes in f32: an angle near 1000 has an error of 3e-5.
@@ -51,21 +49,7 @@ fn interpreted(case: &Case) -> Outputs {
 
 /// One evaluation on an executor, with f32 weights.
 async fn executed<E: Executor>(executor: &E, case: &Case) -> Outputs {
-    let tensors: Vec<TensorInfo> = case
-        .graph
-        .parameters()
-        .map(|(name, value)| TensorInfo {
-            name: name.to_owned(),
-            shape: case.graph.shape(value).to_vec(),
-            dtype: DType::F32,
-        })
-        .collect();
-    let mut weights = executor.weights(&tensors).expect("room for weights");
-    let values: HashMap<String, Vec<f32>> = parameters(&case.graph).into_iter().collect();
-    for (index, tensor) in tensors.iter().enumerate() {
-        let stored: Vec<u8> = values[&tensor.name].iter().flat_map(|value| value.to_le_bytes()).collect();
-        executor.push(&mut weights, index, 0, &stored).expect("a push");
-    }
+    let weights = weights(executor, &case.graph);
     let plan = executor.plan(&case.graph, &weights).await.expect("a plan");
     for (name, values) in &case.inputs {
         executor.write(executor.input(&plan, name).expect(name), values).expect("a write");

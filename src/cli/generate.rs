@@ -87,9 +87,8 @@ fn generate<E: Executor>(executor: E, arguments: &Arguments) -> Result<()> {
     let model = block_on(pipeline::open(Rc::new(executor), &arguments.model))?;
     let options = options(arguments, &model)?;
     let mut run = block_on(model.start(&options))?;
-    for warning in run.warnings() {
-        eprintln!("warning: {warning}");
-    }
+    let told = run.warnings();
+    tell(&told);
     while !run.is_done() {
         block_on(run.step())?;
         if std::io::stderr().is_terminal() {
@@ -97,6 +96,9 @@ fn generate<E: Executor>(executor: E, arguments: &Arguments) -> Result<()> {
         }
     }
     let image = block_on(run.decode())?;
+    let mut told_since = run.warnings();
+    told_since.retain(|warning| !told.contains(warning));
+    tell(&told_since);
     let timings = run.timings();
     eprintln!(
         "text {:.0} ms, steps {:.0} ms, decode {:.0} ms",
@@ -113,6 +115,12 @@ fn generate<E: Executor>(executor: E, arguments: &Arguments) -> Result<()> {
         .map_err(|error| Error::Io { path: path.display().to_string(), message: error.to_string() })?;
     println!("{} (seed {})", path.display(), options.seed.unwrap_or(0));
     Ok(())
+}
+
+fn tell(warnings: &[String]) {
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
 }
 
 fn options<E: Executor>(arguments: &Arguments, model: &Model<E>) -> Result<GenerateOptions> {

@@ -16,18 +16,18 @@
 mod checkpoint;
 mod folder;
 mod networks;
-mod quantise;
 mod shard_writer;
+mod storage;
 mod tokenizer_files;
 
-pub use quantise::{Storage, quantise};
+pub use storage::Storage;
 
 use std::path::Path;
 
 use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::weights::{Component, DType, Defaults, Manifest, SCHEMA_VERSION, sha256_hex};
+use crate::weights::{Component, DType, Defaults, Manifest, SCHEMA_VERSION, quantise, sha256_hex};
 use checkpoint::Checkpoint;
 use folder::Folder;
 use networks::Networks;

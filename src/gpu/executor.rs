@@ -168,6 +168,51 @@ impl Gpu {
         Ok(BoundCommands { combinations, plans: self.bound(&plans) })
     }
 
+    /// After a shortage, which may be the arena's, gives that back and lets go of the complaints that follow: what comes
+    /// next may need less.
+    async fn after_shortage<T>(&self, result: Result<T>) -> Result<T> {
+        let Shared { device, arena, .. } = &*self.0;
+        if let Err(Error::OutOfMemory { .. }) = result {
+            arena.borrow_mut().release();
+            // A lost device is reported again.
+            let _ = device.settle(0).await;
+            let _ = device.settled_check().await;
+        }
+        result
+    }
+
+    /// Sends commands in pieces, each when the one before the last has ended.
+    async fn send_in_pieces(&self, commands: &[Command<'_, Self>]) -> Result<()> {
+        let Shared { device, pace, .. } = &*self.0;
+        let bound = self.bind(commands)?;
+        let mut left = bound.in_order(commands);
+        while count(&left) > pace.piece() {
+            let started = now_millis();
+            let (piece, rest) = split(&left, pace.piece());
+            self.send(&piece);
+            // The piece before has to end, so that the device always has the next one.
+            device.settle(1).await?;
+            pace.note(now_millis() - started);
+            left = rest;
+        }
+        self.send(&left);
+        Ok(())
+    }
+
+    async fn make_plan(&self, graph: &Graph, weights: &Weights) -> Result<Plan> {
+        let Shared { device, pipelines, arena, .. } = &*self.0;
+        device.check()?;
+        let plan = Plan::new(device, pipelines, graph, weights).await?;
+        {
+            let mut arena = arena.borrow_mut();
+            arena.register(plan.needs());
+            arena.fit(device);
+            plan.bound(device, pipelines, &arena);
+        }
+        device.settled_check().await?;
+        Ok(plan)
+    }
+
     /// One submission.
     fn send(&self, parts: &[Part<'_>]) {
         send(&self.0.device, parts);
@@ -214,20 +259,8 @@ impl Executor for Gpu {
     }
 
     async fn plan(&self, graph: &Graph, weights: &Weights) -> Result<Plan> {
-        let Shared { device, pipelines, arena, .. } = &*self.0;
-        device.check()?;
-        let plan = Plan::new(device, pipelines, graph, weights).await?;
-        {
-            let mut arena = arena.borrow_mut();
-            arena.register(plan.needs());
-            arena.fit(device);
-            plan.bound(device, pipelines, &arena);
-        }
-        if let Err(error) = device.settled_check().await {
-            arena.borrow_mut().release();
-            return Err(error);
-        }
-        Ok(plan)
+        let plan = self.make_plan(graph, weights).await;
+        self.after_shortage(plan).await
     }
 
     fn input<'a>(&self, plan: &'a Plan, name: &str) -> Option<&'a Tensor> {
@@ -245,20 +278,8 @@ impl Executor for Gpu {
     }
 
     async fn submit_in_pieces(&self, commands: &[Command<'_, Self>]) -> Result<()> {
-        let Shared { device, pace, .. } = &*self.0;
-        let bound = self.bind(commands)?;
-        let mut left = bound.in_order(commands);
-        while count(&left) > pace.piece() {
-            let started = now_millis();
-            let (piece, rest) = split(&left, pace.piece());
-            self.send(&piece);
-            // The piece before has to end, so that the device always has the next one.
-            device.settle(1).await?;
-            pace.note(now_millis() - started);
-            left = rest;
-        }
-        self.send(&left);
-        Ok(())
+        let sent = self.send_in_pieces(commands).await;
+        self.after_shortage(sent).await
     }
 
     fn begin_read(&self, tensors: &[&Tensor]) -> Result<Option<Readback>> {
@@ -271,10 +292,17 @@ impl Executor for Gpu {
     }
 
     async fn read(&self, tensor: &Tensor) -> Result<Vec<f32>> {
-        readback::read(&self.0.device, tensor).await
+        let values = readback::read(&self.0.device, tensor).await;
+        self.after_shortage(values).await
     }
 
     async fn settle(&self, in_flight: usize) -> Result<()> {
-        self.0.device.settle(in_flight).await
+        let device = &self.0.device;
+        let mut settled = device.settle(in_flight).await;
+        // Nothing is under way any more, so what there is to complain about can be known.
+        if settled.is_ok() && in_flight == 0 {
+            settled = device.settled_check().await;
+        }
+        self.after_shortage(settled).await
     }
 }

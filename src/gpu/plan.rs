@@ -82,14 +82,12 @@ impl Plan {
         graph: &Graph,
         weights: &Weights,
     ) -> Result<Self> {
+        weights.check()?;
         for (name, value) in graph.parameters() {
             weights.require(name, graph.shape(value))?;
         }
         let steps = join(graph, fuse(graph), weights, device.max_binding_bytes());
         let storage = Storage::of(graph, &steps);
-        let inputs = named_tensors(device, graph, graph.inputs(), |value| value)?;
-        let outputs = named_tensors(device, graph, graph.outputs(), |value| storage.written(graph, value))?;
-
         let forms = parameter_forms(graph, &steps, &storage);
         pipelines.prepare(device, &weights.conversions()).await?;
         let joints: Vec<_> = steps
@@ -97,8 +95,10 @@ impl Plan {
             .filter(|step| !step.joined.is_empty())
             .map(|step| joint::form(graph, &step.joined))
             .collect();
-        weights.convert(device, pipelines, &forms, &joints)?;
+        weights.convert(device, pipelines, &forms, &joints).await?;
 
+        let inputs = named_tensors(device, graph, graph.inputs(), |value| value)?;
+        let outputs = named_tensors(device, graph, graph.outputs(), |value| storage.written(graph, value))?;
         let lowered = lower(device, graph, &steps, &storage, weights)?;
         let variants: Vec<_> = lowered
             .dispatches

@@ -57,6 +57,8 @@ pub struct Weights {
     parameters: RefCell<Vec<Parameter>>,
     by_name: HashMap<String, usize>,
     joints: RefCell<HashMap<JointForm, Rc<JointMatrix>>>,
+    /// That there was no memory for a form. What it should have been made from is gone, so no plan can be made any more.
+    shortage: RefCell<Option<Error>>,
 }
 
 /// Bytes of parameters that may be on the device twice while they change form.
@@ -89,7 +91,12 @@ impl Weights {
             })
         };
         let parameters = tensors.iter().map(make).collect::<Result<Vec<_>>>()?;
-        Ok(Self { parameters: RefCell::new(parameters), by_name, joints: RefCell::default() })
+        Ok(Self {
+            parameters: RefCell::new(parameters),
+            by_name,
+            joints: RefCell::default(),
+            shortage: RefCell::default(),
+        })
     }
 
     /// Writes `bytes` of a stored form at `offset` of it.
@@ -120,6 +127,11 @@ impl Weights {
         }
         parameter.received += len;
         Ok(())
+    }
+
+    /// Reports that there was no memory for a form, as often as it is asked.
+    pub fn check(&self) -> Result<()> {
+        self.shortage.borrow().clone().map_or(Ok(()), Err)
     }
 
     /// Checks that a parameter is there, whole, in a shape that has `shape`'s extents.
@@ -156,7 +168,23 @@ impl Weights {
 
     /// Makes the forms that a plan uses and gives back the stored ones that nobody looks rows up in. The
     /// parameters have been required.
-    pub fn convert(
+    pub async fn convert(
+        &self,
+        device: &Device,
+        pipelines: &Pipelines,
+        uses: &[(String, Form)],
+        joints: &[JointForm],
+    ) -> Result<()> {
+        device.settled_check().await?;
+        let converted = self.make_forms(device, pipelines, uses, joints);
+        let settled = device.settled_check().await;
+        if let Err(error @ Error::OutOfMemory { .. }) = &settled {
+            *self.shortage.borrow_mut() = Some(error.clone());
+        }
+        converted.and(settled)
+    }
+
+    fn make_forms(
         &self,
         device: &Device,
         pipelines: &Pipelines,

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use super::evaluator::Evaluator;
 use super::model::{Model, ModelInfo};
 use super::networks::Networks;
+use super::rounding::{Rounding, is_rounded};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
-use crate::weights::{Manifest, Piece, Shard, ShardSet};
+use crate::weights::{Manifest, Piece, Shard, ShardSet, TensorInfo};
 
 const UNET: &str = "unet";
 
@@ -21,31 +22,50 @@ pub struct Loader<E: Executor> {
     /// One entry a component of the manifest; `None` for those that load lazily.
     weights: Vec<Option<E::Weights>>,
     in_halves: bool,
+    rounding: Option<Rounding>,
 }
 
 impl<E: Executor> Loader<E> {
     /// Checks that the manifest's tensors are what its configs need, before any shard is fetched, and
     /// reserves their memory.
     pub fn new(executor: Rc<E>, manifest: Manifest) -> Result<Self> {
+        Self::make(executor, manifest, None)
+    }
+
+    /// The same for a device that has no room for the weights as they are stored: large matrices become int8.
+    pub fn rounded(executor: Rc<E>, manifest: Manifest) -> Result<Self> {
+        Self::make(executor, manifest, Some(Rounding::default()))
+    }
+
+    fn make(executor: Rc<E>, manifest: Manifest, rounding: Option<Rounding>) -> Result<Self> {
         let networks = Networks::new(&manifest)?;
         networks.check_tensors(&manifest)?;
-        let info = ModelInfo::new(&manifest, &networks)?;
+        let info = ModelInfo { rounded: rounding.is_some(), ..ModelInfo::new(&manifest, &networks)? };
+        let room = |tensors: &[TensorInfo]| match rounding {
+            None => executor.weights(tensors),
+            Some(_) => executor.weights(&tensors.iter().map(Rounding::info).collect::<Vec<_>>()),
+        };
         let weights = manifest
             .components
             .iter()
             .map(|component| match component.lazy {
                 true => Ok(None),
-                false => executor.weights(&component.tensors).map(Some),
+                false => room(&component.tensors).map(Some),
             })
             .collect::<Result<_>>()?;
         let shards = ShardSet::new(&manifest);
-        Ok(Self { executor, manifest, networks, info, shards, weights, in_halves: false })
+        Ok(Self { executor, manifest, networks, info, shards, weights, in_halves: false, rounding })
     }
 
     /// Has the model evaluate the halves of guidance one after the other, or with a partner
     /// ([`Model::set_partner`]): in every bit the same picture either way.
     pub fn in_halves(self) -> Self {
         Self { in_halves: true, ..self }
+    }
+
+    /// Whether [`Loader::rounded`] would make less of the model.
+    pub fn can_be_rounded(&self) -> bool {
+        self.rounding.is_none() && Rounding::applies_to(&self.manifest)
     }
 
     /// What the model is and accepts.
@@ -64,15 +84,17 @@ impl<E: Executor> Loader<E> {
     /// Checks a shard's length and SHA-256 and hands its bytes to the device. Any order. After an error the
     /// loader is as before, and the same shard may be pushed again.
     pub fn push_shard(&mut self, number: usize, bytes: &[u8]) -> Result<()> {
-        let pieces = self.shards.accept(&self.manifest, number, bytes)?;
-        push_pieces(&self.executor, &mut self.weights, pieces)
+        let Self { shards, manifest, .. } = self;
+        let pieces = shards.accept(manifest, number, bytes)?;
+        push_pieces(&self.executor, manifest, &mut self.weights, &mut self.rounding, pieces)
     }
 
     /// [`Loader::push_shard`] where the platform has computed the SHA-256 of the bytes: a browser does that many times faster
     /// than wasm.
     pub fn push_digested(&mut self, number: usize, bytes: &[u8], sha256: &[u8]) -> Result<()> {
-        let pieces = self.shards.accept_digested(&self.manifest, number, bytes, sha256)?;
-        push_pieces(&self.executor, &mut self.weights, pieces)
+        let Self { shards, manifest, .. } = self;
+        let pieces = shards.accept_digested(manifest, number, bytes, sha256)?;
+        push_pieces(&self.executor, manifest, &mut self.weights, &mut self.rounding, pieces)
     }
 
     /// Prepares the networks for the default size. Every shard of [`Loader::shards`] must have been pushed.
@@ -83,7 +105,8 @@ impl<E: Executor> Loader<E> {
             }
         }
         let names = self.manifest.components.iter().map(|component| component.name.clone());
-        let weights = names.zip(self.weights).filter_map(|(name, weights)| Some((name, weights?))).collect();
+        let weights =
+            names.zip(self.weights).filter_map(|(name, weights)| Some((name, Rc::new(weights?)))).collect();
         Model::new(self.executor, self.manifest, self.networks, self.info, weights, self.in_halves).await
     }
 
@@ -102,14 +125,24 @@ impl<E: Executor> Loader<E> {
     }
 }
 
+/// Hands pieces to the device; those of tensors that are to be rounded once all of one is there.
 fn push_pieces<'a, E: Executor>(
     executor: &Rc<E>,
+    manifest: &Manifest,
     weights: &mut [Option<E::Weights>],
+    rounding: &mut Option<Rounding>,
     pieces: impl Iterator<Item = Piece<'a>>,
 ) -> Result<()> {
     for piece in pieces {
-        if let Some(weights) = &mut weights[piece.component] {
-            executor.push(weights, piece.tensor, piece.offset, piece.bytes)?;
+        let Some(weights) = &mut weights[piece.component] else { continue };
+        let info = &manifest.components[piece.component].tensors[piece.tensor];
+        match rounding.as_mut().filter(|_| is_rounded(info)) {
+            None => executor.push(weights, piece.tensor, piece.offset, piece.bytes)?,
+            Some(rounding) => {
+                if let Some(stored) = rounding.take(info, &piece)? {
+                    executor.push(weights, piece.tensor, 0, &stored)?;
+                }
+            }
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
+use super::decoder::Decoder;
 use super::networks::{Networks, Size};
 use super::partner::Pairing;
 #[cfg(feature = "cpu")]
@@ -34,6 +35,8 @@ pub struct ModelInfo {
     pub licence: String,
     /// Number of parameters of all components.
     pub parameters: u64,
+    /// Whether large matrices are rounded to int8, because memory was short for them as they are stored.
+    pub rounded: bool,
     /// Operations of one guided network evaluation at the default size. A multiply-add counts as two.
     pub evaluation_flops: u64,
     /// Operations of one decode at the default size.
@@ -78,6 +81,7 @@ impl ModelInfo {
             revision: manifest.revision.clone(),
             licence: manifest.licence.clone(),
             parameters: manifest.parameters(),
+            rounded: false,
             evaluation_flops: networks.unet(size)?.cost().flops,
             decode_flops: networks.decoder(size)?.cost().flops,
             default_width: defaults.width,
@@ -128,7 +132,7 @@ pub(super) struct Plans<E: Executor> {
     pub size: Size,
     pub text_encoder: E::Plan,
     pub unet: E::Plan,
-    pub decoder: E::Plan,
+    pub decoder: Rc<Decoder<E>>,
     /// Latents to a small picture; absent where the manifest has no linear map.
     pub preview: Option<E::Plan>,
 }
@@ -142,9 +146,11 @@ pub struct Model<E: Executor> {
     pub(super) scheduler: solver::SchedulerConfig,
     info: ModelInfo,
     limits: OptionLimits,
-    weights: HashMap<String, E::Weights>,
+    weights: HashMap<String, Rc<E::Weights>>,
     preview_weights: Option<E::Weights>,
     plans: Recent<Plans<E>>,
+    /// By sizes of batch 1: both halves of guidance make one picture.
+    decoders: Recent<Decoder<E>>,
     /// Whether the halves of guidance are evaluated one after the other, or by a partner, whatever there is room for.
     pub(super) in_halves: bool,
     pub(super) pairing: Pairing,
@@ -158,7 +164,7 @@ impl<E: Executor> Model<E> {
         manifest: Manifest,
         networks: Networks,
         info: ModelInfo,
-        weights: HashMap<String, E::Weights>,
+        weights: HashMap<String, Rc<E::Weights>>,
         in_halves: bool,
     ) -> Result<Self> {
         let preview_weights = networks.preview_weights(executor.as_ref())?;
@@ -167,6 +173,7 @@ impl<E: Executor> Model<E> {
             scheduler: solver::SchedulerConfig::from_json(&manifest.scheduler)?,
             limits: info.option_limits(),
             plans: Recent::default(),
+            decoders: Recent::default(),
             in_halves,
             pairing: Pairing::default(),
             too_large: RefCell::default(),
@@ -237,7 +244,7 @@ impl<E: Executor> Model<E> {
             size,
             text_encoder: executor.plan(&networks.text_encoder(size)?, self.weights("text_encoder")?).await?,
             unet: executor.plan(&networks.unet(size)?, self.weights("unet")?).await?,
-            decoder: executor.plan(&networks.decoder(size)?, self.weights("vae_decoder")?).await?,
+            decoder: self.decoder(Size { batch: 1, ..size }).await?,
             preview: match &self.preview_weights {
                 Some(weights) => Some(executor.plan(&networks.preview(size)?, weights).await?),
                 None => None,
@@ -245,7 +252,18 @@ impl<E: Executor> Model<E> {
         })
     }
 
-    fn weights(&self, component: &str) -> Result<&E::Weights> {
+    async fn decoder(&self, size: Size) -> Result<Rc<Decoder<E>>> {
+        if let Some(decoder) = self.decoders.get(size) {
+            return Ok(decoder);
+        }
+        let weights = self.weights("vae_decoder")?.clone();
+        let (config, latents) =
+            (self.networks.autoencoder().clone(), [size.latent_height, size.latent_width]);
+        let decoder = Decoder::new(self.executor.clone(), config, weights, latents).await?;
+        Ok(self.decoders.add(size, decoder))
+    }
+
+    fn weights(&self, component: &str) -> Result<&Rc<E::Weights>> {
         let message = || format!("component {component} is missing, or loads lazily");
         self.weights.get(component).ok_or_else(|| Error::InvalidManifest { message: message() })
     }

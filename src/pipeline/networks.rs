@@ -107,6 +107,11 @@ impl Networks {
         model::unet(&self.unet, &request)
     }
 
+    /// The autoencoder's.
+    pub fn autoencoder(&self) -> &AutoencoderConfig {
+        &self.autoencoder
+    }
+
     /// `latents [1, h, w, C]` to `sample [1, H, W, channels]`.
     pub fn decoder(&self, size: Size) -> Result<Graph> {
         let request = AutoencoderRequest { batch: 1, height: size.latent_height, width: size.latent_width };

@@ -99,6 +99,10 @@ impl<E: Executor> Run<E> {
         let started = now_millis();
         let executor = model.executor.clone();
         let mut warnings = Vec::new();
+        if model.info().rounded {
+            let rounded = "Memory is short: the model's weights are rounded to 8 bits, which changes pictures a little.";
+            warnings.push(rounded.to_owned());
+        }
         let prompt = match options.style.as_str() {
             "" => options.prompt.clone(),
             style if options.prompt.trim().is_empty() => style.to_owned(),
@@ -208,9 +212,13 @@ impl<E: Executor> Run<E> {
         self.sampling.is_done()
     }
 
-    /// Sentences about input that was changed: a prompt that was cut, words that the model does not know.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    /// Sentences about input that was changed (a prompt that was cut, words that the model does not know), and about work
+    /// that is done in smaller pieces because memory is short. [`Run::decode`] may add one.
+    pub fn warnings(&self) -> Vec<String> {
+        let in_tiles = self.plans.decoder.tile().map(|tile| {
+            format!("Memory is short: the picture is decoded in overlapping tiles of {tile} x {tile} pixels, and may differ a little from one decoded whole.")
+        });
+        self.warnings.iter().cloned().chain(in_tiles).collect()
     }
 
     /// Times so far.
@@ -481,21 +489,10 @@ impl<E: Executor> Run<E> {
     /// them. Fails with [`crate::Error::NotFinite`] rather than hand over a broken picture.
     pub async fn decode(&mut self) -> Result<Image> {
         let started = now_millis();
-        let (executor, plans) = (self.executor.as_ref(), &self.plans);
         let latents =
             if self.sampling.position == 0 || self.is_done() { self.sample() } else { &self.denoised };
-        let commands = [
-            Command::Combine {
-                out: input::<E>(executor, &plans.decoder, "latents"),
-                offset: 0,
-                len: plans.size.latent_elements(),
-                terms: vec![term(1.0, latents, 0)],
-            },
-            Command::Evaluate(&plans.decoder),
-        ];
-        executor.submit_in_pieces(&commands).await?;
-        let values = executor.read(output::<E>(executor, &plans.decoder, "sample")).await?;
-        let (width, height) = (plans.size.width, plans.size.height);
+        let values = self.plans.decoder.decode(latents).await?;
+        let Size { width, height, .. } = self.plans.size;
         let image = Image::from_decoded(&values, width, height, self.image_format, "the autoencoder")?;
         self.timings.decode = now_millis() - started;
         Ok(image)

@@ -52,6 +52,7 @@ struct LoadPlan {
     model: u32,
     shards: Vec<ShardInfo>,
     total_bytes: u64,
+    can_be_rounded: bool,
     info: ModelInfo,
 }
 
@@ -98,10 +99,15 @@ impl Engine {
         Ok(object_from(&self.device.report())?)
     }
 
-    /// Checks a manifest and says which shards to push.
+    /// Checks a manifest and says which shards to push. `rounded`: large matrices become int8, for a device that has no
+    /// room for them as they are stored.
     #[wasm_bindgen(unchecked_return_type = "LoadPlan")]
-    pub fn begin(&self, manifest: &str) -> Result<JsValue, JsValue> {
-        let loader = Loader::new(self.device.clone(), Manifest::parse(manifest)?)?;
+    pub fn begin(&self, manifest: &str, rounded: Option<bool>) -> Result<JsValue, JsValue> {
+        let (device, manifest) = (self.device.clone(), Manifest::parse(manifest)?);
+        let loader = match rounded {
+            Some(true) => Loader::rounded(device, manifest)?,
+            _ => Loader::new(device, manifest)?,
+        };
         // So that a picture does not depend on whether a second thread took part.
         #[cfg(all(feature = "cpu", not(feature = "gpu")))]
         let loader = loader.in_halves();
@@ -117,7 +123,9 @@ impl Engine {
             .collect();
         let model = self.handle();
         let total_bytes = shards.iter().map(|shard| shard.bytes).sum();
-        let plan = LoadPlan { model, shards, total_bytes, info: loader.info().clone() };
+        // The CPU computes with f32 whatever is stored.
+        let can_be_rounded = cfg!(feature = "gpu") && loader.can_be_rounded();
+        let plan = LoadPlan { model, shards, total_bytes, can_be_rounded, info: loader.info().clone() };
         self.loaders.borrow_mut().insert(model, loader);
         Ok(object_from(&plan)?)
     }
@@ -132,13 +140,14 @@ impl Engine {
         bytes: &[u8],
         sha256: Option<Vec<u8>>,
     ) -> Result<(), JsValue> {
-        let mut loaders = self.loaders.borrow_mut();
-        let loader = loaders.get_mut(&model).ok_or_else(|| gone("model"))?;
-        match sha256 {
-            Some(sha256) => loader.push_digested(shard, bytes, &sha256)?,
-            None => loader.push_shard(shard, bytes)?,
+        {
+            let mut loaders = self.loaders.borrow_mut();
+            let loader = loaders.get_mut(&model).ok_or_else(|| gone("model"))?;
+            match sha256 {
+                Some(sha256) => loader.push_digested(shard, bytes, &sha256)?,
+                None => loader.push_shard(shard, bytes)?,
+            }
         }
-        drop(loaders);
         Ok(self.device.settle(0).await?)
     }
 
@@ -170,7 +179,7 @@ impl Engine {
             solver_steps: run.solver_steps(),
             width: options.width,
             height: options.height,
-            warnings: run.warnings().to_vec(),
+            warnings: run.warnings(),
         };
         self.runs.borrow_mut().insert(report.run, run);
         Ok(object_from(&report)?)
@@ -202,12 +211,16 @@ impl Engine {
     }
 
     /// Decodes a run's latents, as they stand, to a picture.
-    #[wasm_bindgen(unchecked_return_type = "Picture & { timings: Timings }")]
+    #[wasm_bindgen(unchecked_return_type = "Picture & DecodeReport")]
     pub async fn decode(&self, run: u32) -> Result<JsValue, JsValue> {
-        let decode = async |run: &mut Run<Device>| Ok((run.decode().await?, object_from(run.timings())?));
-        let (image, timings) = self.with_run(run, decode).await?;
+        let decode = async |run: &mut Run<Device>| {
+            let image = run.decode().await?;
+            Ok((image, object_from(run.timings())?, object_from(&run.warnings())?))
+        };
+        let (image, timings, warnings) = self.with_run(run, decode).await?;
         let picture: Object = picture_from(&image).unchecked_into();
         set(&picture, "timings", &timings);
+        set(&picture, "warnings", &warnings);
         Ok(picture.into())
     }
 

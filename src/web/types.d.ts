@@ -18,6 +18,8 @@ export interface ModelInfo {
   revision: string;
   licence: string;
   parameters: number;
+  /** Whether large matrices are rounded to int8, because memory was short for them as they are stored. */
+  rounded: boolean;
   /** Floating-point operations of one guided network evaluation, and of one decode, at the default size. */
   evaluationFlops: number;
   decodeFlops: number;
@@ -35,6 +37,8 @@ export interface LoadPlan {
   model: number;
   shards: ShardInfo[];
   totalBytes: number;
+  /** Whether the model takes less of the device when it is begun as `rounded`. */
+  canBeRounded: boolean;
   info: ModelInfo;
 }
 
@@ -84,4 +88,10 @@ export interface Timings {
   text: number;
   steps: number[];
   decode: number;
+}
+
+export interface DecodeReport {
+  timings: Timings;
+  /** Those of the start, and what the decoder had to do. */
+  warnings: string[];
 }

@@ -1,6 +1,7 @@
 //! Weights on their way from a server to a device: the manifest, its shards, and how tensors are stored.
 
 mod manifest;
+mod quantise;
 mod shards;
 mod storage;
 
@@ -8,5 +9,8 @@ pub use manifest::{
     Alpha, Channels, Component, Defaults, ImageFormat, MAX_SHARD_BYTES, MAX_TOTAL_BYTES, Manifest, Preview,
     SCHEMA_VERSION, Shard,
 };
+#[cfg(feature = "native")]
+pub use quantise::quantise;
+pub use quantise::{is_large, to_int8};
 pub use shards::{Piece, ShardSet, sha256_hex};
 pub use storage::{DType, TensorInfo, dequantise};

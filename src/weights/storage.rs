@@ -53,23 +53,32 @@ impl TensorInfo {
 /// The elements of a stored form as f32. `stored` holds exactly [`TensorInfo::stored_bytes`] bytes.
 pub fn dequantise(info: &TensorInfo, stored: &[u8]) -> Vec<f32> {
     let elements = info.elements().unwrap_or(0);
-    let f32_at = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     match info.dtype {
-        DType::F32 => stored.chunks_exact(4).take(elements).map(f32_at).collect(),
-        DType::F16 => stored
-            .chunks_exact(2)
-            .take(elements)
-            .map(|bytes| half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f32())
-            .collect(),
+        DType::F32 => floats(DType::F32, &stored[..4 * elements]),
+        DType::F16 => floats(DType::F16, &stored[..2 * elements]),
         DType::Int8 => {
             let (scales, quantised) = stored.split_at(4 * info.rows());
             let row = (elements / info.rows().max(1)).max(1);
             // Row by row, each of a known length: at once that would be a row of reallocations.
             let mut values = Vec::with_capacity(elements);
-            for (bytes, scale) in quantised[..elements].chunks(row).zip(scales.chunks_exact(4).map(f32_at)) {
+            for (bytes, scale) in quantised[..elements].chunks(row).zip(floats(DType::F32, scales)) {
                 values.extend(bytes.iter().map(|&byte| scale * f32::from(byte as i8)));
             }
             values
+        }
+    }
+}
+
+/// Elements that are stored one after the other: as f16 if `dtype` says so, else as f32.
+pub(super) fn floats(dtype: DType, stored: &[u8]) -> Vec<f32> {
+    match dtype {
+        DType::F16 => {
+            let halves = stored.chunks_exact(2);
+            halves.map(|bytes| half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f32()).collect()
+        }
+        _ => {
+            let words = stored.chunks_exact(4);
+            words.map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect()
         }
     }
 }

@@ -8,11 +8,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tenstep::executor::Executor;
 use tenstep::graph::{Array, Graph};
 use tenstep::model::{
     AutoencoderConfig, AutoencoderRequest, ClassEmbedding, SecondTextBranch, TextEncoderConfig,
     TextEncoderRequest, UNetConfig, UNetRequest, decoder, encoder, text_encoder, unet,
 };
+use tenstep::weights::{DType, TensorInfo};
 
 use crate::formula::{id_input, normal_input, parameters};
 
@@ -65,6 +67,25 @@ impl Case {
     }
 }
 
+/// The formula's parameters of `graph` on an executor, in f32.
+pub fn weights<E: Executor>(executor: &E, graph: &Graph) -> E::Weights {
+    let tensors: Vec<TensorInfo> = graph
+        .parameters()
+        .map(|(name, value)| TensorInfo {
+            name: name.to_owned(),
+            shape: graph.shape(value).to_vec(),
+            dtype: DType::F32,
+        })
+        .collect();
+    let mut weights = executor.weights(&tensors).expect("room for weights");
+    let values: HashMap<String, Vec<f32>> = parameters(graph).into_iter().collect();
+    for (index, tensor) in tensors.iter().enumerate() {
+        let stored: Vec<u8> = values[&tensor.name].iter().flat_map(|value| value.to_le_bytes()).collect();
+        executor.push(&mut weights, index, 0, &stored).expect("a push");
+    }
+    weights
+}
+
 /// All cases of one family: the networks that it has.
 pub fn cases(family: &'static str) -> Vec<Case> {
     let folder = Family { name: family };
@@ -101,8 +122,8 @@ pub fn cases(family: &'static str) -> Vec<Case> {
     cases.into_iter().flatten().collect()
 }
 
-struct Family {
-    name: &'static str,
+pub struct Family {
+    pub name: &'static str,
 }
 
 impl Family {
@@ -115,7 +136,7 @@ impl Family {
         serde_json::from_str(&text).expect(file)
     }
 
-    fn golden(&self, name: &str) -> Golden {
+    pub fn golden(&self, name: &str) -> Golden {
         let shapes = self.json("recipe.json");
         let shape = shapes["shapes"][name].as_array().expect(name);
         let shape = shape.iter().map(|extent| extent.as_u64().expect("an extent") as usize).collect();
@@ -171,8 +192,12 @@ impl Family {
         Some(Case { name: format!("{} unet", self.name), graph, inputs, outputs })
     }
 
+    pub fn autoencoder_config(&self) -> AutoencoderConfig {
+        AutoencoderConfig::from_json(&self.json("vae.json")).expect("a config")
+    }
+
     fn autoencoder(&self, [batch, height, width]: [usize; 3]) -> Vec<Option<Case>> {
-        let config = AutoencoderConfig::from_json(&self.json("vae.json")).expect("a config");
+        let config = self.autoencoder_config();
         let request = AutoencoderRequest { batch, height, width };
         let decode = decoder(&config, &request).expect("a graph");
         let encode = encoder(&config, &request).expect("a graph");

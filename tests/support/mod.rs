@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod limited;
 pub mod runs;
 
 use std::collections::HashMap;

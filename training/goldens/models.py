@@ -32,6 +32,9 @@ UNET_SIZES = {
     "options_b": (3, 7, 5, 6),
 }
 VAE_SIZES = {"default": (1, 8, 6), "sd15": (2, 3, 4), "sd2x": (1, 5, 6), "options_a": (1, 4, 6), "options_b": (1, 2, 3)}
+# In latents: a picture of three rows and columns of tiles, those at the edges smaller.
+TILED_SIZES = {"sd2x": (1, 15, 13)}
+TILE = 8
 TEXT_SIZES = {"default": (3, 16), "sd15": (2, 20), "sd2x": (2, 16), "options_a": (2, 9)}
 SECOND_BRANCH = {"length": 4, "width": 10, "scale": 0.75}
 CLASS_WIDTH = 11
@@ -145,11 +148,17 @@ def decoded_and_encoded(family: str, module, dtype) -> dict:
             "encoded": channels_last((encoded.latents - shift) * scaling),
         }
     moments = encoded.latent_dist.parameters.chunk(2, dim=1)
-    return {
+    outputs = {
         "decoded": channels_last(decoded),
         "encoded": channels_last((encoded.latent_dist.mode() - shift) * scaling),
         "logvar": channels_last(moments[1]),
     }
+    if family in TILED_SIZES:
+        shape = (*TILED_SIZES[family], config.latent_channels)
+        latents = picture(f"{family}.tiled_latents", shape).to(dtype)
+        module.tile_latent_min_size, module.tile_sample_min_size = TILE, TILE * factor
+        outputs["tiled"] = channels_last(module.tiled_decode(latents / scaling + shift).sample)
+    return outputs
 
 
 def unet(family: str, module, dtype) -> dict:

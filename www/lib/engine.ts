@@ -12,7 +12,7 @@ export interface EngineModule {
 export interface Engine {
   report(): { backend: Backend; device: string; shaderF16: boolean };
   /** Checks everything that the manifest says; nothing is allocated for a manifest that contradicts itself. */
-  begin(manifestJson: string): ModelToLoad;
+  begin(manifestJson: string, rounded?: boolean): ModelToLoad;
   /** Checks length and SHA-256, uploads, keeps nothing of `bytes`. Any order. Computes the digest where that is not given. */
   pushShard(model: number, shard: number, bytes: Uint8Array, sha256?: Uint8Array): Promise<void>;
   finish(model: number): Promise<void>;
@@ -53,6 +53,8 @@ export interface ModelToLoad {
   model: number;
   shards: ShardInfo[];
   totalBytes: number;
+  /** Whether the model takes less of the device when it is begun as `rounded`. */
+  canBeRounded: boolean;
   info: ModelInfo;
 }
 

@@ -45,27 +45,36 @@ export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
   const fetched = opened.then((store) => fetchManifest(manifestUrls, store, signal));
   const manifestText = fetched.then(({ text }) => text);
   manifestText.catch(() => undefined); // Awaited below, once there is an engine to read it.
-  const { engine, loading, choice } = await beginOnBestBackend(request, manifestText);
+  const { engine, loading: begun, choice } = await beginOnBestBackend(request, manifestText);
   let partner: Partner | null = null;
   try {
     const [store, manifest] = await Promise.all([opened, fetched]);
-    const { model, totalBytes, info } = loading;
+    const { totalBytes } = begun;
     if (isPairing(engine) && threadsFor(choice.backend, request.threads) === 2) {
       partner = new Partner(engine.module(), manifest.text, request.partnerHost);
     }
     onProgress(progress("download", totalBytes));
     let latest: Bytes | undefined;
-    await pushShards({
-      engine,
-      loading,
-      store,
-      source: new HttpShards({ manifestUrls, first: manifest.place, isKept: store.kind !== "none" }),
-      onBytes: (bytes) => onProgress(progress("download", totalBytes, (latest = bytes))),
-      onVerified: (...verified) => partner?.take(...verified),
-      signal,
+    const fill = async (loading: ModelToLoad): Promise<ModelToLoad> => {
+      await pushShards({
+        engine,
+        loading,
+        store,
+        source: new HttpShards({ manifestUrls, first: manifest.place, isKept: store.kind !== "none" }),
+        onBytes: (bytes) => onProgress(progress("download", totalBytes, (latest = bytes))),
+        onVerified: (...verified) => partner?.take(...verified),
+        signal,
+      });
+      onProgress(progress("compile", totalBytes, latest));
+      await engine.finish(loading.model);
+      return loading;
+    };
+    const loading = await fill(begun).catch((error: unknown) => {
+      if (!begun.canBeRounded || (error as Partial<TenstepError>).code !== "out-of-memory") throw error;
+      engine.abandon(begun.model);
+      return fill(engine.begin(manifest.text, true));
     });
-    onProgress(progress("compile", totalBytes, latest));
-    await engine.finish(model);
+    const { model, info } = loading;
     if (isPairing(engine)) partner?.join(engine, model);
     const isUnchanged = manifest.isKept && latest?.network === 0;
     await store.use((kept) => writeRecord(kept, request.manifest, manifest.text, loading, isUnchanged));

@@ -83,6 +83,8 @@ export interface ModelInfo {
   licence: string;
   /** Number of parameters in all components. */
   parameters: number;
+  /** Whether large matrices are rounded to int8, because the GPU had no room for them as they are stored. */
+  rounded: boolean;
   /** Floating-point operations of one guided network evaluation at the default size. */
   evaluationFlops: number;
   /** Floating-point operations of one decode at the default size. */
@@ -272,7 +274,7 @@ export interface Picture {
   solverSteps: number;
   /** Where the time went. */
   timings: Timings;
-  /** Sentences about input that was changed, such as a prompt that was cut. */
+  /** Sentences about input that was changed, such as a prompt that was cut, and about what was done because memory is short. */
   warnings: string[];
   /** Engines that were lost on the way, in order; mostly none. `timings` are those since the last. */
   interruptions: Interruption[];

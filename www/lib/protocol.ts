@@ -98,6 +98,8 @@ export interface Pixels {
 
 export interface Decoded extends Pixels {
   timings: Omit<Timings, "total">;
+  /** Those of the start, and what the decoder had to do. */
+  warnings: string[];
 }
 
 export interface Generated extends Pixels {

@@ -30,8 +30,6 @@ export class Run {
   readonly width: number;
   /** Pixels. */
   readonly height: number;
-  /** Sentences about input that was changed, such as a prompt that was cut. */
-  readonly warnings: string[];
 
   #client: Client;
   #number: number;
@@ -46,6 +44,7 @@ export class Run {
   #solverSteps: number;
   #stepsDone: number;
   #isDone: boolean;
+  #warnings: string[];
   #isDisposed = false;
 
   private constructor({ client, number, options, state }: Beginning, recovery: Recovery, link: WorkerLink, started: Started) {
@@ -62,7 +61,7 @@ export class Run {
     this.#isDone = started.done;
     this.width = started.width;
     this.height = started.height;
-    this.warnings = started.warnings;
+    this.#warnings = started.warnings;
   }
 
   /** @internal */
@@ -103,6 +102,11 @@ export class Run {
     return this.#isDone;
   }
 
+  /** Sentences about input that was changed, such as a prompt that was cut, and about what was done because memory is short; `image` may add one. */
+  get warnings(): string[] {
+    return [...this.#warnings];
+  }
+
   /** Engines that were lost under this run, in order; mostly none. */
   get interruptions(): Interruption[] {
     return [...this.#recovery.interruptions];
@@ -125,7 +129,8 @@ export class Run {
 
   /** Decodes the picture as it stands; before the last step it is still noisy. */
   async image(): Promise<Pick<Picture, "image" | "timings">> {
-    const { timings, ...pixels } = (await this.#ask((link, run) => link.request({ type: "decode", run }))) as Decoded;
+    const { timings, warnings, ...pixels } = (await this.#ask((link, run) => link.request({ type: "decode", run }))) as Decoded;
+    this.#warnings = warnings;
     const total = timings.text + timings.steps.reduce((sum, step) => sum + step, 0) + timings.decode;
     return { image: imageFromPixels(pixels), timings: { ...timings, total } };
   }

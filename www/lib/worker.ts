@@ -115,7 +115,7 @@ async function generate({ id, options, state }: Extract<Request, { type: "genera
   const began = performance.now();
   const { engine, partner } = ready();
   const started = await start(options, state);
-  const { run, seed, warnings } = started;
+  const { run, seed } = started;
   let { solverSteps } = started;
   let isIntact = true;
   // Stops a step under way at the end of the piece in hand.
@@ -136,7 +136,7 @@ async function generate({ id, options, state }: Extract<Request, { type: "genera
     await turn();
     signal.throwIfAborted();
     const { timings, ...pixels } = await engine.decode(run);
-    return { ...pixels, seed, solverSteps, warnings, timings: { ...timings, total: performance.now() - began } };
+    return { ...pixels, seed, solverSteps, timings: { ...timings, total: performance.now() - began } };
   } catch (error) {
     isIntact = isTyped(error);
     if (isIntact) signal.throwIfAborted();

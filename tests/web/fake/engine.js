@@ -31,6 +31,7 @@ export class Engine {
       revision,
       licence: "MIT",
       parameters: 0,
+      rounded: false,
       defaultWidth: 64,
       defaultHeight: 64,
       sizeMultiple: 8,
@@ -42,7 +43,7 @@ export class Engine {
     };
     const model = this.#models.push({ shards, pushed: new Set() }) - 1;
     const numbered = shards.map((shard, index) => ({ ...shard, shard: index }));
-    return { model, shards: numbered, totalBytes: shards.reduce((sum, shard) => sum + shard.bytes, 0), info };
+    return { model, shards: numbered, totalBytes: shards.reduce((sum, shard) => sum + shard.bytes, 0), canBeRounded: false, info };
   }
 
   async pushShard(model, index, bytes) {
@@ -105,7 +106,7 @@ export class Engine {
 
   async decode(number) {
     const run = this.#run(number);
-    return { ...picture(run), timings: { text: 0, steps: Array.from({ length: run.step }, () => 2), decode: 0 } };
+    return { ...picture(run), timings: { text: 0, steps: Array.from({ length: run.step }, () => 2), decode: 0 }, warnings: [] };
   }
 
   async latents(number) {

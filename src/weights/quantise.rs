@@ -1,0 +1,61 @@
+//! Tensors to their stored forms; the inverse is [`super::dequantise`].
+
+use super::storage::floats;
+use super::{DType, TensorInfo};
+
+/// Smaller tensors stay f32: they cost little, and the first and last layers, which are small, are the ones
+/// that show rounding.
+const MIN_ELEMENTS: usize = 4096;
+
+/// Whether a tensor is a matrix or a convolution that is large enough to be rounded.
+pub fn is_large(shape: &[usize], elements: usize) -> bool {
+    shape.len() >= 2 && elements >= MIN_ELEMENTS
+}
+
+/// The stored form of a tensor, padded to a multiple of 4 bytes.
+///
+/// f16 rounds to nearest. int8 is symmetric with one scale a row (`|w − scale · q| ≤ scale / 2`, where `scale`
+/// is the row's largest magnitude over 127).
+#[cfg(feature = "native")]
+pub fn quantise(name: &str, shape: &[usize], values: &[f32], dtype: DType) -> (TensorInfo, Vec<u8>) {
+    let info = TensorInfo { name: name.to_owned(), shape: shape.to_vec(), dtype };
+    let stored = match dtype {
+        DType::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        DType::F16 => {
+            let halves = values.iter().flat_map(|&value| half::f16::from_f32(value).to_le_bytes());
+            let mut stored: Vec<u8> = halves.collect();
+            stored.resize(stored.len().next_multiple_of(4), 0);
+            stored
+        }
+        DType::Int8 => {
+            let row = (values.len() / info.rows().max(1)).max(1);
+            int8(info.rows(), values.chunks(row).map(<[f32]>::to_vec))
+        }
+    };
+    (info, stored)
+}
+
+/// The stored form as int8 of a tensor whose stored form as f32 or f16 is `stored`, [`TensorInfo::stored_bytes`] of it. Row
+/// by row, so that no more is held as f32.
+pub fn to_int8(info: &TensorInfo, stored: &[u8]) -> Vec<u8> {
+    let elements = info.elements().unwrap_or(0) / info.rows().max(1);
+    let row_bytes = (elements * if info.dtype == DType::F32 { 4 } else { 2 }).max(1);
+    let rows = stored.chunks_exact(row_bytes).take(info.rows());
+    int8(info.rows(), rows.map(|bytes| floats(info.dtype, bytes)))
+}
+
+/// The stored form as int8 of a tensor's `count` rows.
+fn int8(count: usize, rows: impl Iterator<Item = Vec<f32>>) -> Vec<u8> {
+    let mut stored = vec![0; 4 * count];
+    for (index, row) in rows.enumerate() {
+        let scale = row.iter().fold(0.0f32, |most, value| most.max(value.abs())) / 127.0;
+        stored[4 * index..][..4].copy_from_slice(&scale.to_le_bytes());
+        stored.extend(row.iter().map(|&value| {
+            // A row of zeros has no scale to divide by; tiny scales round, so stay within the range.
+            let steps = if scale > 0.0 { (value / scale).round_ties_even() } else { 0.0 };
+            steps.clamp(-127.0, 127.0) as i8 as u8
+        }));
+    }
+    stored.resize(stored.len().next_multiple_of(4), 0);
+    stored
+}

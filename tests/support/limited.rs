@@ -1,0 +1,153 @@
+//! An executor that has room for small decoders only, and notes what is planned.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use tenstep::error::{Error, Result};
+use tenstep::executor::{BackendReport, Command, Executor, Term};
+use tenstep::graph::Graph;
+use tenstep::weights::TensorInfo;
+
+pub struct Limited<E> {
+    inner: E,
+    /// The most latents that there is room for to plan a decoder of.
+    pub room_to_plan: Cell<usize>,
+    /// The same for evaluating it.
+    pub room_to_run: Cell<usize>,
+    /// What was planned, or refused: the networks, and decoders by the height and width of their latents.
+    pub planned: RefCell<Vec<String>>,
+    /// One for each decoder's plan that is alive.
+    decoders: Rc<()>,
+}
+
+pub struct Plan<P> {
+    plan: P,
+    /// Latents, and what says that the plan is alive, of a decoder.
+    decoder: Option<(usize, Rc<()>)>,
+}
+
+impl<E> Limited<E> {
+    pub fn new(inner: E) -> Self {
+        Self {
+            inner,
+            room_to_plan: Cell::new(usize::MAX),
+            room_to_run: Cell::new(usize::MAX),
+            planned: RefCell::default(),
+            decoders: Rc::default(),
+        }
+    }
+
+    /// Plans of decoders that are alive.
+    pub fn decoders(&self) -> usize {
+        Rc::strong_count(&self.decoders) - 1
+    }
+}
+
+fn shortage() -> Error {
+    Error::OutOfMemory { message: "a test wanted it so".to_owned() }
+}
+
+/// Height and width of the latents, if the graph is a decoder's.
+fn latents_of_decoder(graph: &Graph) -> Option<[usize; 2]> {
+    graph.outputs().find(|(name, _)| *name == "sample")?;
+    let (_, latents) = graph.inputs().find(|(name, _)| *name == "latents")?;
+    Some([graph.shape(latents)[1], graph.shape(latents)[2]])
+}
+
+fn inner<'a, E: Executor>(command: &Command<'a, Limited<E>>) -> Command<'a, E> {
+    let same = |terms: &[Term<'a, E::Tensor>]| {
+        terms
+            .iter()
+            .map(|&Term { coefficient, tensor, offset }| Term { coefficient, tensor, offset })
+            .collect()
+    };
+    match command {
+        Command::Evaluate(plan) => Command::Evaluate(&plan.plan),
+        Command::Combine { out, offset, len, terms } => {
+            Command::Combine { out: *out, offset: *offset, len: *len, terms: same(terms) }
+        }
+        Command::CombineRescaled { out, offset, len, terms, rescale } => {
+            let (out, offset, len, rescale) = (*out, *offset, *len, *rescale);
+            Command::CombineRescaled { out, offset, len, terms: same(terms), rescale }
+        }
+    }
+}
+
+impl<E: Executor> Executor for Limited<E> {
+    type Tensor = E::Tensor;
+    type Weights = E::Weights;
+    type Plan = Plan<E::Plan>;
+    type Readback = E::Readback;
+
+    fn report(&self) -> BackendReport {
+        self.inner.report()
+    }
+
+    fn tensor(&self, shape: &[usize]) -> Result<Self::Tensor> {
+        self.inner.tensor(shape)
+    }
+
+    fn write(&self, tensor: &Self::Tensor, values: &[f32]) -> Result<()> {
+        self.inner.write(tensor, values)
+    }
+
+    fn weights(&self, tensors: &[TensorInfo]) -> Result<Self::Weights> {
+        self.inner.weights(tensors)
+    }
+
+    fn push(&self, weights: &mut Self::Weights, tensor: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.inner.push(weights, tensor, offset, bytes)
+    }
+
+    async fn plan(&self, graph: &Graph, weights: &Self::Weights) -> Result<Self::Plan> {
+        let latents = latents_of_decoder(graph);
+        let outputs: Vec<&str> = graph.outputs().map(|(name, _)| name).collect();
+        let what = latents.map_or_else(|| outputs.join(" "), |[height, width]| format!("{height} x {width}"));
+        self.planned.borrow_mut().push(what);
+        let count = latents.map(|[height, width]| height * width);
+        if count.is_some_and(|count| count > self.room_to_plan.get()) {
+            return Err(shortage());
+        }
+        let plan = self.inner.plan(graph, weights).await?;
+        Ok(Plan { plan, decoder: count.map(|count| (count, self.decoders.clone())) })
+    }
+
+    fn input<'a>(&self, plan: &'a Self::Plan, name: &str) -> Option<&'a Self::Tensor> {
+        self.inner.input(&plan.plan, name)
+    }
+
+    fn output<'a>(&self, plan: &'a Self::Plan, name: &str) -> Option<&'a Self::Tensor> {
+        self.inner.output(&plan.plan, name)
+    }
+
+    fn submit(&self, commands: &[Command<'_, Self>]) -> Result<()> {
+        self.inner.submit(&commands.iter().map(inner).collect::<Vec<_>>())
+    }
+
+    async fn submit_in_pieces(&self, commands: &[Command<'_, Self>]) -> Result<()> {
+        let has_room = |command: &Command<'_, Self>| match command {
+            Command::Evaluate(Plan { decoder: Some((latents, _)), .. }) => *latents <= self.room_to_run.get(),
+            _ => true,
+        };
+        match commands.iter().all(has_room) {
+            true => self.inner.submit_in_pieces(&commands.iter().map(inner).collect::<Vec<_>>()).await,
+            false => Err(shortage()),
+        }
+    }
+
+    fn begin_read(&self, tensors: &[&Self::Tensor]) -> Result<Option<Self::Readback>> {
+        self.inner.begin_read(tensors)
+    }
+
+    fn try_read(&self, readback: &mut Self::Readback) -> Result<Option<Vec<f32>>> {
+        self.inner.try_read(readback)
+    }
+
+    async fn read(&self, tensor: &Self::Tensor) -> Result<Vec<f32>> {
+        self.inner.read(tensor).await
+    }
+
+    async fn settle(&self, in_flight: usize) -> Result<()> {
+        self.inner.settle(in_flight).await
+    }
+}

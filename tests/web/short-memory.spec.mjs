@@ -1,0 +1,136 @@
+// A GPU that is short of memory: what does not fit is done in smaller pieces, and the picture says so.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { dist } from "../../scripts/paths.mjs";
+import { launchChromium } from "./harness/browsers.mjs";
+import { MANIFEST_PATH } from "./harness/default-model.mjs";
+import { openSite } from "./harness/site.mjs";
+
+/**
+ * Has the worker's GPU refuse buffers: the complaint that there is no memory, then a buffer that is invalid, with all that
+ * the browser has to say of its use. `refuses` is the text of a function of the buffer's descriptor.
+ */
+const shortOf = (refuses) => `
+  const refuses = ${refuses};
+  const { createBuffer } = GPUDevice.prototype;
+  GPUDevice.prototype.createBuffer = function (descriptor) {
+    if (!refuses(descriptor)) return createBuffer.call(this, descriptor);
+    const error = new GPUOutOfMemoryError("a test wanted it so");
+    this.dispatchEvent(new GPUUncapturedErrorEvent("uncapturederror", { error }));
+    return createBuffer.call(this, { ...descriptor, size: 2 ** 50 });
+  };
+`;
+/** More than the plans of one half of guidance and of a quarter of the picture need, less than those of the whole. */
+const SMALL_ARENA = `({ label, size }) => label === "arena" && size > 900_000`;
+/** The way of the whole picture to the host, but not that of a tile or a preview. */
+const SMALL_STAGING = `({ label, size }) => label === "staging" && size >= 60_000`;
+/** The third buffer of a weight, after its numbers and scales: the form that kernels want. What that is made from is given back. */
+const NO_FORMS = `(() => {
+  const made = {};
+  return ({ label }) => label.startsWith("up_blocks") && (made[label] = (made[label] ?? 0) + 1) > 2;
+})()`;
+
+/** A matrix as the model stores it, as f16, but not as int8. */
+const NO_F16 = `({ label, size }) => label === "embeddings.project_in.weight" && size > 10_000`;
+
+const ROUNDED = /^Memory is short: the model's weights are rounded to 8 bits/;
+const IN_TURNS = /^Memory is short: the network is evaluated once with the prompt and once without/;
+const IN_TILES = /^Memory is short: the picture is decoded in overlapping tiles of 32 x 32 pixels/;
+
+describe("a GPU that is short of memory", { timeout: 600_000 }, () => {
+  let site, browser;
+  before(async () => {
+    site = await openSite();
+    browser = await launchChromium({ webgpu: true });
+  });
+  after(async () => {
+    await browser?.close();
+    await site?.close();
+  });
+
+  async function onGpu(refuses, work) {
+    const worker = readFileSync(join(dist, "tenstep", "worker.js"), "utf8");
+    site.reset();
+    site.answerBytes("/tenstep/worker.js", Buffer.from(worker + (refuses ? shortOf(refuses) : "")), "text/javascript");
+    const page = await browser.open(`${site.url}test.html`);
+    try {
+      return await page.evaluate(work, MANIFEST_PATH);
+    } finally {
+      await page.close();
+    }
+  }
+
+  const draw = async (manifest) => {
+    const tenstep = await Tenstep.load({ manifest, backend: "webgpu" });
+    return facts(await tenstep.generate({ prompt: "a red apple", seed: 7, steps: 2 }));
+  };
+  let undisturbed;
+  before(async () => (undisturbed = await onGpu(null, draw)));
+
+  function assertNear(picture, what) {
+    assert.ok(picture.deviation > 10, `${what} is a picture`);
+    const [colours, expected] = [onWhite(picture), onWhite(undisturbed)];
+    const difference = colours.reduce((sum, colour, at) => sum + Math.abs(colour - expected[at]), 0) / colours.length;
+    assert.ok(difference < 8, `${what} differs by ${difference} of 255`);
+  }
+
+  it("evaluates the halves of guidance in turns and decodes in tiles, and says both", async () => {
+    const picture = await onGpu(SMALL_ARENA, draw);
+    assert.deepEqual(undisturbed.warnings, []);
+    assert.equal(picture.warnings.length, 2, picture.warnings.join());
+    assert.match(picture.warnings[0], IN_TURNS);
+    assert.match(picture.warnings[1], IN_TILES);
+    assertNear(picture, "the picture in tiles");
+  });
+
+  it("decodes in tiles where memory runs out while it decodes; what comes after is undisturbed", async () => {
+    const { before, first, second } = await onGpu(SMALL_STAGING, async (manifest) => {
+      const tenstep = await Tenstep.load({ manifest, backend: "webgpu" });
+      const run = await tenstep.start({ prompt: "a red apple", seed: 7, steps: 2 });
+      while (!run.done) await run.step();
+      const before = run.warnings;
+      const { image, timings } = await run.image();
+      const first = facts({ image, timings, warnings: run.warnings });
+      const second = facts(await tenstep.generate({ prompt: "a red apple", seed: 7, steps: 2 }));
+      return { before, first, second };
+    });
+    assert.deepEqual(before, []);
+    assert.equal(first.warnings.length, 1, first.warnings.join());
+    assert.match(first.warnings[0], IN_TILES);
+    assertNear(first, "the picture in tiles");
+    assert.deepEqual(second.data, first.data);
+    assert.deepEqual(second.warnings, first.warnings);
+  });
+
+  it("rounds weights to int8 that there is no room for as they are stored, from what the first try has fetched", async () => {
+    const picture = await onGpu(NO_F16, async (manifest) => {
+      await storage.clear();
+      const tenstep = await Tenstep.load({ manifest, backend: "webgpu" });
+      return { ...facts(await tenstep.generate({ prompt: "a red apple", seed: 7, steps: 2 })), isRounded: tenstep.model.rounded };
+    });
+    assert.equal(picture.isRounded, true);
+    assert.equal(picture.warnings.length, 1, picture.warnings.join());
+    assert.match(picture.warnings[0], ROUNDED);
+    assertNear(picture, "the picture of rounded weights");
+    const shards = site.requests.filter((path) => path.endsWith(".bin"));
+    assert.equal(new Set(shards).size, shards.length, "no shard is fetched twice");
+  });
+
+  it("without room for the weights says so", async () => {
+    const { error } = await onGpu(NO_FORMS, async (manifest) => outcome(Tenstep.load({ manifest, backend: "webgpu" })));
+    assert.equal(error?.code, "out-of-memory", JSON.stringify(error));
+  });
+});
+
+/** Red, green and blue of each pixel on white: of a transparent one, nothing else shows. */
+function onWhite({ data }) {
+  const colours = [];
+  for (let at = 0; at < data.length; at += 4) {
+    const opacity = data[at + 3] / 255;
+    for (let channel = 0; channel < 3; channel++) colours.push(opacity * data[at + channel] + 255 * (1 - opacity));
+  }
+  return colours;
+}
