@@ -2,11 +2,12 @@
 
 import { chooseBackend, CPU, threadsFor, type Choice } from "./capabilities.js";
 import { isPairing, type Engine, type ModelToLoad } from "./engine.js";
-import { importEngine } from "./engine-module.js";
+import type { Engines } from "./engines.js";
 import type { TenstepError } from "./errors.js";
 import type { Backend, LoadProgress } from "./options.js";
 import { Partner } from "./partner.js";
 import type { Loaded } from "./protocol.js";
+import type { Serial } from "./serial.js";
 import { writeRecord } from "./store/model-records.js";
 import { openStore, type StoreChoice } from "./store/open.js";
 import { ShardStore } from "./store/shard-store.js";
@@ -23,6 +24,10 @@ export interface LoadRequest {
   backend?: Backend | undefined;
   threads?: 1 | 2 | undefined;
   wasmUrl?: string | undefined;
+  /** Those of the worker. */
+  engines: Engines;
+  /** Where their work waits for its turn; what arrives over the network does not. */
+  turns: Serial;
   onProgress: (progress: LoadProgress) => void;
   /** Called when a second thread has joined, and when it is gone. */
   onThreads: (threads: 1 | 2) => void;
@@ -30,7 +35,9 @@ export interface LoadRequest {
 }
 
 export interface LoadedEngine {
+  backend: Backend;
   engine: Engine;
+  /** The engine's number of the model. */
   model: number;
   loaded: Loaded;
   /** Null where one thread computes. It may not have joined yet, and may be gone. */
@@ -38,7 +45,7 @@ export interface LoadedEngine {
 }
 
 export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
-  const { onProgress, signal } = request;
+  const { engines, turns, onProgress, signal } = request;
   onProgress(progress("engine", 0));
   const manifestUrls = [request.manifest, ...request.mirrors];
   const opened = openStore(request.store).then((store) => new ShardStore(store));
@@ -55,6 +62,7 @@ export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
     let latest: Bytes | undefined;
     await pushShards({
       engine,
+      turns,
       loading,
       store,
       source: new HttpShards({ manifestUrls, first: manifest.place, isKept: store.kind !== "none" }),
@@ -63,18 +71,30 @@ export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
       signal,
     });
     onProgress(progress("compile", totalBytes, latest));
-    await engine.finish(model);
+    await turns.run(() => {
+      signal.throwIfAborted();
+      return engine.finish(model);
+    });
     if (isPairing(engine)) partner?.join(engine, model, request.onThreads);
     await store.use((kept) => writeRecord(kept, request.manifest, manifest.text, loading));
     const storage = { kind: store.kind, reason: store.reason, manifest: manifest.from };
     const report = engine.report();
     const backend = { ...report, device: choice.device || report.device, reason: choice.reason };
-    return { engine, model, loaded: { backend, model: info, storage }, partner };
+    signal.throwIfAborted();
+    return { backend: choice.backend, engine, model, loaded: { backend, model: info, storage }, partner };
   } catch (error) {
     partner?.close();
-    if (!(error instanceof WebAssembly.RuntimeError)) engine.free();
+    if (!isTrap(error)) {
+      engine.abandon(loading.model);
+      engines.release(choice.backend, engine);
+    }
     throw error;
   }
+}
+
+/** After one nothing of the engine may be called, and its worker ends. */
+function isTrap(error: unknown): boolean {
+  return error instanceof WebAssembly.RuntimeError;
 }
 
 function progress(phase: LoadProgress["phase"], totalBytes: number, bytes: Bytes = { cached: 0, network: 0, uploaded: 0 }): LoadProgress {
@@ -102,8 +122,12 @@ async function beginOnBestBackend(request: LoadRequest, manifestText: Promise<st
   }
 }
 
-async function begin(choice: Choice, { wasmUrl }: LoadRequest, manifestText: Promise<string>): Promise<Begun> {
-  const module = await importEngine(choice.backend, wasmUrl);
-  const engine = await module.Engine.create();
-  return { engine, loading: engine.begin(await manifestText), choice };
+async function begin(choice: Choice, { engines, wasmUrl }: LoadRequest, manifestText: Promise<string>): Promise<Begun> {
+  const engine = await engines.take(choice.backend, wasmUrl);
+  try {
+    return { engine, loading: engine.begin(await manifestText), choice };
+  } catch (error) {
+    if (!isTrap(error)) engines.release(choice.backend, engine);
+    throw error;
+  }
 }
