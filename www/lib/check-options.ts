@@ -37,8 +37,10 @@ export function planFromLoadOptions(options: LoadOptions): LoadPlan {
   if (!STORES.includes(store)) throw invalid("store", STORES.map((name) => `"${name}"`).join(", "), store);
   if (!Array.isArray(mirrors)) throw invalid("mirrors", "a list of addresses", mirrors);
   if (known.manifest === undefined) throw invalid("manifest", "the address of a manifest.json", undefined);
-  for (const key of ["workerUrl", "wasmUrl"] as const) {
-    if (known.beside !== undefined && known[key] !== undefined) throw invalid(key, "left out with beside, whose worker is there already", known[key]);
+  if (known.beside !== undefined) {
+    for (const key of ["workerUrl", "wasmUrl"] as const) {
+      if (known[key] !== undefined) throw invalid(key, "left out with beside, whose worker is there already", known[key]);
+    }
   }
   const folder = absoluteUrl("wasmUrl", known.wasmUrl);
   return {

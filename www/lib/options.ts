@@ -53,7 +53,7 @@ export interface LoadOptions {
   wasmUrl?: string | URL;
   /** Called while the model loads, at most every 30 ms within a phase, and again when it has to be loaded anew. */
   onProgress?: (progress: LoadProgress) => void;
-  /** Aborting rejects `load` with the signal's reason and stops the worker. */
+  /** Aborting rejects `load` with the signal's reason, and ends the worker or, with `beside`, the load in it. */
   signal?: AbortSignal;
 }
 

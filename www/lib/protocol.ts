@@ -4,7 +4,7 @@ import type { WireError } from "./errors.js";
 import type { Backend, BackendReport, LoadProgress, ModelInfo, PictureOptions, RunState, StorageReport, Timings } from "./options.js";
 import type { StoreChoice } from "./store/open.js";
 
-/** What is asked of a model. The page numbers its requests (`id`), models and runs, so that it can name them before the worker answers. */
+/** What is asked of a model. The page numbers requests (`id`), models and runs, so that it can name them before the worker answers. */
 export type ModelRequest = { id: number; model: number } & (
   | { type: "load"; manifest: string; mirrors: string[]; store: StoreChoice; backend?: Backend; threads?: 1 | 2; wasmUrl?: string }
   | { type: "generate"; options: PictureOptions; state?: RunState }
