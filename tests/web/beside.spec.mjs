@@ -158,6 +158,17 @@ describe("models beside each other", { timeout: 240_000 }, () => {
     assert.deepEqual(seen, { ends: ["AbortError", "AbortError"], seeds: [1, 2] });
   });
 
+  it("are busy each for itself", async () => {
+    const seeds = await page.evaluate(async () => {
+      const [first, second] = await two();
+      const calls = [first.generate({ seed: 1, steps: 20 }), second.generate({ seed: 2, steps: 1, whenBusy: "reject" }), second.generate({ seed: 3, steps: 1, whenBusy: "replace" })];
+      const ends = (await Promise.all(calls.map(outcome))).map(({ value, error }) => value?.seed ?? error.name);
+      for (const tenstep of [first, second]) await tenstep.dispose();
+      return ends;
+    });
+    assert.deepEqual(seeds, [1, "AbortError", 3]);
+  });
+
   for (const [name, at] of [["first", 0], ["second", 1]]) {
     it(`go on when the ${name} is disposed in the middle of a picture and of a run, which frees it`, async () => {
       const seen = await page.evaluate(async (at) => {
