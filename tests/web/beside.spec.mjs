@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import { dist } from "../../scripts/paths.mjs";
 import { fakeModel } from "./fake/model.mjs";
 import { answerWithFakes } from "./fake/site.mjs";
-import { launchChromium } from "./harness/browsers.mjs";
+import { crashGpuProcess, launchChromium } from "./harness/browsers.mjs";
 import { MANIFEST_PATH } from "./harness/default-model.mjs";
 import { openSite } from "./harness/site.mjs";
 
@@ -568,6 +568,36 @@ describe("models beside each other on WebGPU", { timeout: 600_000 }, () => {
     assert.deepEqual(counts.map(({ devices }) => devices), [1, 1, 1]);
     assert.ok(both.bytes > before.bytes, "the second has weights of its own");
     assert.deepEqual(left, before);
+  });
+
+  it("come back together from a real loss of the device, on one device again", async () => {
+    await page.evaluate(async (picture) => {
+      Object.assign(workers, { started: 0, ended: 0 });
+      const first = await load({ backend: "webgpu" });
+      window.both = [first, await load({ beside: first })];
+      window.undisturbed = await pixels(first.generate(picture));
+      window.run = await both[1].start(picture);
+      await run.step();
+      const { promise, resolve } = Promise.withResolvers();
+      window.picture = outcome(first.generate({ ...picture, onStep: resolve }));
+      window.step = outcome(run.step());
+      await promise;
+    }, { ...PICTURE, steps: 10 });
+    await crashGpuProcess(browser.browser);
+    const seen = await page.evaluate(async () => {
+      const { value, error } = await picture;
+      const ends = [error?.code, (await step).error?.code];
+      while (!run.done) await run.step();
+      const same = [String(value?.image.data), await pixels(run.image())].map((data) => data === undisturbed);
+      const lost = [value?.interruptions, run.interruptions].map((interruptions) => interruptions?.map(({ code }) => code));
+      const { devices } = await counted();
+      for (const tenstep of both) await tenstep.dispose();
+      return { ends, same, lost, devices, workers };
+    });
+    assert.deepEqual(seen.ends, [undefined, undefined]);
+    assert.deepEqual(seen.same, [true, true]);
+    assert.deepEqual(seen.lost, [["device-lost"], ["device-lost"]]);
+    assert.deepEqual([seen.devices, seen.workers], [1, { started: 2, ended: 2 }]);
   });
 
   it("may be on two backends in one worker, and each engine ends with the last of its models", async () => {
