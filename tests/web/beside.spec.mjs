@@ -493,7 +493,7 @@ describe("models beside each other on the CPU", { timeout: 240_000 }, () => {
   });
 });
 
-describe("models beside each other on WebGPU", { timeout: 600_000 }, () => {
+describe("models beside each other on WebGPU", { timeout: 1_200_000 }, () => {
   const PICTURE = { prompt: "a red apple", seed: 7, steps: 1, width: 32, height: 32 };
   /** Counts the worker's devices and GPU buffers, and tells whoever asks on a channel. */
   const COUNTING = `
@@ -582,7 +582,7 @@ describe("models beside each other on WebGPU", { timeout: 600_000 }, () => {
       window.picture = outcome(first.generate({ ...picture, onStep: resolve }));
       window.step = outcome(run.step());
       await promise;
-    }, { ...PICTURE, steps: 10 });
+    }, { ...PICTURE, steps: 5 });
     await crashGpuProcess(browser.browser);
     const seen = await page.evaluate(async () => {
       const { value, error } = await picture;
