@@ -25,7 +25,9 @@ const GENERATE_KEYS: (keyof GenerateOptions)[] = [...START_KEYS, "onStep", "when
 const RESUME_KEYS: (keyof ResumeOptions)[] = ["signal", "onInterruption"];
 const WHEN_BUSY: unknown[] = ["queue", "replace", "reject"] satisfies WhenBusy[];
 const STORES: unknown[] = ["auto", "opfs", "cache", "none"] satisfies LoadOptions["store"][];
-const LOAD_KEYS: (keyof LoadOptions)[] = ["manifest", "mirrors", "store", "backend", "threads", "workerUrl", "wasmUrl", "onProgress", "signal"];
+const LOAD_KEYS: (keyof LoadOptions)[] = [
+  "manifest", "mirrors", "store", "backend", "threads", "beside", "workerUrl", "wasmUrl", "onProgress", "signal",
+];
 const SURVEY_KEYS: (keyof CapabilitiesOptions)[] = ["manifest", "backend", "threads", "steps", "measureSpeed", "signal"];
 
 export function planFromLoadOptions(options: LoadOptions): LoadPlan {
@@ -35,6 +37,11 @@ export function planFromLoadOptions(options: LoadOptions): LoadPlan {
   if (!STORES.includes(store)) throw invalid("store", STORES.map((name) => `"${name}"`).join(", "), store);
   if (!Array.isArray(mirrors)) throw invalid("mirrors", "a list of addresses", mirrors);
   if (known.manifest === undefined) throw invalid("manifest", "the address of a manifest.json", undefined);
+  if (known.beside !== undefined) {
+    for (const key of ["workerUrl", "wasmUrl"] as const) {
+      if (known[key] !== undefined) throw invalid(key, "left out with beside, whose worker is there already", known[key]);
+    }
+  }
   const folder = absoluteUrl("wasmUrl", known.wasmUrl);
   return {
     manifest: absoluteUrl("manifest", known.manifest)!,
@@ -144,7 +151,7 @@ function absoluteUrl(option: string, address: string | URL | null | undefined): 
   }
 }
 
-function invalid(option: string, accepted: string, value: unknown): TenstepError {
+export function invalid(option: string, accepted: string, value: unknown): TenstepError {
   return new TenstepError("invalid-option", `${option} must be ${accepted}, not ${described(value)}`);
 }
 

@@ -1,12 +1,14 @@
-// Owns the worker of one Tenstep: loads the model into it, and loads anew after a crash or a lost device.
+// The model of one Tenstep: loads it into a worker, and anew after a crash or a lost device.
 
 import { TenstepError } from "./errors.js";
+import { ModelHost } from "./model-host.js";
 import type { Backend, BackendReport, LoadProgress, StorageReport } from "./options.js";
 import type { Loaded } from "./protocol.js";
+import { Recovery } from "./recovery.js";
 import { askToPersist } from "./store/persist.js";
 import type { StoreChoice } from "./store/open.js";
 import { untilAborted } from "./until-aborted.js";
-import { WorkerLink } from "./worker-link.js";
+import type { WorkerLink } from "./worker-link.js";
 
 /** Load options after checking: absolute addresses only, since the worker has another base address. */
 export interface LoadPlan {
@@ -22,7 +24,9 @@ export interface LoadPlan {
 
 export class Client {
   #plan: LoadPlan;
+  #host: ModelHost;
   #session: Promise<WorkerLink> | null = null;
+  #isLoading = false;
   #link: WorkerLink | null = null;
   #loaded: Loaded | null = null;
   #threads: 1 | 2 = 1;
@@ -31,8 +35,16 @@ export class Client {
   #isDisposed = false;
   #isPersisted = false;
 
-  constructor(plan: LoadPlan) {
+  constructor(plan: LoadPlan, host = new ModelHost(plan.workerUrl)) {
     this.#plan = plan;
+    this.#host = host;
+  }
+
+  /** For another model in the same worker: with the files of this one, and the backend that was wanted here. */
+  beside(plan: LoadPlan): Client {
+    if (this.#isDisposed) throw new TenstepError("disposed", "the Tenstep to load beside was disposed; load without beside");
+    const { backend, wasmUrl } = this.#plan;
+    return new Client({ ...plan, backend: plan.backend ?? backend, wasmUrl }, this.#host);
   }
 
   /** What runs now. */
@@ -65,34 +77,45 @@ export class Client {
 
   async #open(): Promise<WorkerLink> {
     const lost = this.#lost;
+    this.#isLoading = true;
     try {
-      const link = new WorkerLink(this.#plan.workerUrl, {
-        onThreads: (threads) => (this.#threads = threads),
-        onClosed: (reason) => this.#forget(reason),
-      });
-      this.#link = link;
-      const { manifest, mirrors, store, threads, wasmUrl, onProgress } = this.#plan;
-      // After a loss the same backend has to come back: a silent change to the CPU would surprise.
-      const backend = this.#loaded?.backend.backend ?? this.#plan.backend;
-      const loaded = (await link.request(
-        { type: "load", manifest, mirrors, store, ...(backend && { backend }), ...(threads && { threads }), ...(wasmUrl && { wasmUrl }) },
-        { onProgress },
-      )) as Loaded;
-      // The first load's reason stands: a reload was told which backend to take.
-      this.#loaded = { ...loaded, backend: { ...loaded.backend, reason: this.#loaded?.backend.reason ?? loaded.backend.reason } };
-      this.#lost = null;
-      if (loaded.storage.kind !== "none") void askToPersist().then((isPersisted) => (this.#isPersisted = isPersisted));
-      return link;
+      // Another model's call may end the worker during the load, or the device may be lost.
+      return await new Recovery().run({ session: async () => this.#join() }, undefined, () => 0, (link) => this.#load(link));
     } catch (error) {
       this.#link?.close(error instanceof Error ? error : new Error(String(error)));
       this.#session = null;
       throw lost && !this.#isDisposed ? notBack(error, lost) : error;
+    } finally {
+      this.#isLoading = false;
     }
+  }
+
+  #join(): WorkerLink {
+    if (this.#isDisposed) throw disposed();
+    return (this.#link = this.#host.open({
+      onThreads: (threads) => (this.#threads = threads),
+      onClosed: (reason) => this.#forget(reason),
+    }));
+  }
+
+  async #load(link: WorkerLink): Promise<WorkerLink> {
+    const { manifest, mirrors, store, threads, wasmUrl, onProgress } = this.#plan;
+    // After a loss the same backend has to come back: a silent change to the CPU would surprise.
+    const backend = this.#loaded?.backend.backend ?? this.#plan.backend;
+    const loaded = (await link.request(
+      { type: "load", manifest, mirrors, store, ...(backend && { backend }), ...(threads && { threads }), ...(wasmUrl && { wasmUrl }) },
+      { onProgress },
+    )) as Loaded;
+    // The first load's reason stands: a reload was told which backend to take.
+    this.#loaded = { ...loaded, backend: { ...loaded.backend, reason: this.#loaded?.backend.reason ?? loaded.backend.reason } };
+    this.#lost = null;
+    if (loaded.storage.kind !== "none") void askToPersist().then((isPersisted) => (this.#isPersisted = isPersisted));
+    return link;
   }
 
   #forget(reason: Error): void {
     this.#link = null;
-    this.#session = null;
+    if (!this.#isLoading) this.#session = null;
     this.#threads = 1;
     this.#lost = this.#loaded ? (this.#lost ?? reason) : null;
   }

@@ -8,7 +8,7 @@ export interface EngineModule {
   Engine: { create(): Promise<Engine> };
 }
 
-/** One call at a time, except `report`. */
+/** One promise at a time. What answers at once may be called meanwhile. */
 export interface Engine {
   report(): { backend: Backend; device: string; shaderF16: boolean };
   /** Checks everything that the manifest says; nothing is allocated for a manifest that contradicts itself. */

@@ -2,11 +2,12 @@
 
 import { chooseBackend, CPU, threadsFor, type Choice } from "./capabilities.js";
 import { isPairing, type Engine, type ModelToLoad } from "./engine.js";
-import { importEngine } from "./engine-module.js";
+import type { Engines } from "./engines.js";
 import type { TenstepError } from "./errors.js";
 import type { Backend, LoadProgress } from "./options.js";
 import { Partner, type PartnerHost } from "./partner.js";
 import type { Loaded } from "./protocol.js";
+import type { Serial } from "./serial.js";
 import { writeRecord } from "./store/model-records.js";
 import { openStore, type StoreChoice } from "./store/open.js";
 import { ShardStore } from "./store/shard-store.js";
@@ -23,6 +24,10 @@ export interface LoadRequest {
   backend?: Backend | undefined;
   threads?: 1 | 2 | undefined;
   wasmUrl?: string | undefined;
+  /** Those of the worker. */
+  engines: Engines;
+  /** Where their work waits for its turn; what arrives over the network does not. */
+  turns: Serial;
   onProgress: (progress: LoadProgress) => void;
   /** For a second thread, where there is to be one. */
   partnerHost: PartnerHost;
@@ -30,7 +35,9 @@ export interface LoadRequest {
 }
 
 export interface LoadedEngine {
+  backend: Backend;
   engine: Engine;
+  /** The engine's number of the model. */
   model: number;
   loaded: Loaded;
   /** Null where one thread computes. It may not have joined yet, and may be gone. */
@@ -38,18 +45,19 @@ export interface LoadedEngine {
 }
 
 export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
-  const { onProgress, signal } = request;
+  const { engines, turns, onProgress, signal } = request;
   onProgress(progress("engine", 0));
   const manifestUrls = [request.manifest, ...request.mirrors];
   const opened = openStore(request.store).then((store) => new ShardStore(store));
   const fetched = opened.then((store) => fetchManifest(manifestUrls, store, signal));
   const manifestText = fetched.then(({ text }) => text);
   manifestText.catch(() => undefined); // Awaited below, once there is an engine to read it.
-  const { engine, loading: begun, choice } = await beginOnBestBackend(request, manifestText);
+  const { engine, choice, ...begun } = await beginOnBestBackend(request, manifestText);
+  let { loading } = begun;
   let partner: Partner | null = null;
   try {
     const [store, manifest] = await Promise.all([opened, fetched]);
-    const { totalBytes } = begun;
+    const { totalBytes } = loading;
     if (isPairing(engine) && threadsFor(choice.backend, request.threads) === 2) {
       partner = new Partner(engine.module(), manifest.text, request.partnerHost);
     }
@@ -58,6 +66,7 @@ export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
     const fill = async (loading: ModelToLoad): Promise<ModelToLoad> => {
       await pushShards({
         engine,
+        turns,
         loading,
         store,
         source: new HttpShards({ manifestUrls, first: manifest.place, isKept: store.kind !== "none" }),
@@ -66,13 +75,16 @@ export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
         signal,
       });
       onProgress(progress("compile", totalBytes, latest));
-      await engine.finish(loading.model);
+      await turns.run(() => {
+        signal.throwIfAborted();
+        return engine.finish(loading.model);
+      });
       return loading;
     };
-    const loading = await fill(begun).catch((error: unknown) => {
-      if (!begun.canBeRounded || (error as Partial<TenstepError>).code !== "out-of-memory") throw error;
-      engine.abandon(begun.model);
-      return fill(engine.begin(manifest.text, true));
+    loading = await fill(loading).catch((error: unknown) => {
+      if (!loading.canBeRounded || (error as Partial<TenstepError>).code !== "out-of-memory") throw error;
+      engine.abandon(loading.model);
+      return fill((loading = engine.begin(manifest.text, true)));
     });
     const { model, info } = loading;
     if (isPairing(engine)) partner?.join(engine, model);
@@ -81,12 +93,21 @@ export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
     const storage = { kind: store.kind, reason: store.reason, manifest: manifest.from };
     const report = engine.report();
     const backend = { ...report, device: choice.device || report.device, reason: choice.reason };
-    return { engine, model, loaded: { backend, model: info, storage }, partner };
+    signal.throwIfAborted();
+    return { backend: choice.backend, engine, model, loaded: { backend, model: info, storage }, partner };
   } catch (error) {
     partner?.close();
-    if (!(error instanceof WebAssembly.RuntimeError)) engine.free();
+    if (!isTrap(error)) {
+      engine.abandon(loading.model);
+      engines.release(choice.backend, engine);
+    }
     throw error;
   }
+}
+
+/** After one nothing of the engine may be called, and its worker ends. */
+function isTrap(error: unknown): boolean {
+  return error instanceof WebAssembly.RuntimeError;
 }
 
 function progress(phase: LoadProgress["phase"], totalBytes: number, bytes: Bytes = { cached: 0, network: 0, uploaded: 0 }): LoadProgress {
@@ -114,8 +135,12 @@ async function beginOnBestBackend(request: LoadRequest, manifestText: Promise<st
   }
 }
 
-async function begin(choice: Choice, { wasmUrl }: LoadRequest, manifestText: Promise<string>): Promise<Begun> {
-  const module = await importEngine(choice.backend, wasmUrl);
-  const engine = await module.Engine.create();
-  return { engine, loading: engine.begin(await manifestText), choice };
+async function begin(choice: Choice, { engines, wasmUrl }: LoadRequest, manifestText: Promise<string>): Promise<Begun> {
+  const engine = await engines.take(choice.backend, wasmUrl);
+  try {
+    return { engine, loading: engine.begin(await manifestText), choice };
+  } catch (error) {
+    if (!isTrap(error)) engines.release(choice.backend, engine);
+    throw error;
+  }
 }

@@ -1,5 +1,7 @@
 // What a caller may pass in and gets back: plain objects, documented with units and ranges.
 
+import type { Tenstep } from "./tenstep.js";
+
 /** Where the networks run. */
 export type Backend = "webgpu" | "cpu";
 
@@ -30,20 +32,28 @@ export interface LoadOptions {
    * works, `none` keeps nothing. Default `auto`.
    */
   store?: "auto" | "opfs" | "cache" | "none";
-  /** Forces a backend. Without it, WebGPU where the adapter is a real GPU, the CPU elsewhere. */
+  /**
+   * Forces a backend. Without it, what `beside` was loaded with; else WebGPU where the adapter is a real GPU, the CPU
+   * elsewhere.
+   */
   backend?: Backend;
   /**
    * How many threads may compute on the CPU. Two share the work of guided steps and give the same picture; the second has
    * weights of its own. Default: 2 where the browser tells of two processors or more.
    */
   threads?: 1 | 2;
+  /**
+   * A Tenstep whose worker this model shall share, and where the backends are the same its engine and device. It may be
+   * disposed before this one. `workerUrl` and `wasmUrl` are those of its load.
+   */
+  beside?: Tenstep;
   /** Address of worker.js, where it does not lie beside index.js. */
   workerUrl?: string | URL;
   /** Address of the folder that holds tenstep_gpu_bg.wasm and tenstep_cpu_bg.wasm, where it is not wasm/ beside worker.js. */
   wasmUrl?: string | URL;
   /** Called while the model loads, at most every 30 ms within a phase, and again when it has to be loaded anew. */
   onProgress?: (progress: LoadProgress) => void;
-  /** Aborting rejects `load` with the signal's reason and stops the worker. */
+  /** Aborting rejects `load` with the signal's reason, and ends the worker or, with `beside`, the load in it. */
   signal?: AbortSignal;
 }
 

@@ -4,20 +4,27 @@ import type { WireError } from "./errors.js";
 import type { Backend, BackendReport, LoadProgress, ModelInfo, PictureOptions, RunState, StorageReport, Timings } from "./options.js";
 import type { StoreChoice } from "./store/open.js";
 
-/** The page numbers its requests (`id`) and its runs (`run`), so that it can name both before the worker answers. */
-export type Request =
-  | { id: number; type: "load"; manifest: string; mirrors: string[]; store: StoreChoice; backend?: Backend; threads?: 1 | 2; wasmUrl?: string }
-  | { id: number; type: "generate"; options: PictureOptions; state?: RunState }
-  | { id: number; type: "start"; run: number; options: PictureOptions; state?: RunState }
-  | { id: number; type: "step"; run: number }
-  | { id: number; type: "state"; run: number }
-  | { id: number; type: "decode"; run: number }
-  | { id: number; type: "latents"; run: number }
-  | { id: number; type: "drop"; run: number }
-  | { id: number; type: "abort"; target: number };
+/** What is asked of a model. The page numbers requests (`id`), models and runs, so that it can name them before the worker answers. */
+export type ModelRequest = { id: number; model: number } & (
+  | { type: "load"; manifest: string; mirrors: string[]; store: StoreChoice; backend?: Backend; threads?: 1 | 2; wasmUrl?: string }
+  | { type: "generate"; options: PictureOptions; state?: RunState }
+  | { type: "start"; run: number; options: PictureOptions; state?: RunState }
+  | { type: "step"; run: number }
+  | { type: "state"; run: number }
+  | { type: "decode"; run: number }
+  | { type: "latents"; run: number }
+  | { type: "drop"; run: number }
+  /** Frees the model and its runs. */
+  | { type: "unload" }
+);
 
-/** What is no request, and gets no answer: that a worker is a partner, and to the one that wanted it, that it is gone. */
-export type Notice = { type: "partner"; seed: PartnerSeed } | { type: "partner-lost"; partner: number };
+export type Request = ModelRequest | { id: number; type: "abort"; target: number };
+
+/** Each of the messages `T`, without what is added on its way. */
+export type Without<K extends string, T> = T extends unknown ? Omit<T, K> : never;
+
+/** What is no request, and gets no answer: that a worker is a partner, and to the one that wanted it for a model, that it is gone. */
+export type Notice = { type: "partner"; seed: PartnerSeed } | { type: "partner-lost"; model: number };
 
 /** Makes a worker the partner of another, which has the port's other end. */
 export interface PartnerSeed {
@@ -54,11 +61,11 @@ export type Response =
   | { id: number; type: "failed"; error: WireError; fatal: boolean }
   | { id: number; type: "progress"; progress: LoadProgress }
   | { id: number; type: "stepped"; report: Stepped }
-  /** Of no request (`id` 0), as what follows: a partner has joined, or is gone. */
-  | { id: number; type: "threads"; threads: 1 | 2 }
-  /** The worker numbers its partners. */
-  | { id: number; type: "partner-wanted"; partner: number; seed: PartnerSeed }
-  | { id: number; type: "partner-done"; partner: number };
+  /** Of no request: a model's partner has joined, or is gone. */
+  | { type: "threads"; model: number; threads: 1 | 2 }
+  /** A model is to have a partner, and not any more. */
+  | { type: "partner-wanted"; model: number; seed: PartnerSeed }
+  | { type: "partner-done"; model: number };
 
 export type Value = Loaded | Started | Stepped | RunState | Decoded | Generated | Float32Array | undefined;
 

@@ -23,7 +23,12 @@ export class Recovery {
   }
 
   /** Makes `attempt` on one engine after the other. `step`: how far the call has come. */
-  async run<T>(client: Client, signal: AbortSignal | undefined, step: () => number, attempt: (link: WorkerLink) => Promise<T>): Promise<T> {
+  async run<T>(
+    client: Pick<Client, "session">,
+    signal: AbortSignal | undefined,
+    step: () => number,
+    attempt: (link: WorkerLink) => Promise<T>,
+  ): Promise<T> {
     for (;;) {
       const link = await client.session(signal);
       try {

@@ -1,6 +1,6 @@
 // The front door: load a model, make pictures, let go.
 
-import { checkedSavedRun, pictureOptionsFromGenerate, pictureOptionsFromStart, planFromLoadOptions } from "./check-options.js";
+import { checkedSavedRun, invalid, pictureOptionsFromGenerate, pictureOptionsFromStart, planFromLoadOptions } from "./check-options.js";
 import { Client } from "./client.js";
 import type {
   BackendReport,
@@ -39,9 +39,10 @@ export class Tenstep {
     this.#client = client;
   }
 
-  /** Starts a worker, chooses the backend, fetches the model and makes it ready. */
+  /** Starts a worker, or takes that of `beside`; chooses the backend, fetches the model and makes it ready. */
   static async load(options: LoadOptions): Promise<Tenstep> {
-    const client = new Client(planFromLoadOptions(options));
+    const plan = planFromLoadOptions(options);
+    const client = options.beside === undefined ? new Client(plan) : Tenstep.#clientOf(options.beside).beside(plan);
     try {
       await client.session(options.signal);
     } catch (error) {
@@ -49,6 +50,11 @@ export class Tenstep {
       throw error;
     }
     return new Tenstep(client);
+  }
+
+  static #clientOf(beside: Tenstep): Client {
+    if (typeof beside !== "object" || beside === null || !(#client in beside)) throw invalid("beside", "what Tenstep.load gave", beside);
+    return beside.#client;
   }
 
   /** Which backend runs, on what, and why. */
@@ -104,7 +110,10 @@ export class Tenstep {
     return Run.begin({ client: this.#client, number: this.#nextRun++, options, state, signal, onInterruption });
   }
 
-  /** Ends the worker and frees everything. Calls under way and later ones are rejected with code `disposed`. */
+  /**
+   * Frees the model, and ends the worker where no other model lives in it. Calls under way and later ones are rejected with
+   * code `disposed`.
+   */
   async dispose(): Promise<void> {
     this.#client.dispose();
   }

@@ -1,11 +1,9 @@
-// One worker, from its start to its end: requests go out, answers, progress and failures come back.
+// One model in a worker, from its load to its end: requests go out, answers, progress and failures come back.
 
 import { errorFromWire, TenstepError } from "./errors.js";
+import type { ModelHost } from "./model-host.js";
 import type { LoadProgress } from "./options.js";
-import { startWorker, type WorkerPort } from "./platform.js";
-import type { Notice, PartnerSeed, Request, Response, Stepped, Value } from "./protocol.js";
-
-type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
+import type { ModelRequest, Response, Stepped, Value, Without } from "./protocol.js";
 
 export interface RequestOptions {
   signal?: AbortSignal | undefined;
@@ -16,7 +14,7 @@ export interface RequestOptions {
 export interface WorkerNews {
   /** How many threads compute from now on; 1 at the start. */
   onThreads(threads: 1 | 2): void;
-  /** Called once, when the worker has ended for whatever reason. */
+  /** Called once, when the model is no longer there for whatever reason. */
   onClosed(reason: Error): void;
 }
 
@@ -26,31 +24,17 @@ interface Call extends RequestOptions {
 }
 
 export class WorkerLink {
-  #workerUrl: string | undefined;
-  #worker: WorkerPort;
-  /** The worker's second threads, by its numbers. */
-  #partners = new Map<number, WorkerPort>();
+  #host: ModelHost;
+  #model: number;
   #calls = new Map<number, Call>();
-  #nextId = 1;
-  #hasSpoken = false;
   #closedBecause: Error | null = null;
   #news: WorkerNews;
 
-  constructor(workerUrl: string | undefined, news: WorkerNews) {
+  /** `model`: the page's number of the model. */
+  constructor(host: ModelHost, model: number, news: WorkerNews) {
+    this.#host = host;
+    this.#model = model;
     this.#news = news;
-    this.#workerUrl = workerUrl;
-    this.#worker = started(workerUrl);
-    this.#worker.onmessage = (event: MessageEvent<Response>) => this.#receive(event.data);
-    this.#worker.onmessageerror = () => this.close(crashed("a message of the worker could not be read"));
-    // An exception that no promise carries: the script did not load, or wasm trapped in a callback.
-    this.#worker.onerror = (event) => {
-      event.preventDefault();
-      this.close(
-        this.#hasSpoken
-          ? crashed(event.message)
-          : new TenstepError("engine-unavailable", `the worker could not be started: ${event.message ?? "its script did not load"}`),
-      );
-    };
   }
 
   get isClosed(): boolean {
@@ -62,12 +46,12 @@ export class WorkerLink {
     return error === this.#closedBecause;
   }
 
-  request(message: WithoutId<Request>, options: RequestOptions = {}): Promise<Value> {
+  request(message: Without<"id" | "model", ModelRequest>, options: RequestOptions = {}): Promise<Value> {
     if (this.#closedBecause) return Promise.reject(this.#closedBecause);
     const { signal } = options;
     if (signal?.aborted) return Promise.reject(signal.reason);
-    const id = this.#nextId++;
     return new Promise<Value>((resolve, reject) => {
+      const id = this.#host.post({ ...message, model: this.#model });
       const abort = () => {
         this.#cancel(id);
         settle(() => reject(signal?.reason));
@@ -88,7 +72,6 @@ export class WorkerLink {
             settle(() => reject(error));
           }
         });
-      this.#worker.postMessage({ ...message, id });
       signal?.addEventListener("abort", abort, { once: true });
       this.#calls.set(id, {
         resolve: (value) => settle(() => resolve(value)),
@@ -99,79 +82,42 @@ export class WorkerLink {
     });
   }
 
-  /** Ends the worker; whatever is still waiting is rejected with `reason`, or with one of the same code where a `culprit` is known. */
+  /**
+   * Frees the model. Whatever is still waiting is stopped, and rejected with `reason`, or with one of the same code where a
+   * `culprit` is known.
+   */
   close(reason: Error, culprit?: number): void {
     if (this.#closedBecause) return;
     this.#closedBecause = reason;
-    this.#worker.terminate();
-    for (const partner of this.#partners.keys()) this.#endPartner(partner);
     const ofBystanders = culprit && reason instanceof TenstepError ? new TenstepError(reason.code, reason.message, { cause: reason }) : reason;
-    for (const [id, call] of [...this.#calls]) call.reject(id === culprit ? reason : ofBystanders);
+    for (const [id, call] of [...this.#calls]) {
+      this.#cancel(id);
+      call.reject(id === culprit ? reason : ofBystanders);
+    }
+    this.#host.leave(this, this.#model);
     this.#news.onClosed(reason);
   }
 
-  #cancel(target: number): void {
-    if (!this.isClosed) this.#worker.postMessage({ id: this.#nextId++, type: "abort", target } satisfies Request);
-  }
-
-  #startPartner(number: number, seed: PartnerSeed): void {
-    const lost = () => {
-      this.#endPartner(number);
-      this.#worker.postMessage({ type: "partner-lost", partner: number } satisfies Notice);
-    };
-    try {
-      const partner = startWorker(this.#workerUrl);
-      this.#partners.set(number, partner);
-      // What it has to say goes through its port; here it says only that something is amiss.
-      partner.onmessage = partner.onmessageerror = lost;
-      partner.onerror = (event) => {
-        event.preventDefault();
-        lost();
-      };
-      partner.postMessage({ type: "partner", seed } satisfies Notice, { transfer: [seed.port] });
-    } catch {
-      lost();
+  /** Takes in what is said to this model, or to one of its calls. */
+  receive(response: Response): void {
+    if ("model" in response) {
+      if (response.type === "threads" && response.model === this.#model) this.#news.onThreads(response.threads);
+      return;
     }
-  }
-
-  #endPartner(number: number): void {
-    this.#partners.get(number)?.terminate();
-    this.#partners.delete(number);
-  }
-
-  #receive(response: Response): void {
-    this.#hasSpoken = true;
     const call = this.#calls.get(response.id);
     switch (response.type) {
-      case "threads":
-        return this.#news.onThreads(response.threads);
-      case "partner-wanted":
-        return this.#startPartner(response.partner, response.seed);
-      case "partner-done":
-        return this.#endPartner(response.partner);
       case "progress":
         return call?.onProgress?.(response.progress);
       case "stepped":
         return call?.onStepped?.(response.report);
       case "done":
         return call?.resolve(response.value);
-      case "failed": {
-        const error = errorFromWire(response.error);
-        if (response.fatal) this.close(error, response.id);
-        else call?.reject(error);
-      }
+      case "failed":
+        return call?.reject(errorFromWire(response.error));
     }
   }
-}
 
-function started(workerUrl: string | undefined): WorkerPort {
-  try {
-    return startWorker(workerUrl);
-  } catch (cause) {
-    throw new TenstepError("engine-unavailable", `the worker could not be started: ${String(cause)}`, { cause });
+  #cancel(target: number): void {
+    this.#host.post({ type: "abort", target });
   }
-}
-
-function crashed(message: string | undefined): TenstepError {
-  return new TenstepError("engine-crashed", `the engine stopped: ${message ?? "unknown reason"}`);
 }

@@ -1,12 +1,13 @@
 // The worker: takes requests one after the other, answers each, and says when the engine is beyond use.
 
 import type { Engine } from "./engine.js";
+import { Engines } from "./engines.js";
 import { TenstepError, wireFromError } from "./errors.js";
-import { loadModel } from "./model-loader.js";
+import { loadModel, type LoadedEngine } from "./model-loader.js";
 import type { LoadProgress, PictureOptions, RunState } from "./options.js";
-import type { Partner, PartnerHost } from "./partner.js";
+import type { PartnerHost } from "./partner.js";
 import { servePartner } from "./partner-worker.js";
-import type { Generated, Notice, Request, Response, Started, Value } from "./protocol.js";
+import type { Generated, ModelRequest, Notice, Request, Response, Started, Value } from "./protocol.js";
 import { Serial } from "./serial.js";
 
 /** The part of DedicatedWorkerGlobalScope used here; TypeScript cannot load its library beside the page's. */
@@ -17,25 +18,30 @@ interface WorkerScope {
 }
 
 const scope = self as unknown as WorkerScope;
-const serial = new Serial();
+/** Turns at the engines. */
+const turns = new Serial();
+const engines = new Engines();
 const aborts = new Map<number, AbortController>();
-/** Engine's number of each run, by the page's number. */
-const runs = new Map<number, number>();
-/** What hears that a partner is lost, by its number. */
+/** What hears that a model's partner is lost. */
 const partners = new Map<number, () => void>();
-let nextPartner = 1;
-let current: { engine: Engine; model: number; partner: Partner | null } | null = null;
+/** By the page's number. */
+const models = new Map<number, Model>();
+
+interface Model extends Omit<LoadedEngine, "loaded"> {
+  /** Engine's number of each run, by the page's number. */
+  runs: Map<number, number>;
+}
 
 scope.onmessage = ({ data: request }) => {
   if (request.type === "partner") return servePartner(request.seed);
-  if (request.type === "partner-lost") return partners.get(request.partner)?.();
+  if (request.type === "partner-lost") return partners.get(request.model)?.();
   if (request.type === "abort") {
     aborts.get(request.target)?.abort();
     return;
   }
   const abort = new AbortController();
   aborts.set(request.id, abort);
-  void serial.run(async () => {
+  const take = async () => {
     try {
       abort.signal.throwIfAborted();
       const value = await answer(request, abort.signal);
@@ -45,63 +51,79 @@ scope.onmessage = ({ data: request }) => {
     } finally {
       aborts.delete(request.id);
     }
-  });
+  };
+  // A load waits for the network, and takes its turns between those of other models.
+  void (request.type === "load" ? take() : turns.run(take));
 };
 
 // A trap in a callback of the engine ends no request of its own: tell the page, or it would wait for ever.
 scope.addEventListener("unhandledrejection", (event) => fail(0, event.reason));
 
-async function answer(request: Exclude<Request, { type: "abort" }>, signal: AbortSignal): Promise<Value> {
+async function answer(request: ModelRequest, signal: AbortSignal): Promise<Value> {
   switch (request.type) {
     case "load": {
       const onProgress = throttledProgress(request.id);
-      const { loaded, ...rest } = await loadModel({ ...request, onProgress, partnerHost: partnerHost(), signal });
-      current = rest;
+      const { loaded, ...rest } = await loadModel({ ...request, engines, turns, onProgress, partnerHost: partnerHost(request.model), signal });
+      models.set(request.model, { ...rest, runs: new Map() });
       return loaded;
     }
+    case "unload":
+      return unload(request.model);
     case "generate":
       return generate(request, signal);
     case "start": {
-      const { run, ...started } = await start(request.options, request.state);
-      runs.set(request.run, run);
+      const model = ready(request.model);
+      const { run, ...started } = await start(model, request.options, request.state);
+      model.runs.set(request.run, run);
       return started;
     }
     case "step":
-      return ready().engine.step(runNumber(request.run));
+      return ofRun(request, signal, (engine, run) => engine.step(run));
     case "state":
-      return ready().engine.state(runNumber(request.run));
+      return ofRun(request, signal, (engine, run) => engine.state(run));
     case "decode":
-      return ready().engine.decode(runNumber(request.run));
+      return ofRun(request, signal, (engine, run) => engine.decode(run));
     case "latents":
-      return ready().engine.latents(runNumber(request.run));
+      return ofRun(request, signal, (engine, run) => engine.latents(run));
     case "drop": {
+      const { engine, runs } = ready(request.model);
       const run = runs.get(request.run);
-      if (run !== undefined) ready().engine.drop(run);
+      if (run !== undefined) engine.drop(run);
       runs.delete(request.run);
       return undefined;
     }
   }
 }
 
-/** The page, as the host of one partner. */
-function partnerHost(): PartnerHost {
-  const partner = nextPartner++;
+/** The page, as the host of a model's partner. */
+function partnerHost(model: number): PartnerHost {
   return {
     start: (seed, onLost) => {
-      partners.set(partner, onLost);
-      scope.postMessage({ id: 0, type: "partner-wanted", partner, seed }, [seed.port]);
+      partners.set(model, onLost);
+      scope.postMessage({ type: "partner-wanted", model, seed }, [seed.port]);
     },
     end: () => {
-      partners.delete(partner);
-      send({ id: 0, type: "partner-done", partner });
+      partners.delete(model);
+      send({ type: "partner-done", model });
     },
-    onThreads: (threads) => send({ id: 0, type: "threads", threads }),
+    onThreads: (threads) => send({ type: "threads", model, threads }),
   };
 }
 
+/** Frees a model. One that was not loaded to the end is not there. */
+function unload(number: number): undefined {
+  const loaded = models.get(number);
+  if (!loaded) return;
+  models.delete(number);
+  const { backend, engine, model, partner, runs } = loaded;
+  partner?.close();
+  for (const run of runs.values()) engine.drop(run);
+  engine.abandon(model);
+  engines.release(backend, engine);
+}
+
 /** Starts a run, where there is a state from there. */
-async function start(options: PictureOptions, state: RunState | undefined): Promise<Started & { run: number }> {
-  const { engine, model } = ready();
+async function start({ engine, model }: Model, options: PictureOptions, state: RunState | undefined): Promise<Started & { run: number }> {
   const started = await engine.start(model, options);
   try {
     return { ...started, step: 0, done: false, ...(state && engine.restore(started.run, state)) };
@@ -111,18 +133,18 @@ async function start(options: PictureOptions, state: RunState | undefined): Prom
   }
 }
 
-async function generate({ id, options, state }: Extract<Request, { type: "generate" }>, signal: AbortSignal): Promise<Generated> {
+async function generate(
+  { id, model, options, state }: Extract<ModelRequest, { type: "generate" }>,
+  signal: AbortSignal,
+): Promise<Generated> {
   const began = performance.now();
-  const { engine, partner } = ready();
-  const started = await start(options, state);
+  const loaded = ready(model);
+  const { engine } = loaded;
+  const started = await start(loaded, options, state);
   const { run, seed } = started;
   let { solverSteps } = started;
   let isIntact = true;
-  // Stops a step under way at the end of the piece in hand.
-  const drop = () => {
-    engine.drop(run);
-    partner?.stop();
-  };
+  const drop = dropper(loaded, run);
   signal.addEventListener("abort", drop, { once: true });
   try {
     for (let isDone = started.done; !isDone; ) {
@@ -147,15 +169,36 @@ async function generate({ id, options, state }: Extract<Request, { type: "genera
   }
 }
 
-function ready(): NonNullable<typeof current> {
-  if (!current) throw new TenstepError("disposed", "no model is loaded");
-  return current;
+/** Asks the engine about a run. An abort ends the run: that comes when its model is let go of. */
+async function ofRun<T>(
+  request: { model: number; run: number },
+  signal: AbortSignal,
+  ask: (engine: Engine, run: number) => Promise<T>,
+): Promise<T> {
+  const model = ready(request.model);
+  const run = model.runs.get(request.run);
+  if (run === undefined) throw new TenstepError("disposed", "the run is no longer there");
+  const drop = dropper(model, run);
+  signal.addEventListener("abort", drop, { once: true });
+  try {
+    return await ask(model.engine, run);
+  } finally {
+    signal.removeEventListener("abort", drop);
+  }
 }
 
-function runNumber(run: number): number {
-  const number = runs.get(run);
-  if (number === undefined) throw new TenstepError("disposed", "the run is no longer there");
-  return number;
+/** Lets go of a run, and stops a step under way at the end of the piece in hand. */
+function dropper({ engine, partner }: Model, run: number): () => void {
+  return () => {
+    engine.drop(run);
+    partner?.stop();
+  };
+}
+
+function ready(number: number): Model {
+  const model = models.get(number);
+  if (!model) throw new TenstepError("disposed", "no model is loaded");
+  return model;
 }
 
 /** Lets waiting messages in. The CPU backend computes without leaving the thread, and would never hear of an abort. */

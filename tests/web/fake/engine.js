@@ -5,7 +5,8 @@ export default async function init() {}
 
 export class Engine {
   #backend = import.meta.url.includes("tenstep_gpu") ? "webgpu" : "cpu";
-  #models = [];
+  #models = new Map();
+  #nextModel = 0;
   #runs = new Map();
   #nextRun = 1;
 
@@ -41,13 +42,14 @@ export class Engine {
       schedules: ["trailing", "karras"],
       defaults: { steps: 10, guidanceScale: 4, solver: "dpmpp-2m", schedule: "karras" },
     };
-    const model = this.#models.push({ shards, pushed: new Set() }) - 1;
+    const model = this.#nextModel++;
+    this.#models.set(model, { shards, pushed: new Set(), isFinished: false });
     const numbered = shards.map((shard, index) => ({ ...shard, shard: index }));
     return { model, shards: numbered, totalBytes: shards.reduce((sum, shard) => sum + shard.bytes, 0), canBeRounded: false, info };
   }
 
   async pushShard(model, index, bytes) {
-    const { shards, pushed } = this.#models[model];
+    const { shards, pushed } = this.#model(model);
     const { file, sha256 } = shards[index];
     if (bytes.length !== shards[index].bytes) throw typed("shard-size", `shard ${file} holds ${bytes.length} bytes`);
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes.slice()));
@@ -57,13 +59,17 @@ export class Engine {
   }
 
   async finish(model) {
-    const { shards, pushed } = this.#models[model];
-    if (pushed.size !== shards.length) throw typed("missing-tensor", "not all shards were pushed");
+    const begun = this.#model(model);
+    if (begun.pushed.size !== begun.shards.length) throw typed("missing-tensor", "not all shards were pushed");
+    begun.isFinished = true;
   }
 
-  abandon() {}
+  abandon(model) {
+    this.#models.delete(model);
+  }
 
   async start(model, options) {
+    if (!this.#model(model).isFinished) throw typed("disposed", "the model is not finished");
     const { prompt = "", steps = 10, seed = 1, width = 64, height = 64 } = options;
     if (!Number.isInteger(steps) || steps < 1 || steps > 1000) {
       throw typed("invalid-option", `steps must be an integer from 1 to 1000, not ${steps}`);
@@ -81,6 +87,7 @@ export class Engine {
     if (isDue && failure === "device lost") throw typed("device-lost", "the GPU device was lost: fake");
     if (isDue && failure === "trap in a callback") return new Promise(() => setTimeout(trap));
     if (isDue && failure === "trap in a promise") return new Promise(() => void Promise.resolve().then(trap));
+    if (run.prompt === "fake: endless") return new Promise((_, reject) => (run.stop = () => reject(gone("run"))));
     await new Promise((resolve) => setTimeout(resolve, 2));
     run.step++;
     const preview = picture({ ...run, width: 8, height: 8 });
@@ -114,15 +121,23 @@ export class Engine {
     return new Float32Array((width / 4) * (height / 4) * 4).fill(step);
   }
 
-  drop(run) {
-    this.#runs.delete(run);
+  /** A step under way ends. */
+  drop(number) {
+    this.#runs.get(number)?.stop?.();
+    this.#runs.delete(number);
   }
 
   free() {}
 
+  #model(number) {
+    const model = this.#models.get(number);
+    if (!model) throw gone("model");
+    return model;
+  }
+
   #run(number) {
     const run = this.#runs.get(number);
-    if (!run) throw typed("disposed", "the run is no longer there");
+    if (!run) throw gone("run");
     return run;
   }
 }
@@ -147,6 +162,10 @@ function picture({ seed, width, height, step, steps }) {
 function trap() {
   const bytes = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 5, 1, 3, 0, 0, 11];
   new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes))).exports.f();
+}
+
+function gone(what) {
+  return typed("disposed", `the ${what} is no longer there`);
 }
 
 function typed(code, message) {

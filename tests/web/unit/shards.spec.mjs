@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { Serial } from "../../../target/lib/serial.js";
 import { ShardStore } from "../../../target/lib/store/shard-store.js";
 import { pushShards } from "../../../target/lib/weights/fetch.js";
 import { memoryStore } from "./memory-store.mjs";
@@ -42,7 +43,7 @@ function scene({ read = async () => {}, push = async () => {}, kept = null } = {
   const loading = { model: 1, shards, totalBytes: COUNT * BYTES };
   const onBytes = (bytes) => seen.loaded.push(bytes);
   const store = new ShardStore({ store: kept, reason: "as asked" });
-  return { seen, store, push: (signal) => pushShards({ engine, loading, store, source, onBytes, signal }) };
+  return { seen, store, push: (signal) => pushShards({ engine, turns: new Serial(), loading, store, source, onBytes, signal }) };
 }
 
 const damaged = () => Object.assign(new Error("damaged"), { code: "shard-hash" });

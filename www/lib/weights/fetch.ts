@@ -1,7 +1,7 @@
 // From the store or the network to the device: a few shards at a time, each verified and uploaded by the engine, then forgotten.
 
 import type { Engine, ModelToLoad, ShardInfo } from "../engine.js";
-import { Serial } from "../serial.js";
+import type { Serial } from "../serial.js";
 import type { ShardStore } from "../store/shard-store.js";
 import { ByteCount, type Bytes } from "./byte-count.js";
 import { ShardLoad } from "./shard-load.js";
@@ -12,6 +12,8 @@ const LANES = 4;
 
 export interface PushShards {
   engine: Engine;
+  /** Where the engine's work waits for its turn. */
+  turns: Serial;
   loading: ModelToLoad;
   store: ShardStore;
   source: ShardSource;
@@ -22,13 +24,12 @@ export interface PushShards {
 }
 
 /** Resolves when the engine holds every shard. The first failure stops all lanes. */
-export async function pushShards({ engine, loading, store, source, onBytes, onVerified, signal }: PushShards): Promise<void> {
+export async function pushShards({ engine, turns, loading, store, source, onBytes, onVerified, signal }: PushShards): Promise<void> {
   const { model, shards } = loading;
   const bufferBytes = shards.reduce((most, shard) => Math.max(most, shard.bytes), 0);
   const count = new ByteCount(shards.length, onBytes);
   const failure = new AbortController();
   const stop = signal ? AbortSignal.any([signal, failure.signal]) : failure.signal;
-  const uploads = new Serial();
   let next = 0;
 
   const lane = async () => {
@@ -39,7 +40,7 @@ export async function pushShards({ engine, loading, store, source, onBytes, onVe
       const push = async () => {
         const bytes = buffer.subarray(0, shard.bytes);
         const sha256 = await digest(bytes);
-        await uploads.run(async () => {
+        await turns.run(async () => {
           stop.throwIfAborted();
           await engine.pushShard(model, shard.shard, bytes, sha256);
           onVerified?.(shard, bytes, sha256);
