@@ -21,24 +21,12 @@ const MARKS = ["<!-- measured -->", "<!-- end of what is measured -->"];
 /** The default model, guided, at its own size. */
 const AS_SHIPPED = { latents: 16, batch: 2, widths: 1 };
 const TOKENS = 16;
-const LATENTS = [8, 16, 32, 64];
-const BATCHES = [1, 2, 4, 8, 16];
+const LATENTS = [8, 16, 24, 32];
+const BATCHES = [1, 2, 4, 8];
 /** Factors of the UNet's block_out_channels, which norms of 32 groups divide. */
-const WIDTHS = [0.5, 1, 2, 3];
+const WIDTHS = [0.5, 1, 1.5, 2];
 const STEPS = [5, 10, 20, 40, 80];
 const PICTURES = 3;
-
-await asProgram(import.meta.url, async () => {
-  const [mode] = process.argv.slice(2);
-  const report = { processor: cpus()[0].model, processors: cpus().length, series: measure() };
-  if (mode === "--json") return console.log(JSON.stringify(report, null, 2));
-  const text = `${report.processor}, ${report.processors} processors.\n\n${report.series.map(section).join("\n\n")}`;
-  if (mode !== "--write") return console.log(text);
-  const [before, rest] = readFileSync(PAGE, "utf8").split(MARKS[0]);
-  const after = rest.split(MARKS[1])[1];
-  writeFileSync(PAGE, `${before}${MARKS[0]}\n\n${text}\n\n${MARKS[1]}${after}`);
-  writeFileSync(join(root, "docs", PLOT), growthPlot(report.series));
-});
 
 /** Series of points `{ x, millis, arenaBytes?, weightBytes?, gflop? }`, where `x` is what grows. */
 function measure() {
@@ -101,3 +89,15 @@ function section({ name, what, points, exponents }) {
   const fitted = Object.entries(exponents).map(([key, exponent]) => `${GROWING[key]} ${exponent.toFixed(2)}`);
   return `### ${name}\n\n${table(columns.map(([head]) => head), rows)}\n\nExponents: ${fitted.join(", ")}.`;
 }
+
+await asProgram(import.meta.url, async () => {
+  const [mode] = process.argv.slice(2);
+  const report = { processor: cpus()[0].model, processors: cpus().length, series: measure() };
+  if (mode === "--json") return console.log(JSON.stringify(report, null, 2));
+  const text = `${report.processor}, ${report.processors} processors.\n\n${report.series.map(section).join("\n\n")}`;
+  if (mode !== "--write") return console.log(text);
+  const [before, rest] = readFileSync(PAGE, "utf8").split(MARKS[0]);
+  const after = rest.split(MARKS[1])[1];
+  writeFileSync(PAGE, `${before}${MARKS[0]}\n\n${text}\n\n${MARKS[1]}${after}`);
+  writeFileSync(join(root, "docs", PLOT), growthPlot(report.series));
+});
