@@ -131,7 +131,8 @@ impl Engine {
     }
 
     /// Checks a shard's length and SHA-256 and puts it on the device. Any order; resolves when the device
-    /// keeps up, so that pending uploads stay few. `sha256` is the digest of the bytes where the caller has it.
+    /// keeps up, so that pending uploads stay few. `sha256` is the digest of the bytes, which
+    /// only the CPU's module can do without: digests and WebGPU are there for the same pages.
     #[wasm_bindgen(js_name = pushShard)]
     pub async fn push_shard(
         &self,
@@ -145,6 +146,8 @@ impl Engine {
             let loader = loaders.get_mut(&model).ok_or_else(|| gone("model"))?;
             match sha256 {
                 Some(sha256) => loader.push_digested(shard, bytes, &sha256)?,
+                // Where there is WebGPU, there are digests.
+                None if cfg!(feature = "gpu") => loader.push_digested(shard, bytes, &[])?,
                 None => loader.push_shard(shard, bytes)?,
             }
         }

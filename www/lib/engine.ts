@@ -13,7 +13,7 @@ export interface Engine {
   report(): { backend: Backend; device: string; shaderF16: boolean };
   /** Checks everything that the manifest says; nothing is allocated for a manifest that contradicts itself. */
   begin(manifestJson: string, rounded?: boolean): ModelToLoad;
-  /** Checks length and SHA-256, uploads, keeps nothing of `bytes`. Any order. Computes the digest where that is not given. */
+  /** Checks length and SHA-256, uploads, keeps nothing of `bytes`. Any order. On the CPU it computes the digest where that is not given. */
   pushShard(model: number, shard: number, bytes: Uint8Array, sha256?: Uint8Array): Promise<void>;
   finish(model: number): Promise<void>;
   abandon(model: number): void;

@@ -64,7 +64,7 @@ export async function pushShards({ engine, turns, loading, store, source, onByte
   }
 }
 
-/** By the browser, which takes a tenth of wasm's time and another thread; only secure pages have that. */
+/** By the browser, which takes a tenth of wasm's time and another thread. Only secure pages have that, as they alone have WebGPU. */
 async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined> {
   return globalThis.crypto?.subtle && new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 }
