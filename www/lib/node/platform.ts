@@ -29,7 +29,6 @@ class ThreadPort implements WorkerPort {
 
   constructor(thread: Thread) {
     this.#thread = thread;
-    thread.unref();
     thread.on("message", (response: Response) => {
       if (response.type === "done" || response.type === "failed") this.#settle(response.id);
       this.onmessage?.({ data: response } as MessageEvent);
@@ -38,6 +37,8 @@ class ThreadPort implements WorkerPort {
     thread.on("error", (error) => this.#fail(error instanceof Error ? error : new Error(String(error))));
     // Out of memory, or process.exit inside the thread. After `terminate` nobody listens.
     thread.on("exit", (status) => this.#fail(new Error(`its thread ended with status ${status}`)));
+    // A listener keeps the program running until it is told not to.
+    thread.unref();
   }
 
   postMessage(message: unknown, { transfer = [] }: { transfer?: MessagePort[] } = {}): void {
