@@ -11,6 +11,9 @@ const folder = join(dist, "tenstep");
 /** Imported at run time from where they lie: glue beside its wasm, and what entry points share. */
 const NOT_BUNDLED = ["./wasm/*", "./survey/survey.js", "../index.js", "../worker.js", "react", "node:*", "webgpu"];
 
+/** What is published; names stay as they are, so that a stack trace speaks. */
+const FORM = { format: "esm", target: "es2022", minifyWhitespace: true, minifySyntax: true };
+
 const platformOfNode = {
   name: "platform-of-node",
   setup: ({ onResolve }) => onResolve({ filter: /^\.\/platform\.js$/ }, () => ({ path: join(library, "node", "platform.ts") })),
@@ -32,8 +35,7 @@ async function bundle(entries, options) {
     outbase: library,
     outdir: folder,
     bundle: true,
-    format: "esm",
-    target: "es2022",
+    ...FORM,
     logLevel: "warning",
     ...options,
   });
@@ -49,7 +51,7 @@ async function writeEngines(fakeEngine) {
       continue;
     }
     const source = readFileSync(join(wasmOutputs[name], `tenstep_${name}.js`), "utf8");
-    writeFileSync(glue, (await transform(source, { format: "esm", target: "es2022", minifyWhitespace: true, minifySyntax: true })).code);
+    writeFileSync(glue, (await transform(source, FORM)).code);
     const module = `tenstep_${name}_bg.wasm`;
     cpSync(join(wasmOutputs[name], module), join(folder, "wasm", module));
   }
