@@ -8,6 +8,7 @@ into the encoder's last convolution: what is exported is a plain AutoencoderTiny
 """
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ def reconstruction_loss(output: torch.Tensor, target: torch.Tensor, config: dict
 def encode_all(vae: AutoencoderTiny, images) -> torch.Tensor:
     """f32[N, latent_channels, 16, 16], on the CPU."""
     device = next(vae.parameters()).device
-    batches = [vae.encoder(to_sample(images[i : i + 64]).to(device)).float().cpu() for i in range(0, len(images), 64)]
+    batches = [vae.encoder(to_sample(images[i : i + 64], device)).float().cpu() for i in range(0, len(images), 64)]
     return torch.cat(batches)
 
 
@@ -86,11 +87,33 @@ def psnr(vae: AutoencoderTiny, images) -> tuple[float, float]:
     """Means over images of (reconstruction.psnr, reconstruction.whole_psnr)."""
     inside, whole, device = [], [], next(vae.parameters()).device
     for start in range(0, len(images), 64):
-        sample = to_sample(images[start : start + 64]).to(device)
+        sample = to_sample(images[start : start + 64], device)
         output = vae.decoder(vae.encoder(sample))
         inside.append(reconstruction.psnr(output, sample))
         whole.append(reconstruction.whole_psnr(output, sample))
     return torch.cat(inside).mean().item(), torch.cat(whole).mean().item()
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A batch of pictures, and how it is varied: what makes a drawing again need not know what it is of."""
+
+    indices: torch.Tensor
+    mirrored: bool
+    turned: bool  # over the diagonal
+    colours: list[int]  # the order of red, green and blue
+
+    @classmethod
+    def draw(cls, kept: np.ndarray, size: int, random: np.random.Generator, varied_share: float) -> "Chosen":
+        indices = torch.from_numpy(kept[random.integers(len(kept), size=size)])
+        mirrored, turned, exchanged = random.random(3) < [0.5, varied_share, varied_share]
+        return cls(indices, bool(mirrored), bool(turned), random.permutation(3).tolist() if exchanged else [0, 1, 2])
+
+    def of(self, images: torch.Tensor) -> torch.Tensor:
+        """f32[B, 4, H, W] of the uint8[N, H, W, 4], on their device."""
+        chosen = images[self.indices.to(images.device, non_blocking=True)][..., [*self.colours, 3]]
+        chosen = chosen.flip(2) if self.mirrored else chosen
+        return to_sample(chosen.transpose(1, 2) if self.turned else chosen)
 
 
 class Compression(nn.Module):
@@ -137,17 +160,20 @@ def main(arguments: list[str] | None = None) -> None:
             revision = initial.load_autoencoder(vae, options.initial)
             trainer.report(f"starts from {revision}")
 
-    def batch_loss(model: nn.Module, random: np.random.Generator, size: int) -> torch.Tensor:
-        sample = to_sample(images[kept[random.integers(len(kept), size=size)]]).to(trainer.device)
-        if random.random() < 0.5 and not options.decoder_only:
-            sample = sample.flip(-1)
+    on_device = torch.from_numpy(images).to(trainer.device)
+
+    def draw(random: np.random.Generator, size: int) -> Chosen:
+        return Chosen.draw(kept, size, random, config["varied_share"])
+
+    def batch_loss(model: nn.Module, chosen: Chosen) -> torch.Tensor:
+        sample = chosen.of(on_device)
         output, latents = model(sample)
         # AutoencoderTiny's decoder squashes its input by 3 tanh(x / 3): values far outside would be lost.
         outside = (latents.float().abs() - 2.5).clamp_min(0).square().mean()
         return reconstruction_loss(output.float(), sample, config) + 0.1 * outside
 
     model = Compression(vae, config, options.decoder_only).to(memory_format=torch.channels_last)
-    run = trainer.run(model, batch_loss, revision)
+    run = trainer.run(model, draw, batch_loss, revision)
     if not trainer.main:
         return
     if not options.decoder_only:

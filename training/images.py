@@ -8,7 +8,7 @@ import torch
 
 
 def read_images(root: Path) -> np.ndarray:
-    """uint8[N, 64, 64, 4], premultiplied RGBA."""
+    """uint8[N, H, W, 4], premultiplied RGBA."""
     return np.load(root / "images.npy")
 
 
@@ -16,9 +16,13 @@ def read_records(root: Path) -> list[dict]:
     return json.loads((root / "index.json").read_text())
 
 
-def to_sample(images: np.ndarray) -> torch.Tensor:
-    """uint8[B, H, W, 4] -> f32[B, 4, H, W] in [-1, 1]; a transparent pixel is -1 in all four channels."""
-    tensor = torch.from_numpy(np.ascontiguousarray(images)).float().div_(127.5).sub_(1)
+def to_sample(images: np.ndarray | torch.Tensor, device: torch.device | str | None = None) -> torch.Tensor:
+    """uint8[B, H, W, 4] -> f32[B, 4, H, W] in [-1, 1], on the device (None: where they are).
+
+    A transparent pixel is -1 in all four channels.
+    """
+    tensor = images if isinstance(images, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(images))
+    tensor = tensor.to(device).float().div_(127.5).sub_(1)
     return tensor.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 

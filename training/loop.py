@@ -1,27 +1,41 @@
 """The training loop of both networks: devices through accelerate, clock, learning rate, averages, checkpoints.
 
-A stage gives its model and a function from a random generator to the loss of one batch; all else is here. The same
-command runs as one process, or as many under `accelerate launch` or `torchrun`.
+A stage gives its model, a function that draws a batch from a random generator, and one that gives the batch's loss; all
+else is here. The same command runs as one process, or as many under `accelerate launch` or `torchrun`. For a GPU batches
+are drawn ahead by processes of their own: else it would wait for them most of the time.
 """
 
 import argparse
 import copy
+import itertools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast, reduce
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from training import checkpoint, schedule, settings
 
+AHEAD = 4  # batches that each drawing process has ready
 
-def random_of_step(seed: int, rank: int, step: int) -> np.random.Generator:
-    """Every draw of a step comes from (seed, rank, step), so a run that is resumed draws what it would have drawn."""
-    generator = np.random.default_rng([seed, rank, step])
-    torch.manual_seed(int(generator.integers(2**62)))
-    return generator
+
+class Draws(Dataset):
+    """The batch of each step, and the seed of what its loss draws.
+
+    All of it comes from (seed, rank, step), so a run that is resumed draws what it would have drawn.
+    """
+
+    def __init__(self, draw: Callable[[np.random.Generator, int], Any], size: int, seed: int, rank: int):
+        self.draw, self.size, self.seed, self.rank = draw, size, seed, rank
+
+    def __getitem__(self, step: int) -> tuple[int, Any]:
+        generator = np.random.default_rng([self.seed, self.rank, step])
+        seed = int(generator.integers(2**62))
+        return seed, self.draw(generator, self.size)
 
 
 class Trainer:
@@ -47,10 +61,10 @@ class Trainer:
             return schedule.Clock(spent + schedule.seconds_until(options.until), spent)
         return schedule.Clock(60 * (options.minutes or self.config["minutes"]), spent)
 
-    def run(self, model: nn.Module, batch_loss: Callable, initial: str | None = None) -> dict:
-        """`batch_loss(model, random, size)`: the mean loss over `size` pictures; `initial` names where it starts.
+    def run(self, model: nn.Module, draw: Callable, batch_loss: Callable, initial: str | None = None) -> dict:
+        """`draw(random, size)`: a batch, in memory; `batch_loss(model, batch)`: its mean loss, on the device.
 
-        Gives what a model's provenance says of the stage.
+        `initial` names where the weights start. Gives what a model's provenance says of the stage.
         """
         config, accelerator, clock = self.config, self.accelerator, self.clock()
         model.to(self.device)
@@ -67,6 +81,7 @@ class Trainer:
         plain = model
         model, optimizer = accelerator.prepare(model, optimizer)
         size = config["batch_size"] // accelerator.num_processes
+        batches = self.batches(Draws(draw, size, config["seed"], accelerator.process_index), step)
         parameters, averages = list(plain.parameters()), list(average.parameters())
 
         def save() -> None:
@@ -86,7 +101,9 @@ class Trainer:
         next_line, next_save = clock.spent + config["report_seconds"] / 2, clock.spent + 120
         running, window, window_start, stop = torch.zeros((), device=self.device), 0, clock.spent, False
         while not stop:
-            loss = batch_loss(model, random_of_step(config["seed"], accelerator.process_index, step), size)
+            seed, batch = next(batches)
+            torch.manual_seed(seed)
+            loss = batch_loss(model, batch)
             accelerator.backward(loss)
             rate, stop, line, saving = self.orders(clock, step, next_line, next_save)
             for group in optimizer.param_groups:
@@ -113,6 +130,18 @@ class Trainer:
         plain.eval()
         self.report(f"done: {seen} images in {clock.spent / 60:.1f} min")
         return {"initial": initial, "steps": step, "images_seen": seen, "minutes": round(clock.spent / 60, 1)}
+
+    def batches(self, draws: Draws, first: int):
+        """From step `first` on, without an end."""
+        if self.device.type == "cpu":
+            return map(draws.__getitem__, itertools.count(first))
+        workers = max(1, self.options.threads // self.accelerator.num_processes - 1)
+        return iter(
+            DataLoader(
+                draws, batch_size=None, sampler=itertools.count(first), num_workers=workers, prefetch_factor=AHEAD,
+                pin_memory=True,
+            )
+        )  # fmt: skip
 
     def orders(self, clock, step: int, next_line: float, next_save: float) -> tuple[float, bool, bool, bool]:
         """(learning rate, stop?, report?, save?) by the first process's clock: all must stop and meet at one step."""

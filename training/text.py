@@ -104,6 +104,9 @@ class Captions:
         """input_ids of one caption of picture `index`; the empty prompt at the rate of condition dropout."""
         if random.random() < self.config["condition_dropout"]:
             return self.tokenizer.pad([])
+        # By itself a style's word comes to mean what its drawings share, whatever they are of.
+        if random.random() < self.config["style_alone_rate"]:
+            return self.tokenizer.pad(self.styles[index])
         kind, tags = random.random(), self.tags[index]
         if kind < 0.6 or self.toned[index]:
             ids = self.labels[index]

@@ -23,6 +23,7 @@ from training.evaluate import augment, looks, pictures, preset
 from training.evaluate.judge_networks import Attributes, Judge, Second
 from training.images import to_bytes, to_sample
 
+
 class Drawings:
     """Draws a training picture of a concept, every style equally often, whatever the number of its skin tones.
 
@@ -35,7 +36,7 @@ class Drawings:
         self.known, self.seed = known, seed
         self.random = np.random.default_rng(seed)
         self.generator = torch.Generator(device).manual_seed(seed)
-        self.images = sources  # of the same pictures
+        self.images = [torch.from_numpy(source).to(device) for source in sources]  # of the same pictures
         self.by_style: dict[int, dict[int, list[int]]] = {}
         for index in known.training:
             styles = self.by_style.setdefault(int(known.concept[index]), {})
@@ -72,9 +73,10 @@ class Drawings:
         return np.where(self.random.random(count) < toned_share, toned, chosen)
 
     def views(self, indices: np.ndarray, look=augment.random_views) -> torch.Tensor:
-        source = self.random.integers(len(self.images), size=len(indices))
-        batch = np.stack([self.images[kind][index] for kind, index in zip(source, indices, strict=True)])
-        seen = look(augment.rgba(torch.from_numpy(batch).to(self.generator.device)), self.generator)
+        source = torch.from_numpy(self.random.integers(len(self.images), size=len(indices)))
+        places = torch.from_numpy(indices).to(self.generator.device)
+        batch = torch.stack([images[places] for images in self.images])[source, torch.arange(len(indices))]
+        seen = look(augment.rgba(batch), self.generator)
         return seen.contiguous(memory_format=torch.channels_last)
 
 
@@ -176,7 +178,7 @@ def reconstruct(root, images: np.ndarray, device: str, most_error: float, seed: 
     generator = torch.Generator(device).manual_seed(seed)
     batches = []
     for first in range(0, len(images), 64):
-        pictures = to_sample(images[first : first + 64]).to(device)
+        pictures = to_sample(images[first : first + 64], device)
         with torch.autocast(device, torch.bfloat16):
             latents = latents_of(autoencoder, pictures)
             error = most_error * torch.rand(len(latents), 1, 1, 1, generator=generator, device=device)
@@ -195,7 +197,7 @@ def kept(path, make) -> np.ndarray:
     """What `make` gives, from the file that it was kept in the first time: it takes minutes."""
     if not path.exists():
         np.save(path, make())
-    return np.load(path, mmap_mode="r")
+    return np.load(path, mmap_mode="c")
 
 
 def main() -> None:

@@ -50,13 +50,16 @@ def main() -> None:
     with trainer.accelerator.main_process_first():
         train = data.read(options.root, "train")
 
-    def batch_loss(model: nn.Module, random: np.random.Generator, size: int) -> torch.Tensor:
+    def draw(random: np.random.Generator, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         chosen = random.integers(len(train.images), size=size)
         pixels = shifted(train.images[chosen], random).contiguous(memory_format=torch.channels_last)
-        scores = model(pixels.to(trainer.device))
-        return F.cross_entropy(scores.float(), torch.from_numpy(train.labels[chosen]).to(trainer.device))
+        return pixels, torch.from_numpy(train.labels[chosen])
 
-    trainer.run(Classifier(config["width"]), batch_loss)
+    def batch_loss(model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        pixels, labels = (part.to(trainer.device) for part in batch)
+        return F.cross_entropy(model(pixels).float(), labels)
+
+    trainer.run(Classifier(config["width"]), draw, batch_loss)
 
 
 if __name__ == "__main__":

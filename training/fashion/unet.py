@@ -43,16 +43,18 @@ def main() -> None:
         train = data.read(options.root, "train")
     table = alphas_cumprod(config).to(trainer.device)
 
-    def batch_loss(model: nn.Module, random: np.random.Generator, size: int) -> torch.Tensor:
+    def draw(random: np.random.Generator, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         chosen = random.integers(len(train.images), size=size)
         classes = np.where(random.random(size) < config["class_dropout"], data.ANY_CLASS, train.labels[chosen])
-        clean = data.to_sample(train.images[chosen]).to(trainer.device)
+        return data.to_sample(train.images[chosen]), torch.from_numpy(classes)
+
+    def batch_loss(model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        clean, classes = (part.to(trainer.device) for part in batch)
         sample, timesteps, target = noisy_batch(clean, table)
-        sample = sample.contiguous(memory_format=torch.channels_last)
-        prediction = model(sample, timesteps, torch.from_numpy(classes).to(trainer.device))
+        prediction = model(sample.contiguous(memory_format=torch.channels_last), timesteps, classes)
         return F.mse_loss(prediction.float(), target)
 
-    trainer.run(Network(config), batch_loss)
+    trainer.run(Network(config), draw, batch_loss)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ import numpy as np
 import torch
 
 from training import text
+from training.autoencoder import Chosen
 from training.dataset import concepts, held_out
 from training.dataset.icons import STYLE_WORDS
+from training.images import to_sample
 from training.tokenizer import IGNORED, UNK, WordTokenizer, add_frequent
 from training.unet import ConceptSampler
 from training.word_vectors import WordTable
@@ -50,12 +52,37 @@ class Draws(unittest.TestCase):
 
     def test_a_toned_picture_always_has_its_label(self):
         tokenizer = WordTokenizer(["apple", "dark", "fruit", "noto", "red"], IGNORED, {}, 16)
-        config = {"condition_dropout": 0.0, "style_word_rate": 1.0}
+        config = {"condition_dropout": 0.0, "style_alone_rate": 0.0, "style_word_rate": 1.0}
         captions = text.Captions([record("hand", 5, True, "red apple: dark")], tokenizer, config)
         random, dark = np.random.default_rng(1), tokenizer.ids["dark"]
         drawn = [captions.draw(0, random) for _ in range(200)]
         self.assertTrue(all(dark in ids or UNK in ids for ids in drawn))
         self.assertTrue(all(tokenizer.ids[STYLE_WORDS["noto"]] in ids or UNK in ids for ids in drawn))
+
+    def test_a_style_alone_is_a_caption(self):
+        tokenizer = WordTokenizer(["apple", "fruit", "noto", "red"], IGNORED, {}, 16)
+        config = {"condition_dropout": 0.0, "style_alone_rate": 0.25, "style_word_rate": 1.0}
+        captions, random = text.Captions([record("apple", None, True)], tokenizer, config), np.random.default_rng(1)
+        alone = tokenizer("noto")
+        self.assertAlmostEqual(np.mean([captions.draw(0, random) == alone for _ in range(4000)]), 0.25, delta=0.03)
+
+
+class Variations(unittest.TestCase):
+    def test_each_happens_as_often_as_it_should(self):
+        random, kept = np.random.default_rng(1), np.array([3, 5])
+        drawn = [Chosen.draw(kept, 1, random, 0.2) for _ in range(2000)]
+        self.assertAlmostEqual(np.mean([one.mirrored for one in drawn]), 0.5, delta=0.04)
+        self.assertAlmostEqual(np.mean([one.turned for one in drawn]), 0.2, delta=0.04)
+        self.assertAlmostEqual(np.mean([one.colours != [0, 1, 2] for one in drawn]), 0.2 * 5 / 6, delta=0.04)
+        self.assertEqual({int(one.indices) for one in drawn}, {3, 5})
+
+    def test_pixels_go_where_they_should(self):
+        images = torch.arange(2 * 2 * 3 * 4, dtype=torch.uint8).reshape(2, 2, 3, 4)
+        plain = Chosen(torch.tensor([1]), False, False, [0, 1, 2]).of(images)
+        torch.testing.assert_close(plain, to_sample(images[1:]))
+        torch.testing.assert_close(Chosen(torch.tensor([1]), True, False, [0, 1, 2]).of(images), plain.flip(-1))
+        torch.testing.assert_close(Chosen(torch.tensor([1]), False, True, [0, 1, 2]).of(images), plain.mT)
+        torch.testing.assert_close(Chosen(torch.tensor([1]), False, False, [2, 0, 1]).of(images), plain[:, [2, 0, 1, 3]])
 
 
 class Words(unittest.TestCase):
