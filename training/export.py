@@ -50,6 +50,12 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def hardware() -> str:
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    return f"{processor()}, {os.cpu_count()} cores, shared"
+
+
 def save_network(network, folder: Path) -> None:
     """diffusers remembers in the config from which folder it read the weights: that says nothing to anybody else."""
     network.to(memory_format=torch.contiguous_format).save_pretrained(folder)
@@ -133,7 +139,7 @@ def export(options: argparse.Namespace, folder: Path) -> None:
             "steps": state["step"],
             "images_seen": state["images_seen"],
             "minutes": round(state["spent"] / 60, 1),
-            "hardware": f"{processor()}, {os.cpu_count()} cores, shared",
+            "hardware": hardware(),
             "torch": torch.__version__,
             "autoencoder": {
                 stage: json.loads((root / f"{stage}.json").read_text())
