@@ -75,7 +75,8 @@ def theirs(evaluate: Callable[[], torch.Tensor], backend: str) -> float:
     return statistics.median(times[1:])
 
 
-def compare(name: str, spec: dict, backend: str, kinds: list[str], pairs: int) -> dict:
+def prepare(name: str, spec: dict, backend: str, kinds: list[str]) -> tuple[dict[str, Callable[[], torch.Tensor]], dict]:
+    """The peers by their kind, warm, and the errors of those that fail."""
     peers, failed = {}, {}
     for kind in kinds:
         try:
@@ -83,6 +84,10 @@ def compare(name: str, spec: dict, backend: str, kinds: list[str], pairs: int) -
         except Exception as error:  # whatever a compiler or a driver throws: the other peers still count
             failed[kind] = {"error": f"{type(error).__name__}: {error}"[:500]}
             print(f"{name}, {kind}: {failed[kind]['error']}", file=sys.stderr)
+    return peers, failed
+
+
+def compare(spec: dict, backend: str, peers: dict[str, Callable[[], torch.Tensor]], failed: dict, pairs: int) -> dict:
     timed = [(ours(spec, backend), {kind: theirs(evaluate, backend) for kind, evaluate in peers.items()}) for _ in range(pairs)]
     figures = {
         kind: {
@@ -110,7 +115,10 @@ def main() -> None:
         parser.error("--backend gpu: PyTorch finds no CUDA device")
     torch.set_num_threads(1)
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    figures = {name: compare(name, specs[name], given.backend, kinds, given.pairs) for name in given.network or specs}
+    names = given.network or list(specs)
+    # Compilers keep every core busy: nothing is timed before all of them are done.
+    prepared = {name: prepare(name, specs[name], given.backend, kinds) for name in names}
+    figures = {name: compare(specs[name], given.backend, *prepared[name], given.pairs) for name in names}
     if given.json:
         print(json.dumps(figures, indent=2))
         return

@@ -154,7 +154,7 @@ def main() -> None:
                     found = frechet.with_interval(features(latents), reference, device=options.device)
                     row["frechet"] = found.as_json()
                 rows.append(row | {"seconds": round(time.monotonic() - start, 1)})
-                path.write_text(json.dumps(made | {"rows": rows}, indent=1) + "\n")
+                settings.write_json(path, made | {"rows": rows})
                 settings.report(options.root, "methods", json.dumps(rows[-1]))
 
 

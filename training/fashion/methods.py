@@ -90,7 +90,7 @@ def main() -> None:
                 }  # fmt: skip
                 rows.append(row)
                 made = {"schedule": SCHEDULE, "guidance_scale": 1.0, "images_seen": state["images_seen"], "rows": rows}
-                path.write_text(json.dumps(made, indent=1) + "\n")
+                settings.write_json(path, made)
                 settings.report(options.root, "methods", json.dumps(row))
 
 
