@@ -93,6 +93,7 @@ def main() -> None:
     options = parse()
     settings.seed_everything(0, options.threads)
     torch.set_grad_enabled(False)
+    torch.backends.cudnn.benchmark = True  # every batch has the same shape
     model = networks.load(options.manifest).to(options.device)
     scale = model.guidance_scale if options.guidance_scale is None else options.guidance_scale
     made = {

@@ -61,6 +61,7 @@ def main() -> None:
     budgets = [int(steps) for steps in options.steps.split(",")]
     settings.seed_everything(0, options.threads)
     torch.set_grad_enabled(False)
+    torch.backends.cudnn.benchmark = True  # every batch has the same shape
     network, state = load(Network(presets["unet"]), options.root / "unet.ckpt", options.device)
     classifier, _ = load(Classifier(presets["classifier"]["width"]), options.root / "classifier.ckpt", options.device)
     reference = Gaussian.of(look(classifier, as_pixels(data.read(options.root, "train").images))[0])
