@@ -28,6 +28,13 @@ def to_sample(images: np.ndarray | torch.Tensor, device: torch.device | str | No
 
 def to_bytes(sample: torch.Tensor) -> np.ndarray:
     """f32[B, 4, H, W] -> uint8[B, H, W, 4], still premultiplied; colour never exceeds alpha."""
-    values = sample.detach().float().add(1).mul(127.5).round().clamp(0, 255).permute(0, 2, 3, 1).numpy()
-    values[..., :3] = np.minimum(values[..., :3], values[..., 3:])
-    return values.astype(np.uint8)
+    values = sample.detach().float().add(1).mul(127.5).round().clamp(0, 255).permute(0, 2, 3, 1)
+    colour = torch.minimum(values[..., :3], values[..., 3:])
+    return torch.cat([colour, values[..., 3:]], dim=-1).byte().cpu().numpy()
+
+
+def over_white(premultiplied: np.ndarray) -> np.ndarray:
+    """uint8 RGB on white, for looking at."""
+    colour = premultiplied[..., :3].astype(np.int32)
+    alpha = premultiplied[..., 3:].astype(np.int32)
+    return np.clip(colour + 255 - alpha, 0, 255).astype(np.uint8)

@@ -11,8 +11,7 @@ import torch
 from diffusers import AutoencoderTiny, DPMSolverMultistepScheduler, UNet2DConditionModel
 from PIL import Image, ImageDraw
 
-from training.dataset.render import over_white
-from training.images import to_bytes
+from training.images import over_white, to_bytes
 from training.text import WordTableTextModel
 from training.tokenizer import WordTokenizer
 

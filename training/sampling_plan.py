@@ -39,12 +39,12 @@ def _asked(command: list[str]) -> dict | None:
 class Noise:
     """Standard normals for each evaluation; those of overlapping spans of a Brownian path have its part in common."""
 
-    def __init__(self, shape: tuple[int, ...], seed: int):
-        self.shape, self.generator = shape, torch.Generator().manual_seed(seed)
+    def __init__(self, shape: tuple[int, ...], seed: int, device: str | torch.device = "cpu"):
+        self.shape, self.generator = shape, torch.Generator(device).manual_seed(seed)
         self.before: tuple[list[float], torch.Tensor] | None = None
 
     def of(self, span: list[float] | None) -> torch.Tensor:
-        drawn = torch.randn(self.shape, generator=self.generator)
+        drawn = torch.randn(self.shape, generator=self.generator, device=self.generator.device)
         if span is None:
             return drawn
         if self.before is not None and self.before[0][0] == span[0]:
@@ -56,9 +56,12 @@ class Noise:
 
 
 def run(plan: dict, network: Network, latents: torch.Tensor, seed: int) -> torch.Tensor:
-    """Latents f32[B, C, h, w] of unit noise to samples. `network(sample, timestep)` gives its output, guided or not."""
+    """Latents f32[B, C, h, w] of unit noise to samples. `network(sample, timestep)` gives its output, guided or not.
+
+    Noise is drawn where the latents are: by the same seed a GPU draws other numbers than a processor.
+    """
     samples, values = [latents * plan["initNoiseSigma"]], []
-    noise = Noise(tuple(latents.shape), seed)
+    noise = Noise(tuple(latents.shape), seed, latents.device)
     kept = 1 + max(term["back"] for step in plan["steps"] for term in step["update"] + step["correction"])
     for step in plan["steps"]:
         x = samples[0]

@@ -5,6 +5,7 @@ Nothing that a stage writes belongs in the repository, so the working folder has
 """
 
 import argparse
+import json
 import os
 import random
 import time
@@ -59,6 +60,13 @@ def seed_everything(seed: int, threads: int) -> None:
     np.random.seed(seed)
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Written beside and renamed: a kill never leaves half a file."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    os.replace(partial, path)
 
 
 def report(root: Path, stage: str, text: str) -> None:

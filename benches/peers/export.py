@@ -79,6 +79,7 @@ def of_random_weights(name: str, spec: dict) -> torch.nn.Module:
     """A UNet of the config; its weights are also written as safetensors."""
     torch.manual_seed(spec["seed"])
     unet = UNet2DConditionModel.from_config(json.loads((HERE / spec["config"]).read_text())).eval()
+    EXPORTED.mkdir(exist_ok=True)
     save_file(unet.state_dict(), EXPORTED / f"{name}.safetensors")
     return UNet(unet, spec)
 

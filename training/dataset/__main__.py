@@ -18,7 +18,8 @@ from training import settings
 from training.dataset import concepts, held_out
 from training.dataset.icons import LICENCES, Collection, drawing, read_emojibase
 from training.dataset.packages import fetch, fetch_wheel
-from training.dataset.render import over_white, render
+from training.dataset.render import render
+from training.images import over_white
 
 
 def render_job(job: tuple[str, int, int]) -> np.ndarray:

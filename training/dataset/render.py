@@ -22,10 +22,3 @@ def render(svg: str, size: int, supersample: int) -> np.ndarray:
     premultiplied[..., :3] *= straight[..., 3:]
     small = premultiplied.reshape(size, supersample, size, supersample, 4).mean(axis=(1, 3))
     return np.round(small * 255).astype(np.uint8)
-
-
-def over_white(premultiplied: np.ndarray) -> np.ndarray:
-    """uint8 RGB on white, for looking at."""
-    colour = premultiplied[..., :3].astype(np.int32)
-    alpha = premultiplied[..., 3:].astype(np.int32)
-    return np.clip(colour + 255 - alpha, 0, 255).astype(np.uint8)

@@ -54,7 +54,7 @@ class Results:
     def add(self, **entries) -> None:
         with open(self.path.with_suffix(".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self.path.write_text(json.dumps(self.content | entries, indent=1, ensure_ascii=False) + "\n")
+            settings.write_json(self.path, self.content | entries)
 
     def measure(self, name: str, function: Callable[[], dict | list]) -> None:
         if (name in self.content and name not in self.again) or (self.wanted and name not in self.wanted):

@@ -34,7 +34,7 @@ def measure(model: Networks, source: dict, known: pictures.Pictures, count: int)
         embeds, outputs = model.prompt_embeds(prompts), []
         for timestep in TIMESTEPS:
             x_t = alphas[timestep].sqrt() * latents + (1 - alphas[timestep]).sqrt() * noise
-            copies = torch.cat([x_t, x_t]).contiguous(memory_format=torch.channels_last)
+            copies = torch.cat([x_t, x_t]).contiguous(memory_format=networks.layout(model.device))
             cond, uncond = model.unet(copies, timestep, encoder_hidden_states=embeds).sample.chunk(2)
             outputs.append(uncond + model.guidance_scale * (cond - uncond))
         return torch.stack(outputs)

@@ -184,7 +184,7 @@ def reconstruct(root, images: np.ndarray, device: str, most_error: float, seed: 
             error = most_error * torch.rand(len(latents), 1, 1, 1, generator=generator, device=device)
             noise = torch.randn(latents.shape, generator=generator, device=device)
             latents = latents + error * latents.std() * noise
-            batches.append(to_bytes(autoencoder.decode(latents).sample.cpu()))
+            batches.append(to_bytes(autoencoder.decode(latents).sample))
     return np.concatenate(batches)
 
 

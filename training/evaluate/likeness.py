@@ -16,7 +16,10 @@ def frechet_distances(evaluation: Evaluation, images: np.ndarray) -> dict:
     real = evaluation.known.images[evaluation.common()]
     return {
         name: frechet.with_interval(
-            look(images).features, Gaussian.of(look(real).features), evaluation.config["resamples"]
+            look(images).features,
+            Gaussian.of(look(real).features),
+            evaluation.config["resamples"],
+            device=evaluation.networks.device,
         ).as_json()
         for name, look in (("judge", evaluation.look), ("second", evaluation.second))
     }

@@ -16,6 +16,7 @@ from training.evaluate.judge_networks import Attributes, Judge, Second
 from training.evaluate.pictures import TONES, Pictures
 
 BACKGROUNDS = (1.0, 0.0)
+BATCH, BATCH_ON_GPU = 200, 1000
 
 
 def build(name: str, config: dict, known: Pictures) -> Judge | Attributes | Second:
@@ -62,8 +63,9 @@ class Opinion:
 def features(network: Judge | Attributes | Second, images: np.ndarray) -> torch.Tensor:
     """uint8[N, H, W, 4] -> f32[backgrounds, N, width]"""
     batches, device = [], next(network.parameters()).device
-    for first in range(0, len(images), 200):
-        pictures = augment.rgba(torch.from_numpy(np.ascontiguousarray(images[first : first + 200])).to(device))
+    size = BATCH if device.type == "cpu" else BATCH_ON_GPU
+    for first in range(0, len(images), size):
+        pictures = augment.rgba(torch.from_numpy(np.ascontiguousarray(images[first : first + size])).to(device))
         views = torch.cat([augment.over(pictures, augment.grey(value).to(device)) for value in BACKGROUNDS])
         with torch.autocast(device.type, torch.bfloat16):
             seen = network.features(views.contiguous(memory_format=torch.channels_last))

@@ -21,29 +21,35 @@ import torch
 from training import sampling_plan, settings
 from training.evaluate import frechet, looks, networks, pictures, preset, prompts
 from training.evaluate.frechet import Gaussian
-from training.evaluate.networks import Networks
+from training.evaluate.networks import Networks, layout
 from training.evaluate.sampler import decode, noise
 from training.evaluate.sweeps import root_mean_square
 
-BATCH = 32
+BATCH, BATCH_ON_GPU = 32, 1024
 RESAMPLES = 200
 EXACT = "exact"
 SMALL_STEPS = 60
 
 
+def batch_size(model: Networks) -> int:
+    return BATCH if model.device.type == "cpu" else BATCH_ON_GPU
+
+
 def samples(model: Networks, plan: dict, count: int, scale: float) -> torch.Tensor:
     """f32[count, C, h, w]: latents."""
     newcomers = [one.prompt for one in prompts.read(prompts.NEWCOMERS)]
-    batches = []
-    for first in range(0, count, BATCH):
-        seeds = list(range(first, min(first + BATCH, count)))
+    batches, size = [], batch_size(model)
+    for first in range(0, count, size):
+        seeds = list(range(first, min(first + size, count)))
         wanted = [newcomers[seed % len(newcomers)] for seed in seeds]
         guided = scale != 1
         embeds = model.prompt_embeds([*wanted, *([""] * len(wanted) if guided else [])])
 
         def evaluate(sample: torch.Tensor, timestep: float, guided=guided, embeds=embeds) -> torch.Tensor:
-            model_input = torch.cat([sample] * (2 if guided else 1)).contiguous(memory_format=torch.channels_last)
-            output = model.unet(model_input, timestep, encoder_hidden_states=embeds).sample
+            model_input = torch.cat([sample] * (2 if guided else 1)).contiguous(memory_format=layout(model.device))
+            # Made on the device: a copy would wait for all that the device has to do.
+            at = torch.full((), timestep, device=model.device)
+            output = model.unet(model_input, at, encoder_hidden_states=embeds).sample
             if not guided:
                 return output
             conditional, unconditional = output.chunk(2)
@@ -87,6 +93,7 @@ def main() -> None:
     options = parse()
     settings.seed_everything(0, options.threads)
     torch.set_grad_enabled(False)
+    torch.backends.cudnn.benchmark = True  # every batch has the same shape
     model = networks.load(options.manifest).to(options.device)
     scale = model.guidance_scale if options.guidance_scale is None else options.guidance_scale
     made = {
@@ -107,7 +114,7 @@ def main() -> None:
         judge, _ = looks.load(options.root / "judges", "judge", pictures.read(options.root), options.device)
 
     def features(latents: torch.Tensor) -> np.ndarray:
-        images = np.concatenate([decode(model, batch.to(model.device)) for batch in latents.split(BATCH)])
+        images = np.concatenate([decode(model, batch.to(model.device)) for batch in latents.split(batch_size(model))])
         return looks.features(judge, images).mean(dim=0).cpu().numpy()
 
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
@@ -145,9 +152,10 @@ def main() -> None:
                     "distance": summary(root_mean_square(latents - converged)),
                 }  # fmt: skip
                 if judge:
-                    row["frechet"] = frechet.with_interval(features(latents), reference).as_json()
+                    found = frechet.with_interval(features(latents), reference, device=options.device)
+                    row["frechet"] = found.as_json()
                 rows.append(row | {"seconds": round(time.monotonic() - start, 1)})
-                path.write_text(json.dumps(made | {"rows": rows}, indent=1) + "\n")
+                settings.write_json(path, made | {"rows": rows})
                 settings.report(options.root, "methods", json.dumps(rows[-1]))
 
 

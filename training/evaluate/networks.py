@@ -48,7 +48,7 @@ class Networks:
 
     def to(self, device: str) -> "Networks":
         for module in (self.text_encoder, self.unet, self.autoencoder):
-            module.to(device)
+            module.to(device, memory_format=layout(device))
         return self
 
     def scheduler(self, scheduler_class: type = diffusers.DPMSolverMultistepScheduler, **settings):
@@ -80,6 +80,11 @@ class Networks:
         encoded = self.autoencoder.encode(sample)
         mean = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mean
         return (mean - shift) * config.scaling_factor
+
+
+def layout(device: str | torch.device) -> torch.memory_format:
+    """The quickest for networks in f32. A GPU's group norms know channels first alone, and would turn each input round."""
+    return torch.channels_last if torch.device(device).type == "cpu" else torch.contiguous_format
 
 
 def load(manifest_path: Path) -> Networks:

@@ -1,4 +1,4 @@
-"""The numbers of a folder's own config.toml by the name of the preset, and the working folder."""
+"""The numbers of a folder's own config.toml by the name of the preset, the working folder, and what f32 means."""
 
 import argparse
 import tomllib
@@ -21,7 +21,8 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def read(options: argparse.Namespace, config: Path = INSTRUMENTS) -> dict:
-    """The preset's tables; also makes a path of the working folder."""
+    """The preset's tables; also makes a path of the working folder, and keeps a GPU from rounding f32 to TF32."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     if options.root is None:
         raise SystemExit("name the working folder with --root or TENSTEP_TRAINING_ROOT")
     options.root = Path(options.root)

@@ -14,8 +14,11 @@ import diffusers
 import numpy as np
 import torch
 
-from training.evaluate.networks import Networks
+from training.evaluate.networks import Networks, layout
 from training.images import to_bytes
+
+
+BATCH, BATCH_ON_GPU = 25, 500
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,6 @@ class Sampling:
     steps: int = 10
     guidance_scale: float | None = None  # None: the manifest's
     scheduler: type = diffusers.DPMSolverMultistepScheduler
-    batch_size: int = 25
 
 
 @dataclass
@@ -45,20 +47,22 @@ def sample(
     progress: Callable[[str], None] = lambda line: None,
     processes: int = 1,
 ) -> Samples:
+    size = BATCH if networks.device.type == "cpu" else BATCH_ON_GPU
+
     def draw(first: int) -> tuple[np.ndarray, np.ndarray]:
-        chosen = slice(first, first + sampling.batch_size)
+        chosen = slice(first, first + size)
         x_t = noise(networks.latent_shape, seeds[chosen]).to(networks.device)
         batch = sample_latents(networks, prompts[chosen], x_t, sampling)
         return batch.cpu().numpy(), decode(networks, batch)
 
     latents, images, start, last = [], [], time.monotonic(), 0.0
-    firsts = range(0, len(prompts), sampling.batch_size)
+    firsts = range(0, len(prompts), size)
     for first, (batch, pictures) in zip(firsts, _by_processes(draw, firsts, processes), strict=True):
         latents.append(torch.from_numpy(batch))
         images.append(pictures)
         spent = time.monotonic() - start
         if spent > last + 30:
-            done = min(first + sampling.batch_size, len(prompts))
+            done = min(first + size, len(prompts))
             progress(f"{done} of {len(prompts)} samples, {done / spent:.1f} a second")
             last = spent
     return Samples(torch.cat(latents), np.concatenate(images))
@@ -96,7 +100,7 @@ def sample_latents(networks: Networks, prompts: list[str], x_t: torch.Tensor, sa
     latents = x_t * scheduler.init_noise_sigma
     for timestep in scheduler.timesteps:
         copies = torch.cat([latents] * (2 if guided else 1))
-        model_input = scheduler.scale_model_input(copies, timestep).contiguous(memory_format=torch.channels_last)
+        model_input = scheduler.scale_model_input(copies, timestep).contiguous(memory_format=layout(copies.device))
         output = networks.unet(model_input, timestep, encoder_hidden_states=embeds).sample
         if guided:
             conditional, unconditional = output.chunk(2)
@@ -112,4 +116,4 @@ def _extra(scheduler: type) -> dict:
 
 def decode(networks: Networks, latents: torch.Tensor) -> np.ndarray:
     """uint8[N, H, W, 4]"""
-    return to_bytes(networks.decode(latents.contiguous(memory_format=torch.channels_last)).cpu())
+    return to_bytes(networks.decode(latents.contiguous(memory_format=layout(latents.device))))

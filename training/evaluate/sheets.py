@@ -5,7 +5,7 @@ import textwrap
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from training.dataset.render import over_white
+from training.images import over_white
 
 INK, FAINT, MISSED = "#202020", "#808080", "#b00020"
 

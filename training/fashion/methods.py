@@ -1,40 +1,44 @@
 """`python -m training.fashion.methods --tenstep PATH`: every method of the crate on the benchmark, by Frechet distance.
 
 Each method's coefficients come from `tenstep plan`; all start from the same noise. Writes a row a method and budget into
-methods.json of the working folder as it goes, and starts where it was stopped.
+methods.json of the working folder as it goes, budget after budget, and starts where it was stopped. Methods that draw
+noise draw it on the device, a batch at once, so their rows differ a little from device to device.
 """
 
 import json
 import tempfile
 
+import numpy as np
 import torch
 
 from training import sampling_plan, settings
-from training.evaluate import accuracy, frechet
+from training.evaluate import accuracy, frechet, preset
 from training.evaluate.frechet import Gaussian
+from training.evaluate.networks import layout
 from training.evaluate.sampler import noise
 from training.fashion import data
 from training.fashion.classifier import Classifier
-from training.fashion.evaluate import BATCH, as_pixels, load, look
+from training.fashion.evaluate import as_pixels, batches, load, look
 from training.fashion.options import read
 from training.fashion.unet import Network
 
 SCHEDULE = "trailing"
 
 
-def samples(network: Network, plan: dict, count: int) -> torch.Tensor:
-    """f32[count, 1, 28, 28] in [-1, 1], classes in turn."""
-    batches = []
-    for first in range(0, count, BATCH):
-        size = min(BATCH, count - first)
-        classes = torch.arange(first, first + size) % len(data.CLASSES)
+def samples(network: Network, plan: dict, latents: torch.Tensor) -> torch.Tensor:
+    """Unit noise f32[N, 4, 14, 14] -> f32[N, 1, 28, 28] in [-1, 1], classes in turn."""
+    device, drawn = latents.device, []
+    for some in batches(len(latents), device.type):
+        classes = torch.arange(some.start, some.stop, device=device) % len(data.CLASSES)
 
         def evaluate(sample: torch.Tensor, timestep: float, classes=classes) -> torch.Tensor:
-            return network(sample.contiguous(memory_format=torch.channels_last), torch.tensor(timestep), classes)
+            # Made on the device: a copy would wait for all that the device has to do.
+            at = torch.full((), timestep, device=device)
+            return network(sample.contiguous(memory_format=layout(device)), at, classes)
 
-        latents = noise((4, 14, 14), list(range(first, first + size)))
-        batches.append(data.to_pixels(sampling_plan.run(plan, evaluate, latents, seed=first)))
-    return torch.cat(batches)
+        x_t = latents[some.start : some.stop]
+        drawn.append(data.to_pixels(sampling_plan.run(plan, evaluate, x_t, seed=some.start)))
+    return torch.cat(drawn)
 
 
 def scheduler_config(config: dict) -> dict:
@@ -45,7 +49,7 @@ def scheduler_config(config: dict) -> dict:
 
 
 def main() -> None:
-    options = settings.parser(__doc__)
+    options = preset.parser(__doc__)
     options.add_argument("--tenstep", required=True, help="the built command")
     options.add_argument("--samples", type=int, help="how many a row (default: the preset's)")
     options.add_argument("--steps", default="5,6,8,10,15,20,50", help="budgets of evaluations, with commas between")
@@ -57,10 +61,12 @@ def main() -> None:
     budgets = [int(steps) for steps in options.steps.split(",")]
     settings.seed_everything(0, options.threads)
     torch.set_grad_enabled(False)
-    network, state = load(Network(presets["unet"]), options.root / "unet.ckpt")
-    classifier, _ = load(Classifier(presets["classifier"]["width"]), options.root / "classifier.ckpt")
+    torch.backends.cudnn.benchmark = True  # every batch has the same shape
+    network, state = load(Network(presets["unet"]), options.root / "unet.ckpt", options.device)
+    classifier, _ = load(Classifier(presets["classifier"]["width"]), options.root / "classifier.ckpt", options.device)
     reference = Gaussian.of(look(classifier, as_pixels(data.read(options.root, "train").images))[0])
-    classes = torch.arange(count) % len(data.CLASSES)
+    classes = np.arange(count) % len(data.CLASSES)
+    latents = noise((4, 14, 14), list(range(count))).to(options.device)
 
     path = options.root / "methods.json"
     rows = json.loads(path.read_text())["rows"] if path.exists() else []
@@ -69,22 +75,23 @@ def main() -> None:
         json.dump(scheduler_config(presets["unet"]), file)
         file.flush()
         names = options.solvers.split(",") if options.solvers else [s["name"] for s in sampling_plan.solvers(options.tenstep)]
-        for name in names:
-            for budget in budgets:
+        for budget in budgets:
+            for name in names:
                 if (name, budget, count) in done:
                     continue
                 plan = sampling_plan.plan(options.tenstep, name, SCHEDULE, budget, file.name)
                 if plan is None:  # adaptive, or its start takes more
                     continue
-                features, scores = look(classifier, samples(network, plan, count))
+                features, scores = look(classifier, samples(network, plan, latents))
+                distance = frechet.with_interval(features, reference, config["resamples"], device=options.device)
                 row = {
                     "solver": name, "budget": budget, "evaluations": plan["evaluations"],
-                    "frechet": frechet.with_interval(features, reference, config["resamples"]).as_json(),
-                    "class_accuracy": accuracy.share(scores.argmax(axis=1) == classes.numpy())["value"],
+                    "frechet": distance.as_json(),
+                    "class_accuracy": accuracy.share(scores.argmax(axis=1) == classes)["value"],
                 }  # fmt: skip
                 rows.append(row)
                 made = {"schedule": SCHEDULE, "guidance_scale": 1.0, "images_seen": state["images_seen"], "rows": rows}
-                path.write_text(json.dumps(made, indent=1) + "\n")
+                settings.write_json(path, made)
                 settings.report(options.root, "methods", json.dumps(row))
 
 

@@ -45,6 +45,16 @@ class Samples(unittest.TestCase):
         self.assertLess(found.value, found.high)
         self.assertTrue(found.low < 2.0 < found.high)
 
+    def test_the_interval_is_of_the_distances_of_resamples(self):
+        random = np.random.default_rng(7)
+        samples, reference = random.normal(size=(60, 4)), Gaussian.of(random.normal(size=(80, 4)) + 1)
+        draws = np.random.default_rng(3)
+        drawn = [distance(Gaussian.of(samples[draws.integers(60, size=60)]), reference) for _ in range(12)]
+        found = with_interval(samples, reference, 12, seed=3)
+        low, high = np.quantile(drawn, [0.025, 0.975]) + found.value - np.mean(drawn)
+        self.assertAlmostEqual(found.low, low, places=9)
+        self.assertAlmostEqual(found.high, high, places=9)
+
     def test_the_interval_is_given_again_by_its_seed(self):
         samples, reference = np.random.default_rng(6).normal(size=(200, 2)), Gaussian(np.zeros(2), np.eye(2))
         self.assertEqual(with_interval(samples, reference, 10, seed=3), with_interval(samples, reference, 10, seed=3))
