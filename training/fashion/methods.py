@@ -7,6 +7,7 @@ noise draw it on the device, a batch at once, so their rows differ a little from
 
 import json
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -48,6 +49,16 @@ def scheduler_config(config: dict) -> dict:
     }  # fmt: skip
 
 
+def of_training_pictures(classifier: Classifier, root: Path, images_seen: int) -> Gaussian:
+    """The features of the 60,000 pictures. Kept in the working folder: later runs need neither the pictures nor the time."""
+    path = root / f"reference-{images_seen}.npz"
+    if not path.exists():
+        found = Gaussian.of(look(classifier, as_pixels(data.read(root, "train").images))[0])
+        np.savez(path, mean=found.mean, covariance=found.covariance)
+    with np.load(path) as kept:
+        return Gaussian(kept["mean"], kept["covariance"])
+
+
 def main() -> None:
     options = preset.parser(__doc__)
     options.add_argument("--tenstep", required=True, help="the built command")
@@ -63,8 +74,8 @@ def main() -> None:
     torch.set_grad_enabled(False)
     torch.backends.cudnn.benchmark = True  # every batch has the same shape
     network, state = load(Network(presets["unet"]), options.root / "unet.ckpt", options.device)
-    classifier, _ = load(Classifier(presets["classifier"]["width"]), options.root / "classifier.ckpt", options.device)
-    reference = Gaussian.of(look(classifier, as_pixels(data.read(options.root, "train").images))[0])
+    classifier, learned = load(Classifier(presets["classifier"]["width"]), options.root / "classifier.ckpt", options.device)
+    reference = of_training_pictures(classifier, options.root, learned["images_seen"])
     classes = np.arange(count) % len(data.CLASSES)
     latents = noise((4, 14, 14), list(range(count))).to(options.device)
 
