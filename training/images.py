@@ -8,7 +8,7 @@ import torch
 
 
 def read_images(root: Path) -> np.ndarray:
-    """uint8[N, 64, 64, 4], premultiplied RGBA."""
+    """uint8[N, size, size, 4], premultiplied RGBA."""
     return np.load(root / "images.npy")
 
 
