@@ -75,7 +75,7 @@ describe("an abort", { timeout: 1_200_000 }, () => {
           await new Promise((resolve) => setTimeout(resolve, millis));
           abort.abort();
           const { error, value } = await ending;
-          return { error: error?.name ?? null, value };
+          return { error: error?.name ?? null, code: error?.code, value };
         };
       }, [MANIFEST_PATH, backend]);
       await work(page);
@@ -117,12 +117,12 @@ describe("an abort", { timeout: 1_200_000 }, () => {
       const loading = await page.evaluate(() => timed(async () => (window.tenstep = await load())));
       const ends = { AbortError: 0, done: 0 };
       for (let count = 0; count < LOADS; count++) {
-        const { error, value } = await page.evaluate(async (millis) => {
-          const { error, value } = await abortAfter(millis, (signal) => load({ signal }));
+        const { error, code, value } = await page.evaluate(async (millis) => {
+          const { error, code, value } = await abortAfter(millis, (signal) => load({ signal }));
           await value?.dispose();
-          return { error, value: Boolean(value) };
+          return { error, code, value: Boolean(value) };
         }, random() * loading);
-        assert.ok(error === "AbortError" || value, `a load ended with ${error}`);
+        assert.ok(error === "AbortError" || value, `a load ended with ${error} ${code}`);
         ends[error ?? "done"]++;
       }
       const picture = { prompt: "a red apple", seed: 1, ...sizeOf(2), steps: 3 };
@@ -132,11 +132,11 @@ describe("an abort", { timeout: 1_200_000 }, () => {
       }, picture);
       const before = await page.evaluate(() => buffers());
       for (let count = 0; count < PICTURES; count++) {
-        const { error, value } = await page.evaluate(async ([millis, picture]) => {
-          const { error, value } = await abortAfter(millis, (signal) => tenstep.generate({ ...picture, signal }));
-          return { error, value: Boolean(value) };
+        const { error, code, value } = await page.evaluate(async ([millis, picture]) => {
+          const { error, code, value } = await abortAfter(millis, (signal) => tenstep.generate({ ...picture, signal }));
+          return { error, code, value: Boolean(value) };
         }, [random() * drawing, picture]);
-        assert.ok(error === "AbortError" || value, `a picture ended with ${error}`);
+        assert.ok(error === "AbortError" || value, `a picture ended with ${error} ${code}`);
         ends[error ?? "done"]++;
       }
       const again = await page.evaluate(async (picture) => facts(await tenstep.generate(picture)).data, picture);
