@@ -17,8 +17,8 @@ use tenstep::executor::Executor;
 use tenstep::gpu::{Account, Gpu, GpuOptions};
 use tenstep::graph::Graph;
 use tenstep::model::{
-    AutoencoderConfig, AutoencoderRequest, TextEncoderConfig, TextEncoderRequest, UNetConfig, UNetRequest,
-    decoder, text_encoder, unet,
+    AutoencoderRequest, TextEncoderConfig, TextEncoderRequest, UNetConfig, UNetRequest, decoder,
+    text_encoder, unet,
 };
 
 /// What a figure may be at most, by that in the file.
@@ -70,7 +70,7 @@ fn networks(checkpoint: &Checkpoint) -> [(&'static str, &'static str, Graph); 4]
     let config = |name| &checkpoint.component(name).config;
     let text_config = TextEncoderConfig::from_json(config("text_encoder")).expect("a text encoder");
     let unet_config = UNetConfig::from_json(config("unet")).expect("a UNet");
-    let autoencoder = AutoencoderConfig::from_json(config("vae_decoder")).expect("an autoencoder");
+    let autoencoder = checkpoint.autoencoder();
     let defaults = &checkpoint.manifest.defaults;
     let scale = autoencoder.vae_scale_factor();
     let (height, width) = (defaults.height / scale, defaults.width / scale);

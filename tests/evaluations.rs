@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use pollster::block_on;
+use support::runs::size;
 use support::{Checkpoint, relative_error};
 use tenstep::burn::Cpu;
 use tenstep::error::{Error, Result};
@@ -275,19 +276,21 @@ fn where_memory_is_short_the_halves_of_guidance_take_turns() {
 #[test]
 fn a_run_ends_where_its_plan_says() {
     let (executor, model) = model();
-    let scheduler =
-        SchedulerConfig::from_json(&Checkpoint::default_model().manifest.scheduler).expect("a config");
+    let checkpoint = Checkpoint::default_model();
+    let scheduler = SchedulerConfig::from_json(&checkpoint.manifest.scheduler).expect("a config");
+    let autoencoder = checkpoint.autoencoder();
     let (seed, steps, scale) = (11, 13, 3.0);
     let mut worst = (0.0, "");
     for solver in solver::all().filter(|solver| !solver.is_adaptive()) {
+        let [width, height] = size(&model, [2, 2]);
         let fields = [
             ("prompt", Field::Text("a red apple".to_owned())),
             ("guidanceScale", Field::Number(scale)),
             ("solver", Field::Text(solver.name().to_owned())),
             ("steps", Field::Number(f64::from(steps))),
             ("seed", Field::Number(seed as f64)),
-            ("width", Field::Number(32.0)),
-            ("height", Field::Number(32.0)),
+            width,
+            height,
         ];
         executor.model_outputs.borrow_mut().clear();
         let fields: Vec<(String, Field)> =
@@ -299,10 +302,11 @@ fn a_run_ends_where_its_plan_says() {
         }
         let latents = block_on(run.latents()).expect("latents");
 
+        let pixels = autoencoder.vae_scale_factor();
+        let shape = [options.height / pixels, options.width / pixels, autoencoder.latent_channels()];
         let plan =
             solver::plan(solver, &SolverOptions::default(), &scheduler, Spacing::Trailing, steps as usize);
         let plan = plan.expect("a plan");
-        let shape = [8, 8, 4];
         let of_step = |step: usize| normals(Noise { seed, sample: 0, of: Of::Step(step as u32) }, shape);
         let in_f64 = |values: Vec<f32>| values.into_iter().map(f64::from).collect::<Vec<f64>>();
         let mut path = BrownianPath::new(seed, 0, shape);

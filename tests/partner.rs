@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use pollster::block_on;
 use support::relative_error;
-use support::runs::{latents, loader, model, options, text};
+use support::runs::{latents, loader, model, options, size, text};
 use tenstep::Error;
 use tenstep::burn::Cpu;
 use tenstep::options::{Field, GenerateOptions};
@@ -76,9 +76,8 @@ fn guided(model: &Model<Cpu>, more: &[(&str, Field)]) -> GenerateOptions {
         ("negativePrompt", text("blue")),
         ("seed", Field::Number(3.0)),
         ("steps", Field::Number(4.0)),
-        ("width", Field::Number(48.0)),
-        ("height", Field::Number(32.0)),
     ];
+    fields.extend(size(model, [3, 2]));
     fields.extend_from_slice(more);
     options(model, &fields)
 }
@@ -95,7 +94,7 @@ fn a_partner_changes_no_bit_and_halves_differ_from_a_batch_by_rounding() {
     let halves = pair(&model, unet(), usize::MAX, Trouble::Fails);
     assert_eq!(latents(&model, &asked), alone);
     assert_eq!(halves.borrow().len(), 4, "each step asked for one half");
-    assert!(halves.borrow().iter().all(|half| (half.width, half.height) == (48, 32)));
+    assert!(halves.borrow().iter().all(|half| (half.width, half.height) == (asked.width, asked.height)));
 }
 
 #[test]
@@ -178,8 +177,15 @@ fn only_guided_steps_ask_a_partner_and_nobody_is_told_that_memory_is_short() {
 fn a_unet_alone_needs_its_own_shards_and_takes_what_fits() {
     let missing = block_on(loader(Some("text_encoder")).finish_evaluator()).err();
     assert_eq!(missing.map(|error| error.code()), Some("missing-shard"));
-    let half =
-        Half { sample: vec![0.0; 3], timestep: 1.0, encoder_hidden_states: vec![0.0], width: 32, height: 32 };
-    let refused = block_on(unet().evaluate(&half)).err();
+    let unet = unet();
+    let side = model().limits().size_multiple;
+    let half = Half {
+        sample: vec![0.0; 3],
+        timestep: 1.0,
+        encoder_hidden_states: vec![0.0],
+        width: side,
+        height: side,
+    };
+    let refused = block_on(unet.evaluate(&half)).err();
     assert_eq!(refused.map(|error| error.code()), Some("shape-mismatch"));
 }

@@ -5,7 +5,7 @@ mod support;
 use std::rc::Rc;
 
 use pollster::block_on;
-use support::runs::{latents, model, options, text};
+use support::runs::{latents, model, options, size, text};
 use support::{Checkpoint, relative_error};
 use tenstep::Error;
 use tenstep::burn::Cpu;
@@ -16,19 +16,16 @@ use tenstep::weights::Manifest;
 #[test]
 fn a_picture_has_the_size_asked_for_and_is_not_blank() {
     let model = model();
-    for (width, height) in [(64.0, 64.0), (96.0, 48.0)] {
-        let fields = [
-            ("width", Field::Number(width)),
-            ("height", Field::Number(height)),
-            ("steps", Field::Number(2.0)),
-        ];
-        let options = options(&model, &fields);
+    let scale = Checkpoint::default_model().autoencoder().vae_scale_factor();
+    for units in [[4, 4], [6, 3]] {
+        let [width, height] = size(&model, units);
+        let options = options(&model, &[width, height, ("steps", Field::Number(2.0))]);
         let image = block_on(async {
             let mut run = model.start(&options).await.expect("a run");
             while !run.is_done() {
                 let report = run.step().await.expect("a step");
                 let preview = report.preview.expect("the CPU has its previews at once");
-                assert_eq!((preview.width, preview.height), (options.width / 4, options.height / 4));
+                assert_eq!((preview.width, preview.height), (options.width / scale, options.height / scale));
             }
             run.decode().await.expect("a picture")
         });
@@ -51,18 +48,18 @@ fn the_same_seed_gives_the_same_latents_and_another_seed_others() {
 #[test]
 fn runs_in_turn_do_not_disturb_each_other() {
     let model = model();
-    let of_size = |side: f64, seed: f64, prompt: &str| {
+    let of_size = |units: usize, seed: f64, prompt: &str| {
+        let [width, height] = size(&model, [units; 2]);
         let fields = [
             ("prompt", text(prompt)),
-            ("width", Field::Number(side)),
-            ("height", Field::Number(side)),
+            width,
+            height,
             ("seed", Field::Number(seed)),
             ("steps", Field::Number(2.0)),
         ];
         options(&model, &fields)
     };
-    let asked =
-        [of_size(64.0, 1.0, "a red apple"), of_size(64.0, 2.0, "a tree"), of_size(96.0, 3.0, "a fox")];
+    let asked = [of_size(4, 1.0, "a red apple"), of_size(4, 2.0, "a tree"), of_size(6, 3.0, "a fox")];
     let alone: Vec<Vec<f32>> = asked.iter().map(|options| latents(&model, options)).collect();
     block_on(async {
         let mut runs = Vec::new();

@@ -3,14 +3,14 @@
 mod support;
 
 use pollster::block_on;
-use support::runs::{latents, model, options, text};
+use support::runs::{latents, model, options, size, text};
 use tenstep::options::{Field, GenerateOptions};
 use tenstep::pipeline::{Model, RunState};
 use tenstep::{burn::Cpu, solver};
 
 const STEPS: usize = 6;
-/// Pixels: what is tested does not depend on it, what it costs does.
-const SIDE: f64 = 32.0;
+/// Of the smallest picture's side: what is tested does not depend on it, what it costs does.
+const SIZE: [usize; 2] = [2, 2];
 
 fn of_solver(model: &Model<Cpu>, solver: &str, more: &[(&str, Field)]) -> GenerateOptions {
     let mut fields = vec![
@@ -18,9 +18,8 @@ fn of_solver(model: &Model<Cpu>, solver: &str, more: &[(&str, Field)]) -> Genera
         ("solver", text(solver)),
         ("steps", Field::Number(STEPS as f64)),
         ("seed", Field::Number(3.0)),
-        ("width", Field::Number(SIDE)),
-        ("height", Field::Number(SIDE)),
     ];
+    fields.extend(size(model, SIZE));
     fields.extend_from_slice(more);
     options(model, &fields)
 }

@@ -118,7 +118,7 @@ fn a_shortage_in_the_middle_of_decoding_is_met_with_tiles() {
     assert_eq!(executor.decoders(), 0);
 }
 
-/// A picture of the default model: its latents have 16 rows and columns.
+/// A picture of the default model, and what its run warns of before and after it is decoded.
 fn picture(model: &Model<Limited<Cpu>>, before_decoding: impl FnOnce()) -> (Image, [Vec<String>; 2]) {
     let fields = [
         ("prompt", text("a red apple")),
@@ -148,6 +148,12 @@ fn on_white(image: &Image) -> impl Iterator<Item = f64> {
     })
 }
 
+/// What a warning says of the smallest tiles, of 8 latents along a side.
+fn smallest_tiles() -> String {
+    let side = 8 * Checkpoint::default_model().autoencoder().vae_scale_factor();
+    format!("tiles of {side} x {side} pixels")
+}
+
 fn default_model(executor: &Rc<Limited<Cpu>>) -> Model<Limited<Cpu>> {
     block_on(open(executor.clone(), &Checkpoint::default_model().path)).expect("the default model loads")
 }
@@ -163,17 +169,16 @@ fn a_model_loads_and_draws_where_there_is_no_room_for_its_decoder() {
     let (tiled, warnings) = picture(&default_model(&executor), || ());
     for warnings in &warnings {
         assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(
-            warnings[0].starts_with(
-                "Memory is short: the picture is decoded in overlapping tiles of 32 x 32 pixels"
-            )
-        );
+        let said = format!("Memory is short: the picture is decoded in overlapping {}", smallest_tiles());
+        assert!(warnings[0].starts_with(&said), "{warnings:?}");
     }
     // Of both batches, the networks are planned once, and one decoder serves both.
     let planned = executor.planned.borrow();
     let of = |what: &str| planned.iter().filter(|name| *name == what).count();
+    let scale = Checkpoint::default_model().autoencoder().vae_scale_factor();
+    let all_latents = format!("{} x {}", whole.height / scale, whole.width / scale);
     assert_eq!(
-        (of("last_hidden_state"), of("model_output"), of("16 x 16"), of("8 x 8")),
+        (of("last_hidden_state"), of("model_output"), of(&all_latents), of("8 x 8")),
         (2, 2, 1, 1),
         "{planned:?}"
     );
@@ -181,7 +186,7 @@ fn a_model_loads_and_draws_where_there_is_no_room_for_its_decoder() {
     assert_eq!((tiled.width, tiled.height), (whole.width, whole.height));
     let differences = on_white(&tiled).zip(on_white(&whole)).map(|(tiled, whole)| (tiled - whole).abs());
     let mean = differences.sum::<f64>() / (3 * tiled.width * tiled.height) as f64;
-    println!("tiles of 32 pixels change a channel by {mean:.2} of 255 on average");
+    println!("{} change a channel by {mean:.2} of 255 on average", smallest_tiles());
     assert!(mean > 0.0 && mean < 8.0, "{mean}");
 }
 
@@ -192,7 +197,7 @@ fn a_run_says_that_it_was_decoded_in_tiles_after_all() {
     let (_, [before, after]) = picture(&model, || executor.room_to_run.set(64));
     assert_eq!(before, [] as [String; 0]);
     assert_eq!(after.len(), 1);
-    assert!(after[0].contains("tiles of 32 x 32 pixels"), "{after:?}");
+    assert!(after[0].contains(&smallest_tiles()), "{after:?}");
     // The next knows from the start.
     let (_, [before, _]) = picture(&model, || ());
     assert_eq!(before, after);

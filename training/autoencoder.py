@@ -1,6 +1,6 @@
 """`python -m training.autoencoder`: trains diffusers' AutoencoderTiny on the premultiplied RGBA images.
 
-64x64x4 -> 16x16x4 latents. Convolutions and ReLU only, no norms: small and quick on any backend.
+Four channels of pixels to latents of a preset's size. Convolutions and ReLU only, no norms: small and quick on any backend.
 
 The latents are standardised while training (a batch norm without parameters between encoder and decoder), so the
 diffusion model meets mean 0 and deviation 1 in each channel. Afterwards the statistics of the whole data set are folded
@@ -67,7 +67,7 @@ def reconstruction_loss(output: torch.Tensor, target: torch.Tensor, config: dict
 
 @torch.no_grad()
 def encode_all(vae: AutoencoderTiny, images) -> torch.Tensor:
-    """f32[N, latent_channels, 16, 16], on the CPU."""
+    """f32[N, latent_channels, height, width], on the CPU."""
     device = next(vae.parameters()).device
     batches = [vae.encoder(to_sample(images[i : i + 64], device)).float().cpu() for i in range(0, len(images), 64)]
     return torch.cat(batches)

@@ -31,7 +31,7 @@ class Model:
 
     @torch.no_grad()
     def sample(self, prompts: list[str], steps: int, guidance_scale: float, seeds: list[int]) -> np.ndarray:
-        """uint8[len(prompts), 64, 64, 4], premultiplied; one seed a prompt."""
+        """uint8[len(prompts), height, width, 4], premultiplied; one seed a prompt."""
         ids = torch.tensor([self.tokenizer(prompt) for prompt in prompts] + [self.tokenizer("")] * len(prompts))
         prompt_embeds = self.text_encoder(ids).last_hidden_state
         shape = (self.unet.config.in_channels, *2 * [self.unet.config.sample_size])

@@ -14,6 +14,7 @@ export function Draw() {
         prompt,
         onStep: ({ step, steps }) => setMessage(`Step ${step} of ${steps}`),
       });
+      Object.assign(canvas.current!, { width: image.width, height: image.height });
       canvas.current!.getContext("2d")!.putImageData(image, 0, 0);
       setMessage(`Made in ${Math.round(timings.total)} ms`);
     } catch (cause) {
@@ -31,7 +32,7 @@ export function Draw() {
         <button disabled={status === "failed"}>Draw</button>
       </form>
       <p role="status">{error ? `Failed: ${error.message}` : status === "loading" ? loading : message}</p>
-      <canvas ref={canvas} width={64} height={64} />
+      <canvas ref={canvas} />
     </>
   );
 }

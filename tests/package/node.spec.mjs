@@ -6,11 +6,13 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { root } from "../../scripts/paths.mjs";
+import { readManifest, sizeOf } from "../web/harness/default-model.mjs";
 import { createProject, LeftOut } from "./harness/project.mjs";
 import { packTarball } from "./harness/tarball.mjs";
 
 const MINUTES = 60_000;
 const MANIFEST = join(root, "www", "models", "default", "manifest.json");
+const { width, height } = readManifest().defaults;
 /** Dawn needs more of Vulkan than Debian's lavapipe has; Chromium's own software driver has it. */
 const SWIFTSHADER = ["/usr/lib/chromium/vk_swiftshader_icd.json", "/opt/google/chrome/vk_swiftshader_icd.json"];
 const TSC = join(root, "node_modules", "typescript", "bin", "tsc");
@@ -79,7 +81,7 @@ describe("the package in Node", { timeout: 30 * MINUTES }, () => {
         backend: tenstep.backend.backend,
       }));
     `);
-    assert.deepEqual(seen.size, [64, 64, 64 * 64 * 4, "srgb"]);
+    assert.deepEqual(seen.size, [width, height, width * height * 4, "srgb"]);
     assert.ok(seen.phases.includes("download") && seen.phases.includes("compile"), `${seen.phases}`);
     assert.equal(seen.steps, 4);
     assert.ok(seen.colours > 100, `${seen.colours} colours`);
@@ -116,7 +118,7 @@ describe("the package in Node", { timeout: 30 * MINUTES }, () => {
       const { image } = await tenstep.generate({ steps: 1 });
       console.log(JSON.stringify([error.name, image.width]));
     `);
-    assert.deepEqual(seen, ["AbortError", 64]);
+    assert.deepEqual(seen, ["AbortError", width]);
   });
 
   it("says why there is no WebGPU where the package webgpu is not installed", async () => {
@@ -144,7 +146,7 @@ describe("the package in Node", { timeout: 30 * MINUTES }, () => {
       const images = [];
       for (const backend of ["webgpu", "cpu"]) {
         const tenstep = await Tenstep.load({ manifest: ${JSON.stringify(MANIFEST)}, backend });
-        const { image } = await tenstep.generate({ prompt: "a red apple", seed: 7, steps: 1, width: 32, height: 32, guidanceScale: 1 });
+        const { image } = await tenstep.generate({ prompt: "a red apple", seed: 7, steps: 1, guidanceScale: 1, ...${JSON.stringify(sizeOf(2))} });
         images.push(image.data);
         console.log(tenstep.backend.backend);
       }
@@ -160,7 +162,7 @@ describe("the package in Node", { timeout: 30 * MINUTES }, () => {
   it("runs the example", async () => {
     project.addModel(".");
     const output = await project.run("start", "a green tree");
-    assert.equal(output.match(/▀/g)?.length, 64 * 32);
+    assert.equal(output.match(/▀/g)?.length, (width * height) / 2);
     assert.match(output, /"a green tree" with seed \d+/);
   });
 

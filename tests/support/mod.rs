@@ -12,6 +12,7 @@ use std::rc::Rc;
 use tenstep::executor::{Command, Executor};
 use tenstep::gpu::{Gpu, GpuOptions};
 use tenstep::graph::{Array, Graph, interpret};
+use tenstep::model::AutoencoderConfig;
 use tenstep::weights::{Component, DType, Manifest, ShardSet, TensorInfo, dequantise};
 
 /// `‖actual − expected‖ / ‖expected‖`.
@@ -79,6 +80,10 @@ impl Checkpoint {
 
     pub fn component(&self, name: &str) -> &Component {
         self.manifest.component(name).expect(name)
+    }
+
+    pub fn autoencoder(&self) -> AutoencoderConfig {
+        AutoencoderConfig::from_json(&self.component("vae_decoder").config).expect("an autoencoder")
     }
 
     /// The stored forms of a component's tensors, in order.

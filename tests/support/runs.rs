@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use pollster::block_on;
 use tenstep::burn::Cpu;
+use tenstep::executor::Executor;
 use tenstep::options::{Field, GenerateOptions};
 use tenstep::pipeline::{Loader, Model, open};
 
@@ -22,6 +23,13 @@ pub fn options(model: &Model<Cpu>, fields: &[(&str, Field)]) -> GenerateOptions 
 
 pub fn text(value: &str) -> Field {
     Field::Text(value.to_owned())
+}
+
+/// Width and height in units of the smallest picture's side: what a picture costs hangs on its latents, and not on how many
+/// pixels the model's autoencoder makes of them.
+pub fn size<E: Executor>(model: &Model<E>, [width, height]: [usize; 2]) -> [(&'static str, Field); 2] {
+    let side = |units: usize| Field::Number((units * model.limits().size_multiple) as f64);
+    [("width", side(width)), ("height", side(height))]
 }
 
 pub fn latents(model: &Model<Cpu>, options: &GenerateOptions) -> Vec<f32> {

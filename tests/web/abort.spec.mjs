@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { dist } from "../../scripts/paths.mjs";
 import { launchChromium } from "./harness/browsers.mjs";
-import { MANIFEST_PATH } from "./harness/default-model.mjs";
+import { MANIFEST_PATH, sizeOf } from "./harness/default-model.mjs";
 import { openSite } from "./harness/site.mjs";
 
 const LOADS = 15;
@@ -75,7 +75,7 @@ describe("an abort", { timeout: 1_200_000 }, () => {
           await new Promise((resolve) => setTimeout(resolve, millis));
           abort.abort();
           const { error, value } = await ending;
-          return { error: error?.name ?? null, value };
+          return { error: error?.name ?? null, code: error?.code, value };
         };
       }, [MANIFEST_PATH, backend]);
       await work(page);
@@ -85,13 +85,11 @@ describe("an abort", { timeout: 1_200_000 }, () => {
   }
 
   // Sizes whose evaluation takes long enough to be aborted within.
-  for (const [backend, side] of [["webgpu", 96], ["cpu", 256]]) {
+  for (const [backend, units] of [["webgpu", 6], ["cpu", 16]]) {
     it(`is heard within an evaluation, between its pieces, on ${backend}`, async () => {
       await inChromium(backend, async (page) => {
-        const { evaluation, next, alone } = await page.evaluate(async (side) => {
+        const { evaluation, next, alone } = await page.evaluate(async ([large, small]) => {
           const tenstep = await load();
-          const large = { prompt: "a", width: side, height: side, steps: 2 };
-          const small = { prompt: "a", width: 32, height: 32, steps: 1 };
           // Twice: the first of each prepares its size.
           await tenstep.generate(small);
           const alone = await timed(() => tenstep.generate(small));
@@ -105,7 +103,7 @@ describe("an abort", { timeout: 1_200_000 }, () => {
           await aborted;
           await tenstep.dispose();
           return { evaluation, next, alone };
-        }, side);
+        }, [{ prompt: "a", ...sizeOf(units), steps: 2 }, { prompt: "a", ...sizeOf(2), steps: 1 }]);
         console.log(`${backend}: an evaluation of ${evaluation.toFixed(0)} ms; after an abort at 30 % of one, a picture of ${alone.toFixed(0)} ms is there in ${next.toFixed(0)} ms`);
         assert.ok(evaluation > 300, `the evaluation of ${evaluation} ms is too short to tell`);
         assert.ok(next - alone < 0.5 * evaluation, `the next picture waited ${next - alone} ms`);
@@ -119,26 +117,26 @@ describe("an abort", { timeout: 1_200_000 }, () => {
       const loading = await page.evaluate(() => timed(async () => (window.tenstep = await load())));
       const ends = { AbortError: 0, done: 0 };
       for (let count = 0; count < LOADS; count++) {
-        const { error, value } = await page.evaluate(async (millis) => {
-          const { error, value } = await abortAfter(millis, (signal) => load({ signal }));
+        const { error, code, value } = await page.evaluate(async (millis) => {
+          const { error, code, value } = await abortAfter(millis, (signal) => load({ signal }));
           await value?.dispose();
-          return { error, value: Boolean(value) };
+          return { error, code, value: Boolean(value) };
         }, random() * loading);
-        assert.ok(error === "AbortError" || value, `a load ended with ${error}`);
+        assert.ok(error === "AbortError" || value, `a load ended with ${error} ${code}`);
         ends[error ?? "done"]++;
       }
-      const picture = { prompt: "a red apple", seed: 1, width: 32, height: 32, steps: 3 };
+      const picture = { prompt: "a red apple", seed: 1, ...sizeOf(2), steps: 3 };
       const { undisturbed, drawing } = await page.evaluate(async (picture) => {
         const undisturbed = facts(await tenstep.generate(picture)).data;
         return { undisturbed, drawing: await timed(() => tenstep.generate(picture)) };
       }, picture);
       const before = await page.evaluate(() => buffers());
       for (let count = 0; count < PICTURES; count++) {
-        const { error, value } = await page.evaluate(async ([millis, picture]) => {
-          const { error, value } = await abortAfter(millis, (signal) => tenstep.generate({ ...picture, signal }));
-          return { error, value: Boolean(value) };
+        const { error, code, value } = await page.evaluate(async ([millis, picture]) => {
+          const { error, code, value } = await abortAfter(millis, (signal) => tenstep.generate({ ...picture, signal }));
+          return { error, code, value: Boolean(value) };
         }, [random() * drawing, picture]);
-        assert.ok(error === "AbortError" || value, `a picture ended with ${error}`);
+        assert.ok(error === "AbortError" || value, `a picture ended with ${error} ${code}`);
         ends[error ?? "done"]++;
       }
       const again = await page.evaluate(async (picture) => facts(await tenstep.generate(picture)).data, picture);

@@ -9,7 +9,7 @@ import { dist } from "../../scripts/paths.mjs";
 import { fakeModel } from "./fake/model.mjs";
 import { answerWithFakes } from "./fake/site.mjs";
 import { crashGpuProcess, launchChromium } from "./harness/browsers.mjs";
-import { MANIFEST_PATH } from "./harness/default-model.mjs";
+import { MANIFEST_PATH, sizeOf } from "./harness/default-model.mjs";
 import { openSite } from "./harness/site.mjs";
 
 const built = (path) => readFileSync(join(dist, "tenstep", path), "utf8");
@@ -389,7 +389,7 @@ describe("models beside each other", { timeout: 240_000 }, () => {
 });
 
 describe("models beside each other on the CPU", { timeout: 240_000 }, () => {
-  const PICTURES = [{ prompt: "a red apple", seed: 7, steps: 3, width: 32, height: 32 }, { prompt: "a tree", seed: 8, steps: 3, width: 48, height: 32 }];
+  const PICTURES = [{ prompt: "a red apple", seed: 7, steps: 3, ...sizeOf(2) }, { prompt: "a tree", seed: 8, steps: 3, ...sizeOf(3, 2) }];
   /** In eight loads, each of which takes ten times as much. */
   const GROWTH_LIMIT_BYTES = 4 << 20;
   /** Each worker says that it lives when somebody asks. */
@@ -491,7 +491,7 @@ describe("models beside each other on the CPU", { timeout: 240_000 }, () => {
 });
 
 describe("models beside each other on WebGPU", { timeout: 1_200_000 }, () => {
-  const PICTURE = { prompt: "a red apple", seed: 7, steps: 1, width: 32, height: 32 };
+  const PICTURE = { prompt: "a red apple", seed: 7, steps: 1, ...sizeOf(2) };
   /** Counts the worker's devices and GPU buffers, and tells whoever asks on a channel. */
   const COUNTING = `
     const live = new Map();

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { dist } from "../../scripts/paths.mjs";
 import { launchChromium } from "./harness/browsers.mjs";
-import { MANIFEST_PATH } from "./harness/default-model.mjs";
+import { MANIFEST_PATH, sizeOf } from "./harness/default-model.mjs";
 import { openSite } from "./harness/site.mjs";
 
 const WORKER = "/tenstep/worker.js";
@@ -53,16 +53,16 @@ describe("a guided step on WebGPU", { timeout: 300_000 }, () => {
     const browser = await launchChromium({ webgpu: true });
     try {
       const page = await browser.open(`${site.url}test.html`);
-      const { calls, dispatches, submits } = await page.evaluate(async ([manifest, warmSteps]) => {
+      const { calls, dispatches, submits } = await page.evaluate(async ([manifest, warmSteps, size]) => {
         const channel = new BroadcastChannel("counts");
         const counts = () => new Promise((resolve) => ((channel.onmessage = ({ data }) => resolve(data)), channel.postMessage("how many?")));
         const tenstep = await Tenstep.load({ manifest, backend: "webgpu" });
-        const run = await tenstep.start({ prompt: "a red apple", seed: 7, width: 16, height: 16 });
+        const run = await tenstep.start({ prompt: "a red apple", seed: 7, ...size });
         for (let step = 0; step < warmSteps; step++) await run.step();
         await counts();
         await run.step();
         return counts();
-      }, [MANIFEST_PATH, WARM_STEPS]);
+      }, [MANIFEST_PATH, WARM_STEPS, sizeOf(1)]);
       const total = Object.values(calls).reduce((sum, count) => sum + count, 0);
       console.log(`${total} calls from wasm to JavaScript, ${dispatches} dispatches, ${submits} submits`);
       assert.ok(dispatches > 100, "an evaluation was among what was counted");

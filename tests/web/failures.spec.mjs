@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { dist } from "../../scripts/paths.mjs";
 import { crashGpuProcess, launchChromium, launchFirefox } from "./harness/browsers.mjs";
-import { MANIFEST_PATH } from "./harness/default-model.mjs";
+import { MANIFEST_PATH, sizeOf } from "./harness/default-model.mjs";
 import { openSite } from "./harness/site.mjs";
 
 let site;
@@ -48,12 +48,12 @@ describe("a browser whose WebGPU cannot be used", { timeout: 120_000 }, () => {
 describe("a lost device", { timeout: 400_000 }, () => {
   it("is replaced under a picture, on the same backend", async () => {
     await inBrowser(() => launchChromium({ webgpu: true }), async (page, { browser }) => {
-      await page.evaluate(async (manifest) => {
+      await page.evaluate(async ([manifest, size]) => {
         window.tenstep = await Tenstep.load({ manifest, backend: "webgpu" });
         const { promise, resolve } = Promise.withResolvers();
-        window.picture = outcome(tenstep.generate({ prompt: "a", width: 32, height: 32, steps: 10, onStep: resolve }));
+        window.picture = outcome(tenstep.generate({ prompt: "a", ...size, steps: 10, onStep: resolve }));
         await promise;
-      }, MANIFEST_PATH);
+      }, [MANIFEST_PATH, sizeOf(2)]);
       await crashGpuProcess(browser);
       const { error, codes, backend, deviation } = await page.evaluate(async () => {
         const { error, value } = await picture;
@@ -86,11 +86,11 @@ describe("a panic", { timeout: 240_000 }, () => {
       site.answerBytes(GLUE, glueThatTraps(3), "text/javascript");
       await page.evaluate(async (manifest) => (window.tenstep = await Tenstep.load({ manifest })) && undefined, MANIFEST_PATH);
       site.reset();
-      const [first, second] = await page.evaluate(async () => {
+      const [first, second] = await page.evaluate(async (size) => {
         const pictures = [];
-        for (let count = 0; count < 2; count++) pictures.push(await tenstep.generate({ prompt: "a", seed: 5, steps: 6, width: 32, height: 32 }));
+        for (let count = 0; count < 2; count++) pictures.push(await tenstep.generate({ prompt: "a", seed: 5, steps: 6, ...size }));
         return pictures.map((picture) => ({ data: facts(picture).data, interruptions: picture.interruptions }));
-      });
+      }, sizeOf(2));
       assert.deepEqual(first.interruptions.map(({ code, step }) => [code, step]), [["engine-crashed", 3]]);
       assert.deepEqual(second.interruptions, []);
       assert.deepEqual(first.data, second.data);

@@ -3,12 +3,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { launchChromium, launchFirefox } from "./harness/browsers.mjs";
+import { sizeOf } from "./harness/default-model.mjs";
 import { readGolden } from "./harness/golden.mjs";
 import { openSite } from "./harness/site.mjs";
 
 const PICTURE = { prompt: "a red apple", seed: 7, steps: 2 };
 /** Quick on a software GPU, and a second size for the engine. */
-const SMALL = { ...PICTURE, width: 32, height: 32 };
+const SMALL = { ...PICTURE, ...sizeOf(2) };
 /** On the 0 to 255 scale. Both measure rounding of f32 sums in another order, carried through two steps. */
 const MEAN_DIFFERENCE = 1;
 const LARGEST_DIFFERENCE = 16;

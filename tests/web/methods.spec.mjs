@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { launchChromium } from "./harness/browsers.mjs";
-import { MANIFEST_PATH } from "./harness/default-model.mjs";
+import { MANIFEST_PATH, sizeOf } from "./harness/default-model.mjs";
 import { openSite } from "./harness/site.mjs";
 
 /** Small and without guidance: a software GPU is slow. */
-const PICTURE = { prompt: "a red apple", seed: 3, width: 32, height: 32, guidanceScale: 1 };
+const PICTURE = { prompt: "a red apple", seed: 3, ...sizeOf(2), guidanceScale: 1 };
 const BUDGET = 4;
 /** Methods that start with more evaluations. */
 const LARGER = { pndm: 13 };

@@ -24,7 +24,7 @@ describe("the examples draw a picture", { timeout: 300_000 }, () => {
     const example = /^```js\n(.*?)^```$/ms.exec(readme)?.[1];
     assert.match(example ?? "", /Tenstep\.load/);
     assert.ok(example.trim().split("\n").length <= 12, "it is short");
-    await draws(`<!doctype html><link rel="icon" href="data:,"><canvas width="64" height="64"></canvas>
+    await draws(`<!doctype html><link rel="icon" href="data:,"><canvas></canvas>
       <script type="importmap">{ "imports": { "tenstep": "/tenstep/index.js" } }</script>
       <script type="module">${example}; window.isReady = true;</script>`);
   });
@@ -39,7 +39,8 @@ describe("the examples draw a picture", { timeout: 300_000 }, () => {
     site.answerBytes("/example.html", Buffer.from(html), "text/html");
     const page = await chromium.open(`${site.url}example.html`);
     const values = await page.evaluate(() => {
-      const { data } = document.querySelector("canvas").getContext("2d").getImageData(0, 0, 64, 64);
+      const canvas = document.querySelector("canvas");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
       return new Set(data).size;
     });
     await page.close();

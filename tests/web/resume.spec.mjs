@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { crashGpuProcess, launchChromium } from "./harness/browsers.mjs";
-import { MANIFEST_PATH } from "./harness/default-model.mjs";
+import { MANIFEST_PATH, sizeOf } from "./harness/default-model.mjs";
 import { openSite } from "./harness/site.mjs";
 
 const STEPS = 10;
-const PICTURE = { prompt: "a red apple", seed: 7, steps: STEPS, width: 32, height: 32 };
+const PICTURE = { prompt: "a red apple", seed: 7, steps: STEPS, ...sizeOf(2) };
 
 let site;
 before(async () => (site = await openSite()));
@@ -47,7 +47,7 @@ describe("a lost device", { timeout: 900_000 }, () => {
 
 describe("a saved run", { timeout: 900_000 }, () => {
   // Shaders on a processor in disguise take most of a second even for a small step.
-  for (const [backend, least] of [["cpu", {}], ["webgpu", { width: 16, height: 16, guidanceScale: 1 }]]) {
+  for (const [backend, least] of [["cpu", {}], ["webgpu", { ...sizeOf(1), guidanceScale: 1 }]]) {
     it(`on ${backend}: saved at each of ${STEPS} steps and taken up in a new worker and in a new page, the picture is the same`, async () => {
       const browser = await launchChromium({ webgpu: backend === "webgpu" });
       try {

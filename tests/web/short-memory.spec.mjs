@@ -4,10 +4,19 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { dist } from "../../scripts/paths.mjs";
+import { dist, root } from "../../scripts/paths.mjs";
 import { launchChromium } from "./harness/browsers.mjs";
-import { MANIFEST_PATH } from "./harness/default-model.mjs";
+import { MANIFEST_PATH, readManifest } from "./harness/default-model.mjs";
 import { openSite } from "./harness/site.mjs";
+
+const { components, defaults } = readManifest();
+const { out_channels: CHANNELS, block_out_channels: levels } = components.find(({ name }) => name === "vae_decoder").config;
+/** Pixels along a side of the smallest tile, of 8 latents. */
+const TILE = 8 * 2 ** (levels.length - 1);
+const BYTES_OF_F32 = 4;
+/** What the plans take, as tests/counted_work.rs keeps it. */
+const counted = JSON.parse(readFileSync(join(root, "tests", "goldens", "counted_work.json"), "utf8"));
+const matrixAsF16 = components.flatMap(({ tensors }) => tensors).find(({ dtype, shape }) => dtype === "f16" && shape.length === 2);
 
 /**
  * Has the worker's GPU refuse buffers: the complaint that there is no memory, then a buffer that is invalid, with all that
@@ -23,10 +32,11 @@ const shortOf = (refuses) => `
     return createBuffer.call(this, { ...descriptor, size: 2 ** 50 });
   };
 `;
-/** More than the plans of one half of guidance and of a quarter of the picture need, less than those of the whole. */
-const SMALL_ARENA = `({ label, size }) => label === "arena" && size > 900_000`;
-/** The way of the whole picture to the host, but not that of a tile or a preview. */
-const SMALL_STAGING = `({ label, size }) => label === "staging" && size >= 60_000`;
+/** What the plans of both halves of guidance and of the whole picture need, less a tenth: enough for one half, and for a tile. */
+const ENOUGH_FOR_PARTS = 0.9 * Math.min(counted.unetGuided.arenaBytes, counted.decoder.arenaBytes);
+const SMALL_ARENA = `({ label, size }) => label === "arena" && size > ${ENOUGH_FOR_PARTS}`;
+/** The way of the whole picture to the host, in f32, but not that of a tile or a preview. */
+const SMALL_STAGING = `({ label, size }) => label === "staging" && size >= ${0.9 * BYTES_OF_F32 * CHANNELS * defaults.width * defaults.height}`;
 /** The third buffer of a weight, after its numbers and scales: the form that kernels want. What that is made from is given back. */
 const NO_FORMS = `(() => {
   const made = {};
@@ -34,11 +44,11 @@ const NO_FORMS = `(() => {
 })()`;
 
 /** A matrix as the model stores it, as f16, but not as int8. */
-const NO_F16 = `({ label, size }) => label === "embeddings.project_in.weight" && size > 10_000`;
+const NO_F16 = `({ label, size }) => label === "${matrixAsF16.name}" && size >= ${2 * matrixAsF16.shape[0] * matrixAsF16.shape[1]}`;
 
 const ROUNDED = /^Memory is short: the model's weights are rounded to 8 bits/;
 const IN_TURNS = /^Memory is short: the network is evaluated once with the prompt and once without/;
-const IN_TILES = /^Memory is short: the picture is decoded in overlapping tiles of 32 x 32 pixels/;
+const IN_TILES = new RegExp(`^Memory is short: the picture is decoded in overlapping tiles of ${TILE} x ${TILE} pixels`);
 
 describe("a GPU that is short of memory", { timeout: 600_000 }, () => {
   let site, browser;

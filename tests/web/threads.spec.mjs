@@ -7,11 +7,11 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { dist } from "../../scripts/paths.mjs";
 import { launchChromium, launchFirefox } from "./harness/browsers.mjs";
-import { MANIFEST_PATH } from "./harness/default-model.mjs";
+import { MANIFEST_PATH, sizeOf } from "./harness/default-model.mjs";
 import { workerMillis } from "./harness/processor-time.mjs";
 import { openSite } from "./harness/site.mjs";
 
-const PICTURE = { prompt: "a red apple", negativePrompt: "blue", seed: 7, steps: 6, width: 32, height: 32 };
+const PICTURE = { prompt: "a red apple", negativePrompt: "blue", seed: 7, steps: 6, ...sizeOf(2) };
 const TIMED = { prompt: "a red apple", seed: 7, steps: 10, guidanceScale: 4 };
 const TAKES = 5;
 const WORKER = "/tenstep/worker.js";
@@ -85,7 +85,7 @@ async function inBrowser(work, launch = () => launchChromium({ webgpu: false }))
 for (const [name, launch] of [["Chromium", () => launchChromium({ webgpu: false })], ["Firefox", () => launchFirefox({ webgpu: false })]]) {
   describe(`threads in ${name}`, { timeout: 300_000 }, () => {
     it("are two where there are two processors, and one where that is asked for; the picture is the same in every byte", async () => {
-      const sizes = [PICTURE, { ...PICTURE, width: 96, height: 48, guidanceRescale: 0.5 }, { ...PICTURE, width: 64, height: 64, solver: "dpmpp-2m-sde", guidanceInterval: [0.5, 5] }];
+      const sizes = [PICTURE, { ...PICTURE, ...sizeOf(6, 3), guidanceRescale: 0.5 }, { ...PICTURE, ...sizeOf(4), solver: "dpmpp-2m-sde", guidanceInterval: [0.5, 5] }];
       await inBrowser(async (page) => {
         const { processors, byItself, threads, same } = await page.evaluate(async (sizes) => {
           const [one, two, some] = [await load({ threads: 1 }), await joined({ threads: 2 }), await load()];
@@ -206,14 +206,14 @@ describe("a second thread", { timeout: 300_000 }, () => {
 
   it("stops at an abort, and takes part in the next picture; calls at once and runs in turn are as if alone", async () => {
     await inBrowser(async (page) => {
-      const seen = await page.evaluate(async (picture) => {
+      const seen = await page.evaluate(async ([picture, size]) => {
         const [one, two] = [await load({ threads: 1 }), await joined({ threads: 2 })];
         const other = { ...picture, seed: 8, prompt: "a tree" };
         const alone = [await pixels(one, picture), await pixels(one, other)].map(String);
         const aborts = [];
         for (let count = 0; count < 8; count++) {
           const abort = new AbortController();
-          const large = outcome(two.generate({ ...picture, width: 128, height: 128, steps: 50, signal: abort.signal }));
+          const large = outcome(two.generate({ ...picture, ...size, steps: 50, signal: abort.signal }));
           await new Promise((resolve) => setTimeout(resolve, 40 * count));
           abort.abort();
           aborts.push((await large).error?.name);
@@ -226,7 +226,7 @@ describe("a second thread", { timeout: 300_000 }, () => {
         for (const run of runs) inTurn.push(String(Array.from((await run.image()).image.data)));
         const same = (some) => some.every((bytes, at) => bytes === alone[at]);
         return { aborts, together: same(together), inTurn: same(inTurn), threads: two.backend.threads };
-      }, PICTURE);
+      }, [PICTURE, sizeOf(8)]);
       assert.ok(seen.aborts.every((end) => end === "AbortError" || end === true), `${seen.aborts}`);
       assert.deepEqual([seen.together, seen.inTurn, seen.threads], [true, true, 2]);
     });

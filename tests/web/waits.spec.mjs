@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { launchChromium, launchFirefox } from "./harness/browsers.mjs";
-import { MANIFEST_PATH } from "./harness/default-model.mjs";
+import { MANIFEST_PATH, sizeOf } from "./harness/default-model.mjs";
 import { openSite } from "./harness/site.mjs";
 
 const READS = 9;
@@ -19,9 +19,9 @@ describe("reading latents back", { timeout: 300_000 }, () => {
       const browser = await launch({ webgpu: true });
       try {
         const page = await browser.open(`${site.url}test.html`);
-        const times = await page.evaluate(async ([manifest, reads]) => {
+        const times = await page.evaluate(async ([manifest, reads, size]) => {
           const tenstep = await Tenstep.load({ manifest, backend: "webgpu" });
-          const run = await tenstep.start({ prompt: "a", width: 32, height: 32, steps: 1 });
+          const run = await tenstep.start({ prompt: "a", ...size, steps: 1 });
           await run.step();
           await run.latents();
           const times = [];
@@ -32,7 +32,7 @@ describe("reading latents back", { timeout: 300_000 }, () => {
           }
           await tenstep.dispose();
           return times;
-        }, [MANIFEST_PATH, READS]);
+        }, [MANIFEST_PATH, READS, sizeOf(2)]);
         times.sort((one, other) => one - other);
         console.log(`${name}: ${times.map((time) => time.toFixed(1)).join(", ")} ms`);
         // The third fastest: others may have waited for a busy machine, but no poll ends early three times.

@@ -1,1 +1,1 @@
-"""Emoji artwork as images with captions: packages -> icons -> 64x64 premultiplied RGBA + index.json."""
+"""Emoji artwork as images with captions: packages -> icons -> premultiplied RGBA + index.json."""

@@ -1,6 +1,6 @@
 """`python -m training.dataset`: fetches the packages and writes images.npy, index.json and emoji.json.
 
-images.npy   uint8[N, 64, 64, 4], premultiplied RGBA
+images.npy   uint8[N, size, size, 4], premultiplied RGBA
 index.json   N records: hexcode, emoji, label, tags, group, subgroup, base (hexcode without skin tone), base_label,
              tone (1..5 or null), style, licence, common (one of the 200), held_out,
              held_out_by ("pair", "tone" or null)

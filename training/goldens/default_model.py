@@ -96,9 +96,7 @@ def autoencoder(goldens, model, generator):
     decoded = model.decode(latents)
     goldens.add_picture("decoder_latents", latents)
     goldens.add_picture("decoder_sample", decoded)
-    picture = decoded.clamp(-1, 1)
-    goldens.add_picture("encoder_sample", picture)
-    goldens.add_picture("encoder_latents", model.encode(picture))
+    goldens.add_picture("encoder_latents", model.encode(decoded.clamp(-1, 1)))
 
 
 def final_latents(goldens, model, embeds, generator):

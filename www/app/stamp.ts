@@ -5,7 +5,7 @@ import { altText } from "./picture.js";
 
 /** An item for `entry` with `words` below; pressing the picture calls `open`. Its address is given back once it has been drawn. */
 export function stampItem(entry: Entry, words: string, open: () => void): HTMLLIElement {
-  const image = new Image(64, 64);
+  const image = new Image();
   image.alt = altText(entry.settings);
   image.src = URL.createObjectURL(entry.png);
   image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });

@@ -135,7 +135,7 @@ export class Run {
     return { image: imageFromPixels(pixels), timings: { ...timings, total } };
   }
 
-  /** The latents as they stand, `[1, height / 4, width / 4, 4]` for the default model: channels last, at the noise level of the current step. */
+  /** The latents as they stand, `[1, height / s, width / s, C]` for an autoencoder of scale s: channels last, at the noise level of the current step. */
   async latents(): Promise<Float32Array> {
     return (await this.#ask((link, run) => link.request({ type: "latents", run }))) as Float32Array;
   }

@@ -11,6 +11,7 @@ export function Draw() {
   async function draw() {
     try {
       const { image, timings } = await generate({ prompt: "a red apple" });
+      Object.assign(canvas.current, { width: image.width, height: image.height });
       canvas.current.getContext("2d").putImageData(image, 0, 0);
       setMessage(`Made in ${Math.round(timings.total)} ms`);
     } catch (error) {
@@ -22,7 +23,7 @@ export function Draw() {
     <>
       <button onClick={draw}>Draw a red apple</button>
       <p role="status">{message}</p>
-      <canvas ref={canvas} width={64} height={64} />
+      <canvas ref={canvas} />
     </>
   );
 }

@@ -13,6 +13,17 @@ export function readManifest() {
   return JSON.parse(readFileSync(path, "utf8"));
 }
 
+/**
+ * Width and height in units of the smallest picture's side: what a picture costs hangs on its latents, and not on how many
+ * pixels the model's autoencoder makes of them.
+ */
+export function sizeOf(width, height = width) {
+  const halvings = ({ config }) => config.block_out_channels.length - 1;
+  const named = (wanted) => readManifest().components.find(({ name }) => name === wanted);
+  const unit = 2 ** (halvings(named("vae_decoder")) + halvings(named("unet")));
+  return { width: width * unit, height: height * unit };
+}
+
 export function readShard(file) {
   return readFileSync(join(FOLDER, file));
 }

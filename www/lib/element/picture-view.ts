@@ -19,7 +19,8 @@ export class PictureView {
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(STYLE);
     root.adoptedStyleSheets = [sheet];
-    Object.assign(this.#canvas, { role: "img", width: 64, height: 64 });
+    // Square, until a picture says its size.
+    Object.assign(this.#canvas, { role: "img", width: 1, height: 1 });
     this.#status.role = "status";
     this.#progress.hidden = this.#status.hidden = true;
     root.append(this.#canvas, this.#progress, this.#status);
