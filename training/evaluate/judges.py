@@ -154,6 +154,8 @@ def train(network: torch.nn.Module, loss_of, config: dict, device: str, report) 
             group["lr"] = config["learning_rate"] * rate
         optimizer.zero_grad()
         loss = loss_of(network)
+        if not torch.isfinite(loss):
+            raise SystemExit(f"the loss is {loss.item()} at step {step}: nothing can be learned from here on")
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()

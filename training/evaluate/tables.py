@@ -78,13 +78,13 @@ class Card(Tables):
         initial = self.training.get("initial")
         pixels = self.training.get("autoencoder", {}).get("autoencoder", {}).get("initial")
         if not initial:
-            text = "The UNet and the text encoder started from random weights: neither has ever seen a held-out picture or its caption."
-            if pixels:
-                text += (
-                    f" The autoencoder started from that of model `{pixels}`, which had held out another list: so it has seen "
-                    "held-out pictures, as pixels without a caption, and its PSNR on them is a little too good."
-                )
-            return text
+            if not pixels:
+                return "All networks started from random weights: none has ever seen a held-out picture or its caption."
+            return (
+                "The UNet and the text encoder started from random weights: neither has ever seen a held-out picture or its "
+                f"caption. The autoencoder started from that of model `{pixels}`, which had held out another list: so it has seen "
+                "held-out pictures, as pixels without a caption, and its PSNR on them is a little too good."
+            )
         return (
             f"Training did not start from random weights but from model `{initial}`, which had held out another list of pairs "
             "and had been trained on the pairs that are held out here. **So the figures of held-out pairs are too good by an "
