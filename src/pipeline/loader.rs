@@ -107,7 +107,14 @@ impl<E: Executor> Loader<E> {
         let names = self.manifest.components.iter().map(|component| component.name.clone());
         let weights =
             names.zip(self.weights).filter_map(|(name, weights)| Some((name, Rc::new(weights?)))).collect();
-        Model::new(self.executor, self.manifest, self.networks, self.info, weights, self.in_halves).await
+        let executor = self.executor.clone();
+        let model =
+            Model::new(self.executor, self.manifest, self.networks, self.info, weights, self.in_halves).await;
+        if let Err(Error::OutOfMemory { .. }) = model {
+            // What else the device has to complain about is of this model too, and not of one that is loaded next.
+            let _ = executor.settle(0).await;
+        }
+        model
     }
 
     /// Prepares the UNet alone, for the default size. Only its shards need to have been pushed.
