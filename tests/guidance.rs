@@ -65,8 +65,9 @@ fn rescaling_moves_the_deviation_to_that_of_the_prompt() {
         latents(&model, &options(&model, &fields))
     };
     let level = Schedule::new(&SchedulerConfig::default()).expect("a schedule").level(999);
-    let noise = normals(Noise { seed: 3, sample: 0, of: Of::Step(0) }, [16, 16, 4]);
     let velocity = |latents: &[f32]| -> Vec<f64> {
+        let noise =
+            normals(Noise { seed: 3, sample: 0, of: Of::Step(0) }, [16, 16, latents.len() / (16 * 16)]);
         let of = |(x, d): (&f32, &f32)| (level.alpha * f64::from(*x) - f64::from(*d)) / level.sigma;
         noise.iter().zip(latents).map(of).collect()
     };
