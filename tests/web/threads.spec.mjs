@@ -254,8 +254,8 @@ describe("a second thread", { timeout: 300_000 }, () => {
     });
   });
 
-  // Threads share a busy machine with all else, so what is compared is what they compute; on a machine that is free, that is time.
-  it("takes a good part of a guided picture off the first, and makes it no slower where processors are free", async () => {
+  // Two threads may share a core and its caches, which stretches what each of them computes: what is compared is how they share it.
+  it("computes nearly half of a guided picture, and makes it no slower where processors are free", async () => {
     const millis = {};
     const own = {};
     for (const threads of [1, 2]) {
@@ -283,7 +283,9 @@ describe("a second thread", { timeout: 300_000 }, () => {
           `best of ${TAKES} ${millis[threads][0].toFixed(0)} ms, median ${millis[threads][TAKES >> 1].toFixed(0)} ms; load of the machine ${load.toFixed(1)}`,
       );
     }
-    assert.ok(own[2][0] <= 0.7 * own[1][0], `${own[2][0]} ms of processor, ${own[1][0]} ms alone`);
+    const [first, second] = own[2];
+    // The first also decodes: 0.54 with processors to themselves.
+    assert.ok(first <= 0.62 * (first + second), `${first} ms of processor on the first, ${second} ms on the second`);
     if (load > availableParallelism()) return;
     assert.ok(millis[2][0] <= 1.1 * millis[1][0], `${millis[2][0]} ms on two threads, ${millis[1][0]} ms on one`);
   });
