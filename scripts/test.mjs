@@ -1,7 +1,7 @@
 // `npm test`: every check of the project, and a table of where the time went.
 // `npm test -- rust` and `npm test -- web` run one half.
 
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildDist } from "./build-dist.mjs";
@@ -10,7 +10,9 @@ import { run, say } from "./command.mjs";
 import { root, target } from "./paths.mjs";
 import { setUpBrowsers } from "./setup/browsers.mjs";
 import { setUp } from "./setup.mjs";
+import { runSpecs } from "./specs.mjs";
 import { Stages } from "./stages.mjs";
+import { testEndToEnd } from "./test-e2e.mjs";
 import { testPackage } from "./test-package.mjs";
 
 const half = process.argv[2];
@@ -54,14 +56,9 @@ async function checkWeb({ wasm }) {
   await stages.run("web: types of the service worker", () => tsc("tsconfig.sw.json"));
   await stages.run("web: types of the package in Node", () => tsc("tsconfig.node.json"));
   await stages.run("web: API in docs", () => node(["scripts/api-docs.mjs", "--check"]));
-  await stages.run("web: unit tests", () => node(["--test", "--test-reporter=spec", ...specs("tests/web/unit")]));
-  // One browser at a time: the timings are measured.
-  await stages.run("web: browser tests", () => node(["--test", "--test-reporter=spec", "--test-concurrency=1", ...specs("tests/web")]));
+  await stages.run("web: unit tests", () => runSpecs("tests/web/unit"));
+  await stages.run("web: browser tests", () => testEndToEnd());
   await stages.run("web: package", () => testPackage());
-}
-
-function specs(folder) {
-  return readdirSync(join(root, folder)).filter((file) => file.endsWith(".spec.mjs")).map((file) => join(folder, file));
 }
 
 /** Native shaders run on Mesa's lavapipe, the same on every machine. */

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use burn_flex::FlexTensor;
 
-use super::columns::{columns_from_stored, stored_from_columns};
-use super::tensor::{from_values, require_memory, values};
+use super::columns::{columns_from_bytes, columns_from_stored, stored_from_columns};
+use super::tensor::{from_values, require_memory};
 use crate::error::{Error, Result};
 use crate::weights::{TensorInfo, dequantise};
 
@@ -28,23 +28,26 @@ enum State {
         bytes: Vec<u8>,
         arrived: Vec<Range<usize>>,
     },
-    Complete(RefCell<Layouts>),
+    Complete(Box<RefCell<Layouts>>),
 }
 
-/// One parameter in the layouts that operations have asked for. Whichever is not in use is dropped, and made
-/// again from the other when needed.
-#[derive(Default)]
+/// One parameter in the layouts that operations have asked for. The first is made of the bytes, which are then dropped;
+/// from there on, whichever is not in use is dropped, and made again from the other when needed.
 struct Layouts {
+    bytes: Vec<u8>,
     stored: Option<FlexTensor>,
     columns: Option<FlexTensor>,
 }
 
 impl Weights {
     pub(super) fn new(tensors: &[TensorInfo]) -> Result<Self> {
+        // Wasm's memory then grows once: to grow it by each tensor takes as long as to fill it. Without room for all at once
+        // there may still be enough, as stored forms go while layouts are made.
+        let _ = require_memory(tensors.iter().filter_map(most_elements).fold(0, usize::saturating_add));
         let mut by_name = HashMap::with_capacity(tensors.len());
         let mut parameters = Vec::with_capacity(tensors.len());
         for (index, info) in tensors.iter().enumerate() {
-            if info.stored_bytes().and_then(|bytes| usize::try_from(bytes).ok()).is_none() {
+            if most_elements(info).is_none() {
                 let message =
                     format!("tensor {} of shape {:?} exceeds the address space", info.name, info.shape);
                 return Err(Error::InvalidManifest { message });
@@ -71,12 +74,14 @@ impl Weights {
 
     /// The values of parameter `name` in their stored order.
     pub(super) fn stored(&self, name: &str, shape: &[usize]) -> Result<FlexTensor> {
-        self.complete(name, shape)?.borrow_mut().stored()
+        let (info, layouts) = self.complete(name, shape)?;
+        layouts.borrow_mut().stored(info)
     }
 
     /// The values of parameter `name` as columns.
     pub(super) fn columns(&self, name: &str, shape: &[usize]) -> Result<FlexTensor> {
-        self.complete(name, shape)?.borrow_mut().columns()
+        let (info, layouts) = self.complete(name, shape)?;
+        layouts.borrow_mut().columns(info)
     }
 
     /// Whether parameter `name` is there in `shape`.
@@ -84,7 +89,7 @@ impl Weights {
         self.complete(name, shape).map(|_| ())
     }
 
-    fn complete(&self, name: &str, shape: &[usize]) -> Result<&RefCell<Layouts>> {
+    fn complete(&self, name: &str, shape: &[usize]) -> Result<(&TensorInfo, &RefCell<Layouts>)> {
         let missing = || Error::MissingTensor { tensor: name.to_owned() };
         let parameter = &self.parameters[*self.by_name.get(name).ok_or_else(missing)?];
         if parameter.info.shape != shape {
@@ -96,7 +101,7 @@ impl Weights {
         }
         match &parameter.state {
             State::Arriving { .. } => Err(missing()),
-            State::Complete(layouts) => Ok(layouts),
+            State::Complete(layouts) => Ok((&parameter.info, layouts)),
         }
     }
 }
@@ -119,43 +124,55 @@ impl Parameter {
         };
         if bytes.is_empty() {
             // Room for the values too: both are there for a moment.
-            require_memory(
-                stored_bytes.div_ceil(4).saturating_add(self.info.elements().unwrap_or(usize::MAX)),
-            )?;
+            require_memory(most_elements(&self.info).unwrap_or(usize::MAX))?;
             bytes.resize(stored_bytes, 0);
         }
         bytes[start..end].copy_from_slice(chunk);
         insert(arrived, start..end);
         if arrived.first() == Some(&(0..stored_bytes)) {
-            let stored = from_values(dequantise(&self.info, bytes), &self.info.shape);
-            self.state = State::Complete(RefCell::new(Layouts { stored: Some(stored), columns: None }));
+            let bytes = std::mem::take(bytes);
+            let layouts = Layouts { bytes, stored: None, columns: None };
+            self.state = State::Complete(Box::new(RefCell::new(layouts)));
         }
         Ok(())
     }
 }
 
 impl Layouts {
-    fn stored(&mut self) -> Result<FlexTensor> {
+    fn stored(&mut self, info: &TensorInfo) -> Result<FlexTensor> {
         if let Some(stored) = &self.stored {
             return Ok(stored.clone());
         }
-        let columns = self.columns.as_ref().expect("a complete parameter has a layout");
-        require_memory(values(columns).len())?;
-        let stored = stored_from_columns(columns);
+        require_memory(info.elements().unwrap_or(usize::MAX))?;
+        let stored = match &self.columns {
+            Some(columns) => stored_from_columns(columns),
+            None => from_values(dequantise(info, &self.bytes), &info.shape),
+        };
+        self.bytes = Vec::new();
         self.columns.take_if(|columns| columns.is_unique());
         Ok(self.stored.insert(stored).clone())
     }
 
-    fn columns(&mut self) -> Result<FlexTensor> {
+    fn columns(&mut self, info: &TensorInfo) -> Result<FlexTensor> {
         if let Some(columns) = &self.columns {
             return Ok(columns.clone());
         }
-        let stored = self.stored.as_ref().expect("a complete parameter has a layout");
-        require_memory(values(stored).len())?;
-        let columns = columns_from_stored(stored);
+        require_memory(info.elements().unwrap_or(usize::MAX))?;
+        let columns = match &self.stored {
+            Some(stored) => columns_from_stored(stored),
+            None => columns_from_bytes(info, &self.bytes),
+        };
+        self.bytes = Vec::new();
         self.stored.take_if(|stored| stored.is_unique());
         Ok(self.columns.insert(columns).clone())
     }
+}
+
+/// Elements of f32 that a tensor takes while both its stored form and its values are there; `None` if that exceeds the
+/// address space.
+fn most_elements(info: &TensorInfo) -> Option<usize> {
+    let stored = usize::try_from(info.stored_bytes()?).ok()?;
+    stored.div_ceil(4).checked_add(info.elements()?)
 }
 
 /// Adds a range to others, joining those that touch.

@@ -13,4 +13,6 @@ pub use manifest::{
 pub use quantise::quantise;
 pub use quantise::{is_large, to_int8};
 pub use shards::{Piece, ShardSet, sha256_hex};
+#[cfg(feature = "cpu")]
+pub(crate) use storage::dequantise_rows;
 pub use storage::{DType, TensorInfo, dequantise};

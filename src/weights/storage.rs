@@ -7,6 +7,8 @@
 //! - `int8`: `rows` f32 scales, then the elements as signed bytes in `-127..=127`. The rows of a tensor are
 //!   its first axis (output channels, or entries of a table); `w[r, …] = scale[r] · q[r, …]`.
 
+use std::ops::Range;
+
 /// Storage type of a tensor's elements. Arithmetic is f32 whatever the storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -52,33 +54,49 @@ impl TensorInfo {
 
 /// The elements of a stored form as f32. `stored` holds exactly [`TensorInfo::stored_bytes`] bytes.
 pub fn dequantise(info: &TensorInfo, stored: &[u8]) -> Vec<f32> {
-    let elements = info.elements().unwrap_or(0);
+    let mut values = Vec::with_capacity(info.elements().unwrap_or(0));
+    dequantise_rows(info, stored, 0..info.rows(), &mut values);
+    values
+}
+
+/// Appends the elements of `rows` of a stored form, of the first axis, to `values`.
+pub(crate) fn dequantise_rows(info: &TensorInfo, stored: &[u8], rows: Range<usize>, values: &mut Vec<f32>) {
+    let row = info.elements().unwrap_or(0) / info.rows().max(1);
+    let bytes_of = |element_bytes: usize| {
+        let row_bytes = row * element_bytes;
+        &stored[rows.start * row_bytes..rows.end * row_bytes]
+    };
     match info.dtype {
-        DType::F32 => floats(DType::F32, &stored[..4 * elements]),
-        DType::F16 => floats(DType::F16, &stored[..2 * elements]),
+        DType::F32 => extend_with_floats(values, DType::F32, bytes_of(4)),
+        DType::F16 => extend_with_floats(values, DType::F16, bytes_of(2)),
         DType::Int8 => {
             let (scales, quantised) = stored.split_at(4 * info.rows());
-            let row = (elements / info.rows().max(1)).max(1);
+            let scales = floats(DType::F32, &scales[4 * rows.start..4 * rows.end]);
+            let quantised = &quantised[rows.start * row..rows.end * row];
             // Row by row, each of a known length: at once that would be a row of reallocations.
-            let mut values = Vec::with_capacity(elements);
-            for (bytes, scale) in quantised[..elements].chunks(row).zip(floats(DType::F32, scales)) {
+            for (bytes, scale) in quantised.chunks(row.max(1)).zip(scales) {
                 values.extend(bytes.iter().map(|&byte| scale * f32::from(byte as i8)));
             }
-            values
         }
     }
 }
 
 /// Elements that are stored one after the other: as f16 if `dtype` says so, else as f32.
 pub(super) fn floats(dtype: DType, stored: &[u8]) -> Vec<f32> {
+    let mut values = Vec::new();
+    extend_with_floats(&mut values, dtype, stored);
+    values
+}
+
+fn extend_with_floats(values: &mut Vec<f32>, dtype: DType, stored: &[u8]) {
     match dtype {
         DType::F16 => {
             let halves = stored.chunks_exact(2);
-            halves.map(|bytes| half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f32()).collect()
+            values.extend(halves.map(|bytes| half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f32()));
         }
         _ => {
             let words = stored.chunks_exact(4);
-            words.map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect()
+            values.extend(words.map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])));
         }
     }
 }
