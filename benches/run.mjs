@@ -5,7 +5,7 @@ import { build } from "../scripts/build.mjs";
 import { asProgram } from "../scripts/command.mjs";
 import { describeDevice } from "./device.mjs";
 import { USAGE, readOptions } from "./options.mjs";
-import { backends, compare, whatIsMissing } from "./peers/compare.mjs";
+import { backends, canShare, compare, whatIsMissing } from "./peers/compare.mjs";
 import { buildModules } from "./peers/modules.mjs";
 import { measurePictures } from "./picture.mjs";
 import { comparisonLines, deviceLines, pictureLines } from "./report.mjs";
@@ -56,6 +56,10 @@ async function compareAll(options, tell) {
     }
     if (missing.theirs) tell([`${network} is measured alone, ${missing.theirs}`]);
     for (const backend of options.backends) {
+      if (backends[backend].threads === 2 && !canShare(network)) {
+        tell([`${network} ${backend}: left out, a batch of one stays on one thread`]);
+        continue;
+      }
       const comparison = await compare(network, backend, { ...options, alone: missing.theirs !== null });
       comparisons.push(comparison);
       tell(comparisonLines(comparison));

@@ -7,7 +7,7 @@ import { least, median } from "../statistics.mjs";
 import { here, openBenchSite } from "./site.mjs";
 
 export const networks = JSON.parse(readFileSync(join(here, "networks.json"), "utf8"));
-/** What each side runs on. We have one thread: the peer with two is a comparison of its own. */
+/** What each side runs on, and how. */
 export const backends = {
   cpu: { backend: "cpu", threads: 1 },
   "cpu-two-threads": { backend: "cpu", threads: 2 },
@@ -24,6 +24,11 @@ export function peerVersion() {
   return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")).version : null;
 }
 
+/** Whether a network has anything to share between two threads: ours take a half of guidance's batch each. */
+export function canShare(network) {
+  return networks[network].batch === 2;
+}
+
 /** What keeps a network from being measured, or from being compared: `{ ours, theirs }`, each a sentence or null. */
 export function whatIsMissing(network) {
   const has = (file) => existsSync(join(here, "exported", file));
@@ -38,7 +43,7 @@ export function whatIsMissing(network) {
  */
 export async function compare(network, name, { alone, adapter, seconds, leastPairs, mostPairs }) {
   const { backend, threads } = backends[name];
-  const request = { network, spec: networks[network], backend, peer: alone ? null : { threads }, seconds, leastPairs, mostPairs };
+  const request = { network, spec: networks[network], backend, threads, peer: !alone, seconds, leastPairs, mostPairs };
   const result = await inPage(backend, adapter, (page) => page.evaluate((given) => window.compare(given), request));
   if (backend === "webgpu") {
     const count = (page) => page.evaluate((given) => window.countCallsFromWasm(given), request);

@@ -41,9 +41,10 @@ struct Layouts {
 
 impl Weights {
     pub(super) fn new(tensors: &[TensorInfo]) -> Result<Self> {
-        // Wasm's memory then grows once: to grow it by each tensor takes as long as to fill it. Without room for all at once
-        // there may still be enough, as stored forms go while layouts are made.
-        let _ = require_memory(tensors.iter().filter_map(most_elements).fold(0, usize::saturating_add));
+        // Wasm's memory then grows once: to grow it by each tensor takes about as long as to fill it. Whether there is room is
+        // asked again where it is needed.
+        let _ =
+            require_memory(tensors.iter().filter_map(TensorInfo::elements).fold(0, usize::saturating_add));
         let mut by_name = HashMap::with_capacity(tensors.len());
         let mut parameters = Vec::with_capacity(tensors.len());
         for (index, info) in tensors.iter().enumerate() {
@@ -130,8 +131,11 @@ impl Parameter {
         bytes[start..end].copy_from_slice(chunk);
         insert(arrived, start..end);
         if arrived.first() == Some(&(0..stored_bytes)) {
-            let bytes = std::mem::take(bytes);
-            let layouts = Layouts { bytes, stored: None, columns: None };
+            let mut layouts = Layouts { bytes: std::mem::take(bytes), stored: None, columns: None };
+            // Convolutions want nothing else. Made now, they let go of the bytes, and nobody waits for them in the end.
+            if self.info.shape.len() == 4 {
+                layouts.columns(&self.info)?;
+            }
             self.state = State::Complete(Box::new(RefCell::new(layouts)));
         }
         Ok(())

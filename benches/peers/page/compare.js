@@ -1,6 +1,7 @@
 // Runs inside the browser: the same evaluation on both sides, in turn, both warm. Milliseconds, one pair an entry.
 
 import { countDeviceCalls } from "./count.js";
+import { halves } from "./halves.js";
 import { channelsFirst, inputsFor } from "./inputs.js";
 import { onnxruntime } from "./onnxruntime.js";
 import { tenstep } from "./tenstep.js";
@@ -13,14 +14,14 @@ const MOST_WARM_UP_ROUNDS = 10;
 const WARM_UP_PART = 0.2;
 
 /**
- * Times `network` of networks.json. `peer: null` leaves the other side out, else it has the number of `threads`. As many pairs as fit in
+ * Times `network` of networks.json on so many `threads` a side. `peer: false` leaves the other side out. As many pairs as fit in
  * `seconds`, within `leastPairs` and `mostPairs`.
  */
-window.compare = async ({ network, spec, backend, peer, seconds, leastPairs, mostPairs }) => {
+window.compare = async ({ network, spec, backend, threads, peer, seconds, leastPairs, mostPairs }) => {
   const weights = await weightsOf(network, spec);
   const inputs = inputsFor(spec, weights.config);
-  const ours = await timed(() => tenstep(backend, spec, weights, inputs));
-  const theirs = peer && (await timed(() => onnxruntime(backend, peer.threads, network, inputs)));
+  const ours = await timed(() => (threads === 2 ? halves : tenstep)(backend, spec, weights, inputs));
+  const theirs = peer && (await timed(() => onnxruntime(backend, threads, network, inputs)));
   const sides = { ours: ours.value, ...(theirs && { theirs: theirs.value }) };
 
   const warmUpEnd = performance.now() + 1000 * seconds * WARM_UP_PART;
