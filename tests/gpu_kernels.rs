@@ -4,8 +4,11 @@
 
 mod gpu_support;
 
-use gpu_support::{Case, Random, gpu};
+use gpu_support::{Case, Random, gpu, gpu_with};
+use pollster::block_on;
 use tenstep::Result;
+use tenstep::executor::Executor;
+use tenstep::gpu::GpuOptions;
 use tenstep::graph::{Activation, Graph, GraphBuilder};
 use tenstep::weights::DType;
 
@@ -87,6 +90,59 @@ fn linear() -> Result<()> {
         }
     }
     check("linear", PRODUCT, cases)
+}
+
+/// A linear map whose outputs are numbers and their gates: one dispatch where they come in whole units, else two.
+#[test]
+fn gated_products() -> Result<()> {
+    let gated = |[rows, inputs, width]: [usize; 3], has_bias: bool| {
+        one(|g| {
+            let x = g.input("x", &[rows, inputs])?;
+            let w = g.parameter("w", &[2 * width, inputs])?;
+            let bias = if has_bias { Some(g.parameter("bias", &[2 * width])?) } else { None };
+            let y = g.linear(x, w, bias)?;
+            g.geglu(y)
+        })
+    };
+    let mut cases = Vec::new();
+    for (seed, dtype) in DTYPES.into_iter().enumerate() {
+        let extents =
+            [([3, 21, 8], true), ([70, 21, 36], true), ([150, 21, 12], false), ([70, 21, 10], true)];
+        for (extents, has_bias) in extents {
+            let case = Case::random(gated(extents, has_bias)?, dtype, seed as u64);
+            cases.push((format!("{dtype:?} {extents:?}, bias {has_bias}"), case));
+        }
+    }
+    // One matrix with a gate and without: it is there in both forms.
+    let graph = one(|g| {
+        let x = g.input("x", &[9, 16])?;
+        let w = g.parameter("w", &[32, 16])?;
+        let first = g.linear(x, w, None)?;
+        let first = g.geglu(first)?;
+        let second = g.linear(first, w, None)?;
+        let part = g.slice(second, 8, 16)?;
+        g.add(part, first)
+    })?;
+    cases.push(("one matrix, gated and not".to_owned(), Case::random(graph, DType::Int8, 9)));
+    check("gated product", PRODUCT, cases)?;
+
+    let dispatches = |max_binding_bytes: Option<u64>, extents: [usize; 3]| -> Result<Option<usize>> {
+        let options = GpuOptions { max_binding_bytes, max_buffer_bytes: None };
+        let Some(gpu) = gpu_with(options) else { return Ok(None) };
+        let case = Case::random(gated(extents, true)?, DType::F32, 1);
+        let plan = block_on(gpu.plan(&case.graph, &case.weights(&gpu)?))?;
+        assert!(case.error(&gpu)? <= PRODUCT);
+        Ok(Some(plan.dispatch_count()))
+    };
+    for (max_binding_bytes, extents, expected) in [
+        (None, [20, 90, 16], 1),
+        (None, [20, 90, 10], 2),
+        // The matrix takes two pieces there, and a number is not in the same as its gate.
+        (Some(10 << 10), [20, 90, 16], 3),
+    ] {
+        assert_eq!(dispatches(max_binding_bytes, extents)?.unwrap_or(expected), expected);
+    }
+    Ok(())
 }
 
 #[test]

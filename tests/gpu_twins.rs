@@ -86,6 +86,10 @@ fn products() -> Result<()> {
     close("linear", &linear::plain(5, matrix, &inputs[0], &packed), &expected);
     let as_conv = conv2d::plain(&Conv2dShape::linear(5, matrix), &inputs[0], &packed);
     close("linear as conv2d", &as_conv, &expected);
+
+    let gated = MatrixShape { gated: true, ..MatrixShape::of(&[8, 1]) };
+    let stored: Vec<f32> = (0..8).map(|output| output as f32).collect();
+    assert_eq!(repack::plain(gated, &stored)[..8], [0.0, 1.0, 4.0, 5.0, 2.0, 3.0, 6.0, 7.0]);
     Ok(())
 }
 

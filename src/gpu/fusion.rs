@@ -2,7 +2,8 @@
 //!
 //! A product (linear, conv2d) takes with it what follows, as long as each value in between has one reader:
 //! a sum with a row that repeats (the time embedding), an activation, a residual sum, another activation. Norms, sums,
-//! products and scales take an activation. A convolution does the doubling before it. Reshapes cost nothing and are followed.
+//! products and scales take an activation. A convolution does the doubling before it, a linear map the gating after it. Reshapes cost nothing
+//! and are followed.
 
 use crate::graph::{Activation, Graph, Op, Value};
 
@@ -19,6 +20,8 @@ pub struct Step {
     pub last: Option<Activation>,
     /// The node is a convolution of this value, seen twice as large.
     pub doubled: Option<Value>,
+    /// The node is a linear map, and the first half of its outputs, gated by the second, is all that is wanted of it.
+    pub gated: bool,
     /// Linear maps of one value that are made by one product: their nodes and results, `node` and `result` first. Empty where
     /// there is one only.
     pub joined: Vec<(Value, Value)>,
@@ -44,8 +47,9 @@ impl Step {
     }
 }
 
-/// The steps that compute a graph's outputs, in order. What no output needs is left out.
-pub fn fuse(graph: &Graph) -> Vec<Step> {
+/// The steps that compute a graph's outputs, in order. What no output needs is left out. `is_whole` says of a parameter whether the
+/// device has it in one piece, as gating needs it.
+pub fn fuse(graph: &Graph, is_whole: impl Fn(&str) -> bool) -> Vec<Step> {
     let readers = Readers::of(graph);
     let mut taken = vec![false; graph.nodes().len()];
     let mut steps = Vec::new();
@@ -70,10 +74,11 @@ pub fn fuse(graph: &Graph) -> Vec<Step> {
             residual: None,
             last,
             doubled,
+            gated: false,
             joined,
         };
         while let Some(next) = readers.only_reader(step.result) {
-            if taken[next.index()] || !step.absorb(graph, next) {
+            if taken[next.index()] || !step.absorb(graph, next, &is_whole) {
                 break;
             }
             taken[next.index()] = true;
@@ -88,7 +93,7 @@ pub fn fuse(graph: &Graph) -> Vec<Step> {
 
 impl Step {
     /// Takes in node `next`, the only reader of `self.result`, if the kernel can do it.
-    fn absorb(&mut self, graph: &Graph, next: Value) -> bool {
+    fn absorb(&mut self, graph: &Graph, next: Value, is_whole: impl Fn(&str) -> bool) -> bool {
         let is_product = matches!(graph.node(self.node).op, Op::Linear | Op::Conv2d { .. });
         let takes_activation = matches!(
             graph.node(self.node).op,
@@ -97,6 +102,11 @@ impl Step {
         let node = graph.node(next);
         match &node.op {
             Op::Reshape => true,
+            _ if self.gated => false,
+            Op::Geglu if self.can_be_gated(graph, is_whole) => {
+                self.gated = true;
+                true
+            }
             Op::Activation(activation) if is_product || takes_activation => {
                 let slot = match (self.activation, self.residual) {
                     (None, None) => &mut self.activation,
@@ -132,6 +142,25 @@ impl Step {
             }
             _ => false,
         }
+    }
+}
+
+impl Step {
+    /// Whether this is a linear map by a parameter and nothing more, in units of four numbers and their gates.
+    fn can_be_gated(&self, graph: &Graph, is_whole: impl Fn(&str) -> bool) -> bool {
+        let node = graph.node(self.node);
+        let is_bare = self.added.is_none() && self.activation.is_none() && self.residual.is_none();
+        let outputs = node.shape.last();
+        let in_units = outputs.is_some_and(|outputs| outputs.is_multiple_of(8));
+        let is_parameter = |weight: Value| match &graph.node(weight).op {
+            Op::Parameter { name } => is_whole(name),
+            _ => false,
+        };
+        node.op == Op::Linear
+            && is_bare
+            && in_units
+            && graph.shape(self.result).last() == outputs
+            && is_parameter(node.operands[1])
     }
 }
 
@@ -217,7 +246,7 @@ mod tests {
         let conv2 = g.conv2d(act2, w, None, 1, [1; 4])?;
         let sum = g.add(x, conv2)?;
         g.output("y", sum)?;
-        let steps = fuse(&g.finish()?);
+        let steps = fuse(&g.finish()?, |_| true);
         let results: Vec<Value> = steps.iter().map(|step| step.result).collect();
         assert_eq!(results, [act1, timed, act2, sum]);
         assert_eq!(steps[1].added, Some((time, 16)));
@@ -237,7 +266,7 @@ mod tests {
         let other = g.conv2d(tripled, w, None, 1, [1; 4])?;
         g.output("conv", conv)?;
         g.output("other", other)?;
-        let steps = fuse(&g.finish()?);
+        let steps = fuse(&g.finish()?, |_| true);
         assert_eq!(steps.iter().map(|step| step.result).collect::<Vec<_>>(), [conv, tripled, other]);
         assert_eq!(steps.iter().map(|step| step.doubled).collect::<Vec<_>>(), [Some(x), None, None]);
         Ok(())
@@ -256,7 +285,7 @@ mod tests {
             let conv = g.conv2d(x, w, None, 1, [0; 4])?;
             let timed = g.add(conv, row)?;
             g.output("timed", timed)?;
-            let steps = fuse(&g.finish()?);
+            let steps = fuse(&g.finish()?, |_| true);
             assert_eq!(steps.iter().map(|step| step.result).collect::<Vec<_>>(), [row, timed]);
             assert_eq!(steps[1].added, Some((row, side * side)));
         }
@@ -274,7 +303,7 @@ mod tests {
         let named = g.activation(sum, Activation::Tanh);
         g.output("sum", sum)?;
         g.output("named", named)?;
-        let steps = fuse(&g.finish()?);
+        let steps = fuse(&g.finish()?, |_| true);
         assert_eq!(steps.iter().map(|step| step.result).collect::<Vec<_>>(), [product, act, sum, named]);
         Ok(())
     }

@@ -86,7 +86,12 @@ impl Plan {
         for (name, value) in graph.parameters() {
             weights.require(name, graph.shape(value))?;
         }
-        let steps = join(graph, fuse(graph), weights, device.max_binding_bytes());
+        let steps = join(
+            graph,
+            fuse(graph, |name| weights.is_whole(device, name)),
+            weights,
+            device.max_binding_bytes(),
+        );
         let storage = Storage::of(graph, &steps);
         let forms = parameter_forms(graph, &steps, &storage);
         pipelines.prepare(device, &weights.conversions()).await?;

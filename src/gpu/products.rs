@@ -18,8 +18,8 @@ impl Lowering<'_> {
     pub fn product(&mut self, step: &Step) -> Result<()> {
         let node = self.graph.node(step.node);
         let weight = node.operands[1];
-        let matrix = MatrixShape::of(self.graph.shape(weight));
-        let (dtype, pieces) = self.matrix(step.node, weight, matrix)?;
+        let matrix = MatrixShape { gated: step.gated, ..MatrixShape::of(self.graph.shape(weight)) };
+        let (dtype, pieces) = self.matrix(step, weight, matrix)?;
         let epilogue = Epilogue {
             bias: node.operands.get(2).map(|&bias| self.read(bias)),
             added: step.added.map(|(value, rows)| Added { row: self.rows_of(value), rows }),
@@ -55,7 +55,7 @@ impl Lowering<'_> {
                 Conv2dShape::linear(rows, matrix)
             }
         };
-        let (channels, outputs) = (matrix.channels, matrix.outputs);
+        let (channels, outputs) = (matrix.channels, matrix.results());
         let runs = self.runs(shape.rows(), channels.max(outputs), |rows| {
             let pixels = conv2d::Run::of(&shape, rows.clone()).pixels;
             self.fits(&x, pixels.len() * channels) && self.fits(&y, rows.len() * outputs)
@@ -109,7 +109,7 @@ impl Lowering<'_> {
         let count = self.graph.shape(ids).iter().product();
         let (ids, y) = (self.read(ids), Binding::Value(step.result));
         let owner = &self.graph.node(self.storage.owner(table)).op;
-        let stored = match (owner, weight_form(self.graph, self.storage, step.node)) {
+        let stored = match (owner, weight_form(self.graph, self.storage, step)) {
             (Op::Parameter { name }, Form::Table) => self.weights.table(name),
             _ => None,
         };
@@ -132,12 +132,12 @@ impl Lowering<'_> {
     /// A weight in kernel layout: made at load if it is a parameter, here and now if it is computed.
     fn matrix(
         &mut self,
-        node: Value,
+        step: &Step,
         weight: Value,
         shape: MatrixShape,
     ) -> Result<(DType, Vec<MatrixPiece>)> {
         if let (Op::Parameter { name }, Form::Matrix(_)) =
-            (&self.graph.node(self.storage.owner(weight)).op, weight_form(self.graph, self.storage, node))
+            (&self.graph.node(self.storage.owner(weight)).op, weight_form(self.graph, self.storage, step))
         {
             let matrix = self.weights.matrix(name, shape);
             return Ok((matrix.dtype, matrix.pieces.clone()));

@@ -51,7 +51,7 @@ pub fn parameter_forms(graph: &Graph, steps: &[Step], storage: &Storage) -> Vec<
     for step in steps.iter().filter(|step| step.joined.is_empty()) {
         let node = graph.node(step.node);
         for (position, &operand) in node.operands.iter().enumerate() {
-            note(operand, if position == 1 { weight_form(graph, storage, step.node) } else { Form::Plain });
+            note(operand, if position == 1 { weight_form(graph, storage, step) } else { Form::Plain });
         }
         for value in step.added.iter().map(|(value, _)| value).chain(&step.residual) {
             note(*value, Form::Plain);
@@ -63,13 +63,16 @@ pub fn parameter_forms(graph: &Graph, steps: &[Step], storage: &Storage) -> Vec<
     forms
 }
 
-/// In which form a node reads its second operand, if that is a parameter.
-pub fn weight_form(graph: &Graph, storage: &Storage, node: Value) -> Form {
-    let operand = graph.node(node).operands[1];
+/// In which form a step's node reads its second operand, if that is a parameter.
+pub fn weight_form(graph: &Graph, storage: &Storage, step: &Step) -> Form {
+    let node = graph.node(step.node);
+    let operand = node.operands[1];
     let (seen, stored) = (graph.shape(operand), graph.shape(storage.owner(operand)));
-    match graph.node(node).op {
+    match node.op {
         // Seen through a reshape that cuts its rows otherwise, it has other scales: then it goes by way of f32.
-        Op::Linear | Op::Conv2d { .. } if seen[0] == stored[0] => Form::Matrix(MatrixShape::of(seen)),
+        Op::Linear | Op::Conv2d { .. } if seen[0] == stored[0] => {
+            Form::Matrix(MatrixShape { gated: step.gated, ..MatrixShape::of(seen) })
+        }
         Op::Embedding if seen == stored => Form::Table,
         _ => Form::Plain,
     }

@@ -252,6 +252,13 @@ impl Weights {
         Ok(())
     }
 
+    /// Whether all rows of a parameter are in one piece.
+    pub fn is_whole(&self, device: &Device, name: &str) -> bool {
+        let Some(&index) = self.by_name.get(name) else { return false };
+        let info = &self.parameters.borrow()[index].info;
+        rows_per_piece(device, info).is_ok_and(|rows| rows == info.rows())
+    }
+
     /// The storage type of a parameter.
     pub fn dtype(&self, name: &str) -> Option<DType> {
         let index = *self.by_name.get(name)?;
@@ -337,7 +344,7 @@ fn used_otherwise(name: &str, form: &str) -> Error {
 }
 
 fn sample_repack(dtype: DType) -> Dispatch {
-    let shape = MatrixShape { outputs: 1, channels: 1, taps: 1 };
+    let shape = MatrixShape::of(&[1, 1]);
     repack::dispatch(shape, dtype, Binding::Absent, Binding::Absent)
 }
 

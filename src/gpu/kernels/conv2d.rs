@@ -107,7 +107,7 @@ pub fn dispatches(
     y: &Binding,
     run: &Run,
 ) -> Vec<Dispatch> {
-    let MatrixShape { outputs, channels, taps } = shape.matrix;
+    let MatrixShape { channels, taps, .. } = shape.matrix;
     let rows = run.rows.len();
     let dispatch = |piece: &MatrixPiece| {
         let units = piece.shape.output_units();
@@ -127,7 +127,7 @@ pub fn dispatches(
             channels,
             shape.out_height,
             shape.out_width,
-            outputs,
+            shape.matrix.results(),
             shape.kernel_width,
             taps,
             shape.stride,
@@ -147,7 +147,7 @@ pub fn dispatches(
         bindings.push(y.clone());
         bindings.extend(source.second.iter().map(|(second, _)| second.clone()));
         Dispatch {
-            variant: epilogue.specialise(variant, dtype, outputs),
+            variant: epilogue.specialise(variant, dtype, shape.matrix),
             bindings,
             params,
             workgroups: [columns as u32, lines as u32, 1],
@@ -158,7 +158,7 @@ pub fn dispatches(
 
 /// The twin: `packed` is in the layout of [`super::repack::plain`]. No epilogue.
 pub fn plain(shape: &Conv2dShape, x: &[f32], packed: &[f32]) -> Vec<f32> {
-    let MatrixShape { outputs, channels, taps } = shape.matrix;
+    let MatrixShape { outputs, channels, taps, .. } = shape.matrix;
     let (columns, padded) = (4 * shape.matrix.output_units(), channels.next_multiple_of(4));
     let mut y = Vec::with_capacity(shape.rows() * outputs);
     for row in 0..shape.rows() {

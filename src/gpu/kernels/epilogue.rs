@@ -1,5 +1,6 @@
 //! What `conv2d` and `linear` do after the sum of products; see epilogue.wgsl.
 
+use super::repack::MatrixShape;
 use super::{Binding, Strided, Variant, activation_code};
 use crate::graph::Activation;
 use crate::weights::DType;
@@ -47,10 +48,15 @@ impl Epilogue {
     }
 
     /// The parts of a variant that the epilogue decides.
-    pub fn specialise(&self, variant: Variant, dtype: DType, outputs: usize) -> Variant {
+    pub fn specialise(&self, variant: Variant, dtype: DType, matrix: MatrixShape) -> Variant {
+        let layout = match matrix.outputs.is_multiple_of(4) {
+            _ if matrix.gated => "GATED",
+            true => "OUTPUTS4",
+            false => "ODD_OUTPUTS",
+        };
         variant
             .dtype(dtype)
-            .switch("OUTPUTS4", outputs.is_multiple_of(4))
+            .switch(layout, true)
             .constant("ACTIVATION", activation_code(self.activation))
             .constant("LAST_ACTIVATION", activation_code(self.last))
     }

@@ -4,6 +4,8 @@
 //
 // scale [O] (int8 only), bias [O], residual and y [M, O]; absent terms are skipped. added has a row for each added_rows rows of y:
 // O entries from added_first on, of the added_stride that a row of its memory has.
+// GATED, the outputs are numbers and their gates by turns (repack.wgsl): y [M, O / 2] = a · gelu(b) as in geglu.wgsl, and of the other
+// terms there may be a scale and a bias.
 // Four consecutive outputs at a time; their loads may run past the end of a tensor whose O is no multiple of 4,
 // where WGSL promises some value and no fault, and what was computed from it is not stored.
 // The bindings of residual and y begin at row params.first_row.
@@ -17,6 +19,10 @@ const HAS_RESIDUAL = 4u;
 
 #if INT8
 @group(0) @binding(3) var<storage, read_write> scales: array<vec4<f32>>;
+
+fn scales_at(i: u32) -> vec4<f32> { return scales[i / 4u]; }
+#else
+fn scales_at(i: u32) -> vec4<f32> { return vec4(1.0); }
 #endif
 #if OUTPUTS4
 @group(0) @binding(4) var<storage, read_write> bias: array<vec4<f32>>;
@@ -28,7 +34,8 @@ fn bias_at(i: u32) -> vec4<f32> { return bias[i / 4u]; }
 fn added_at(i: u32) -> vec4<f32> { return added[i / 4u]; }
 fn residual_at(i: u32) -> vec4<f32> { return residual[i / 4u]; }
 fn store(i: u32, count: u32, value: vec4<f32>) { y[i / 4u] = value; }
-#else
+#endif
+#if ODD_OUTPUTS
 @group(0) @binding(4) var<storage, read_write> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> added: array<f32>;
 @group(0) @binding(6) var<storage, read_write> residual: array<f32>;
@@ -47,14 +54,28 @@ fn store(i: u32, count: u32, value: vec4<f32>) {
 }
 #endif
 
+#if GATED
+@group(0) @binding(4) var<storage, read_write> bias: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> y: array<vec2<f32>>;
+
+// Entries i and i + 1, i even, of the four that have them.
+fn two(i: u32, four: vec4<f32>) -> vec2<f32> { return select(four.xy, four.zw, i % 4u == 2u); }
+
+fn finish(row: u32, unit: u32, sum: vec4<f32>) {
+    let a = 2u * unit;
+    let b = params.outputs + a;
+    var value = sum * vec4(two(a, scales_at(a)), two(b, scales_at(b)));
+    if ((params.terms & HAS_BIAS) != 0u) {
+        value += vec4(two(a, bias[a / 4u]), two(b, bias[b / 4u]));
+    }
+    y[((row - params.first_row) * params.outputs + a) / 2u] = value.xy * gelu(value).zw;
+}
+#else
 // `unit` counts from the first output of this dispatch, params.first_output.
 fn finish(row: u32, unit: u32, sum: vec4<f32>) {
     let output = params.first_output + 4u * unit;
     let at = (row - params.first_row) * params.outputs + output;
-    var value = sum;
-#if INT8
-    value *= scales[unit];
-#endif
+    var value = sum * scales_at(4u * unit);
     if ((params.terms & HAS_BIAS) != 0u) {
         value += bias_at(output);
     }
@@ -67,3 +88,4 @@ fn finish(row: u32, unit: u32, sum: vec4<f32>) {
     }
     store(at, params.outputs - output, activate(LAST_ACTIVATION, value));
 }
+#endif

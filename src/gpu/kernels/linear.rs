@@ -28,13 +28,13 @@ pub fn dispatches(
         let mut bindings = vec![x.clone(), piece.packed.clone(), piece.scales.clone()];
         bindings.extend(epilogue.bindings());
         bindings.push(y.clone());
-        let extents = [matrix.channels, matrix.outputs, rows, piece.first_output, units];
+        let extents = [matrix.channels, matrix.results(), rows, piece.first_output, units];
         let mut params: Vec<u32> = extents.iter().map(|&extent| extent as u32).collect();
         params.push(epilogue.terms());
         params.extend(epilogue.added_params());
         params.push(0);
         Dispatch {
-            variant: epilogue.specialise(Variant::of(Kernel::Linear), dtype, matrix.outputs),
+            variant: epilogue.specialise(Variant::of(Kernel::Linear), dtype, matrix),
             bindings,
             params,
             workgroups: [units.div_ceil(COLUMNS) as u32, rows.div_ceil(ROWS) as u32, 1],

@@ -12,12 +12,24 @@ pub struct MatrixShape {
     pub outputs: usize,
     pub channels: usize,
     pub taps: usize,
+    /// The outputs are numbers and then their gates, each a multiple of four; in kernel layout they come by turns, two of each.
+    pub gated: bool,
 }
 
 impl MatrixShape {
     /// From the shape of a parameter, `[O, C]` or `[O, C, kh, kw]`.
     pub fn of(shape: &[usize]) -> Self {
-        Self { outputs: shape[0], channels: shape[1], taps: shape[2..].iter().product() }
+        Self { outputs: shape[0], channels: shape[1], taps: shape[2..].iter().product(), gated: false }
+    }
+
+    /// What a row of the product has: half of the outputs where they are gated.
+    pub fn results(&self) -> usize {
+        if self.gated { self.outputs / 2 } else { self.outputs }
+    }
+
+    /// Outputs before the gates; 0 where there are none.
+    fn half(&self) -> usize {
+        if self.gated { self.outputs / 2 } else { 0 }
     }
 
     /// Units of four outputs along `O`.
@@ -55,7 +67,8 @@ pub fn dispatch_beside(
     units: Range<usize>,
     row_units: usize,
 ) -> Dispatch {
-    let params = [shape.units(), shape.outputs, shape.channels, shape.taps, units.start, row_units];
+    let params =
+        [shape.units(), shape.outputs, shape.channels, shape.taps, units.start, row_units, shape.half()];
     Dispatch {
         variant: Variant::of(Kernel::Repack).dtype(dtype),
         bindings: vec![stored, packed],
@@ -71,7 +84,11 @@ pub fn plain(shape: MatrixShape, stored: &[f32]) -> Vec<f32> {
     for tap in 0..shape.taps {
         for channel in 0..shape.channels {
             for output in 0..shape.outputs {
-                packed[(tap * padded + channel) * columns + output] =
+                let column = match shape.half() {
+                    0 => output,
+                    half => output % half / 2 * 4 + output % 2 + output / half * 2,
+                };
+                packed[(tap * padded + channel) * columns + column] =
                     stored[(output * shape.channels + channel) * shape.taps + tap];
             }
         }

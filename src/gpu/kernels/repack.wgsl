@@ -2,6 +2,8 @@
 // stored [O, C, taps]    w [taps, C', O' / 4] units of four outputs; C' and O' are C and O rounded up to 4, with zeros
 // One thread one unit. Rows of w are row_units long, and these outputs begin at first_unit of them: a matrix may be one of several
 // side by side.
+// With `half`, outputs o and half + o are of one number and its gate (geglu.wgsl), and a unit has two of each: a thread that sums it has
+// all it needs for two results.
 // Exact: bits are moved.
 // Twin: repack.rs.
 
@@ -12,6 +14,7 @@ struct Params {
     taps: u32,
     first_unit: u32,
     row_units: u32,
+    half: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -31,8 +34,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) w
     let tap = k / padded;
     var bits = vec4(0u);
     for (var j = 0u; j < 4u; j++) {
-        if (channel < params.channels && first + j < params.outputs) {
-            bits[j] = bits_at(((first + j) * params.channels + channel) * params.taps + tap);
+        let output = select(first + j, first / 2u + j % 2u + j / 2u * params.half, params.half > 0u);
+        if (channel < params.channels && output < params.outputs) {
+            bits[j] = bits_at((output * params.channels + channel) * params.taps + tap);
         }
     }
     let to = k * params.row_units + params.first_unit + u % output_units;

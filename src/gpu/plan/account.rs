@@ -314,7 +314,7 @@ mod tests {
         let y = g.add(sum, sum)?;
         g.output("y", y)?;
         let graph = g.finish()?;
-        let steps = fuse(&graph);
+        let steps = fuse(&graph, |_| true);
         assert!(steps.len() < graph.nodes().iter().filter(|node| is_work(node)).count());
         let shared: u64 = steps.iter().map(|step| flops(&graph, &steps, step)).sum();
         assert_eq!(shared, graph.cost().flops);
