@@ -64,8 +64,42 @@ pub struct MatrixPiece {
     pub scales: Binding,
 }
 
-/// Tiles below which the smaller of the two tile sizes is taken, to keep more of a device busy.
+/// The shape of a workgroup: threads along the outputs, four each, and along the rows, eight each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Tile {
+    columns: usize,
+    lines: usize,
+}
+
+/// For few outputs: latents, colours.
+const NARROW: Tile = Tile { columns: 4, lines: 16 };
+/// Where there are many tiles, those with the fewest bytes to load for what they compute. 12 columns are for the 40 or 48 channels of
+/// autoencoders for small pictures.
+const LARGE: [Tile; 3] =
+    [Tile { columns: 16, lines: 16 }, Tile { columns: 12, lines: 16 }, Tile { columns: 8, lines: 16 }];
+/// Where there are few, those that keep more of a device busy.
+const SMALL: [Tile; 2] = [Tile { columns: 8, lines: 8 }, Tile { columns: 12, lines: 12 }];
+/// Tiles of the largest shape that are few.
 const FEW_TILES: usize = 128;
+
+impl Tile {
+    /// For a product of so many rows and units of outputs: of those for that many tiles, the first among those that compute the
+    /// fewest outputs that are not there.
+    fn of(rows: usize, units: usize) -> Self {
+        if units <= NARROW.columns {
+            return NARROW;
+        }
+        let [columns, lines] = LARGE[0].count(rows, units);
+        let tiles: &[Self] = if columns * lines < FEW_TILES { &SMALL } else { &LARGE };
+        let padded = |tile: &&Self| units.next_multiple_of(tile.columns);
+        *tiles.iter().min_by_key(padded).expect("there are some of each")
+    }
+
+    /// Tiles along the outputs, and along the rows.
+    fn count(&self, rows: usize, units: usize) -> [usize; 2] {
+        [units.div_ceil(self.columns), rows.div_ceil(8 * self.lines)]
+    }
+}
 
 /// Some rows of the product, and the pixels of `x` that they look at. The bindings of `x`, `y` and the residual begin with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,16 +145,18 @@ pub fn dispatches(
     let rows = run.rows.len();
     let dispatch = |piece: &MatrixPiece| {
         let units = piece.shape.output_units();
-        let tiles = |side: usize| [units.div_ceil(side), rows.div_ceil(8 * side)];
-        let side = if tiles(16).iter().product::<usize>() < FEW_TILES { 8 } else { 16 };
-        let [columns, lines] = tiles(side);
+        let tile = Tile::of(rows, units);
+        let [columns, lines] = tile.count(rows, units);
         let layout = match source.second {
             Some(_) => "TWO_SOURCES",
             None if channels.is_multiple_of(4) => "CHANNELS4",
             None => "ODD_CHANNELS",
         };
         let x_channels = source.second.as_ref().map_or(channels, |(_, channels)| *channels);
-        let variant = Variant::of(Kernel::Conv2d).switch(layout, true).size("SIDE", side as u32);
+        let variant = Variant::of(Kernel::Conv2d)
+            .switch(layout, true)
+            .size("COLUMNS", tile.columns as u32)
+            .size("LINES", tile.lines as u32);
         let params = [
             shape.height,
             shape.width,
@@ -186,4 +222,30 @@ pub fn plain(shape: &Conv2dShape, x: &[f32], packed: &[f32]) -> Vec<f32> {
         y.extend_from_slice(&sums[..outputs]);
     }
     y
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_are_as_the_shader_needs_them_and_fit_every_device() {
+        for Tile { columns, lines } in LARGE.into_iter().chain(SMALL).chain([NARROW]) {
+            assert!(columns.is_multiple_of(4) && lines >= columns && columns * lines <= 256);
+            let shared = 16 * (8 * lines * columns / 4 + columns * columns);
+            assert!(shared <= 16 << 10, "{columns} x {lines} share {shared} bytes");
+        }
+    }
+
+    #[test]
+    fn tiles_fit_the_outputs() {
+        let tile = |rows: usize, outputs: usize| {
+            let Tile { columns, lines } = Tile::of(rows, outputs / 4);
+            (columns, lines)
+        };
+        let many = [4, 16, 32, 40, 48, 64, 80, 96, 192, 320].map(|outputs| tile(1 << 15, outputs).0);
+        assert_eq!(many, [4, 4, 8, 12, 12, 16, 12, 12, 16, 16]);
+        let few = [4, 40, 48, 64, 128, 192].map(|outputs| tile(512, outputs));
+        assert_eq!(few, [(4, 16), (12, 12), (12, 12), (8, 8), (8, 8), (8, 8)]);
+    }
 }

@@ -1,6 +1,7 @@
 // y[b, i, j, o] = Σ_{t, c} x[b, i·stride + ky − top, j·stride + kx − left, c] · w[t, c, o], then epilogue.wgsl
 // x [B, H, W, C]    w [taps, C, O] as in weight.wgsl, tap t = ky · kernel_width + kx    y [B, H', W', O] = [M, O]
-// A workgroup of SIDE x SIDE makes a tile of 8·SIDE rows of M by 4·SIDE outputs, SIDE of K at a time; a thread 8 x 4 of it.
+// A workgroup of COLUMNS x LINES makes a tile of 8·LINES rows of M by 4·COLUMNS outputs, COLUMNS of K at a time; a thread 8 x 4 of it,
+// for which it reads 12 vectors of workgroup memory for each 32 multiply-adds of vectors. COLUMNS is a multiple of 4, LINES no less.
 // Rows from first_row to end_row; the binding of x begins at pixel first_pixel. Sums of f32 in f32; int8 scales are applied to the sum.
 // Where `doubled`, the convolution sees x twice as large, each pixel four times (nearest neighbours): x has half of height and width.
 // With TWO_SOURCES, x is two tensors side by side along their channels. Both are what a UNet does on its way up, without a copy.
@@ -89,17 +90,17 @@ fn x_through(window: Window, tap: u32, unit: u32) -> vec4<f32> {
     return vec4(0.0);
 }
 
-const TILE_ROWS = 8u * SIDE;
-const SLAB_UNITS = SIDE / 4u;
+const TILE_ROWS = 8u * LINES;
+const SLAB_UNITS = COLUMNS / 4u;
 
 // [unit of four k][row], so that a thread's rows lie together.
 var<workgroup> x_tile: array<vec4<f32>, TILE_ROWS * SLAB_UNITS>;
 // [k][unit of four outputs].
-var<workgroup> w_tile: array<vec4<f32>, SIDE * SIDE>;
+var<workgroup> w_tile: array<vec4<f32>, COLUMNS * COLUMNS>;
 
-@compute @workgroup_size(SIDE, SIDE)
+@compute @workgroup_size(COLUMNS, LINES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let thread = local.y * SIDE + local.x;
+    let thread = local.y * COLUMNS + local.x;
     let channel_units = (params.channels + 3u) / 4u;
     let depth = 4u * params.taps * channel_units;
 
@@ -113,10 +114,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var tap = load_unit / channel_units;
     var channel_unit = load_unit % channel_units;
 
-    let output_unit = group.x * SIDE + local.x;
+    let output_unit = group.x * COLUMNS + local.x;
     var sums = array<vec4<f32>, 8>();
 
-    for (var slab = 0u; slab < depth; slab += SIDE) {
+    for (var slab = 0u; slab < depth; slab += COLUMNS) {
         x_tile[load_unit * TILE_ROWS + load_row] = x_through(upper, tap, channel_unit);
         x_tile[load_unit * TILE_ROWS + TILE_ROWS / 2u + load_row] = x_through(lower, tap, channel_unit);
         channel_unit += SLAB_UNITS;
@@ -125,20 +126,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             tap += 1u;
         }
 
-        let k = slab + local.y;
-        var weight = vec4(0.0);
-        if (k < depth && output_unit < params.units) {
-            weight = weight_at(k * params.units + output_unit);
+        if (local.y < COLUMNS) {
+            let k = slab + local.y;
+            var weight = vec4(0.0);
+            if (k < depth && output_unit < params.units) {
+                weight = weight_at(k * params.units + output_unit);
+            }
+            w_tile[thread] = weight;
         }
-        w_tile[thread] = weight;
         workgroupBarrier();
 
         for (var unit = 0u; unit < SLAB_UNITS; unit++) {
-            let w_at = 4u * unit * SIDE + local.x;
+            let w_at = 4u * unit * COLUMNS + local.x;
             let w0 = w_tile[w_at];
-            let w1 = w_tile[w_at + SIDE];
-            let w2 = w_tile[w_at + 2u * SIDE];
-            let w3 = w_tile[w_at + 3u * SIDE];
+            let w1 = w_tile[w_at + COLUMNS];
+            let w2 = w_tile[w_at + 2u * COLUMNS];
+            let w3 = w_tile[w_at + 3u * COLUMNS];
             let at = unit * TILE_ROWS + 8u * local.y;
             for (var r = 0u; r < 8u; r++) {
                 sums[r] += product(x_tile[at + r], w0, w1, w2, w3);
