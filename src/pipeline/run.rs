@@ -316,7 +316,7 @@ impl<E: Executor> Run<E> {
         let plans = self.model_plans.halved(size).await?;
         let [height, width, channels] = latent_shape(size);
         let unconditional = self.executor.tensor(&[1, height, width, channels])?;
-        (self.plans, self.unconditional, self.unguided) = (plans, Some(unconditional), None);
+        (self.plans, self.unconditional) = (plans, Some(unconditional));
         self.warnings.push(IN_TURNS.to_owned());
         Ok(())
     }
