@@ -117,4 +117,8 @@ pub trait Executor {
 
     /// Waits until at most `in_flight` submissions are unfinished.
     async fn settle(&self, in_flight: usize) -> Result<()>;
+
+    /// After a shortage, gives back what it may have spoilt and lets go of the complaints that follow: what comes next may
+    /// need less.
+    async fn recover(&self) {}
 }

@@ -22,6 +22,7 @@ pub(crate) mod networks;
 #[cfg(feature = "native")]
 mod open;
 mod partner;
+mod plans;
 mod ports;
 mod prompt;
 mod recent;

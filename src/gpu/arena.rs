@@ -19,7 +19,7 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Makes a plan's needs known for as long as it lives.
+    /// Makes a plan's needs known for as long as it lives, or until the memory is given back.
     pub fn register(&mut self, needs: &Rc<Needs>) {
         self.live.push(Rc::downgrade(needs));
     }
@@ -48,9 +48,11 @@ impl Arena {
         self.generation += 1;
     }
 
-    /// Gives the memory back, after an allocation failed. The next plan that runs makes it anew.
+    /// Gives the memory back, after an allocation failed. The next plan that runs makes it anew, as large as it needs
+    /// itself: others may never run again.
     pub fn release(&mut self) {
         self.buffers.clear();
+        self.live.clear();
         self.generation += 1;
     }
 

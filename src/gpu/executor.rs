@@ -132,7 +132,8 @@ impl Gpu {
     fn bound(&self, plans: &[&Plan]) -> Vec<Rc<Sequence>> {
         let Shared { device, pipelines, arena, .. } = &*self.0;
         let mut arena = arena.borrow_mut();
-        if plans.iter().any(|plan| !arena.holds(plan.needs())) {
+        if !plans.iter().all(|plan| arena.holds(plan.needs())) {
+            plans.iter().for_each(|plan| arena.register(plan.needs()));
             arena.fit(device);
         }
         plans.iter().map(|plan| plan.bound(device, pipelines, &arena)).collect()
@@ -168,15 +169,9 @@ impl Gpu {
         Ok(BoundCommands { combinations, plans: self.bound(&plans) })
     }
 
-    /// After a shortage, which may be the arena's, gives that back and lets go of the complaints that follow: what comes
-    /// next may need less.
     async fn after_shortage<T>(&self, result: Result<T>) -> Result<T> {
-        let Shared { device, arena, .. } = &*self.0;
         if let Err(Error::OutOfMemory { .. }) = result {
-            arena.borrow_mut().release();
-            // A lost device is reported again.
-            let _ = device.settle(0).await;
-            let _ = device.settled_check().await;
+            self.recover().await;
         }
         result
     }
@@ -304,5 +299,14 @@ impl Executor for Gpu {
             settled = device.settled_check().await;
         }
         self.after_shortage(settled).await
+    }
+
+    async fn recover(&self) {
+        let Shared { device, arena, ring, .. } = &*self.0;
+        arena.borrow_mut().release();
+        ring.release();
+        // A lost device is reported again.
+        let _ = device.settle(0).await;
+        let _ = device.settled_check().await;
     }
 }

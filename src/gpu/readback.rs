@@ -15,7 +15,7 @@ const RING: usize = 2;
 
 /// The ring.
 #[derive(Default)]
-pub struct Ring([Rc<Slot>; RING]);
+pub struct Ring(RefCell<[Rc<Slot>; RING]>);
 
 #[derive(Default)]
 struct Slot {
@@ -44,7 +44,7 @@ impl Drop for Readback {
 impl Ring {
     /// Starts copying `tensors`, if a place is free.
     pub fn begin(&self, device: &Device, tensors: &[&Tensor]) -> Option<Readback> {
-        let slot = self.0.iter().find(|slot| !slot.busy.get())?.clone();
+        let slot = self.0.borrow().iter().find(|slot| !slot.busy.get())?.clone();
         let bytes = bytes_of(tensors);
         let mut staging = slot.staging.borrow_mut();
         let fits = staging.as_ref().is_some_and(|staging| staging.bytes() >= bytes);
@@ -55,6 +55,11 @@ impl Ring {
         drop(staging);
         slot.busy.set(true);
         Some(Readback { slot, bytes, mapped })
+    }
+
+    /// Begins with new buffers, after an allocation failed: there may be none behind those that were made.
+    pub fn release(&self) {
+        self.0.take();
     }
 }
 

@@ -112,7 +112,7 @@ impl<E: Executor> Loader<E> {
             Model::new(self.executor, self.manifest, self.networks, self.info, weights, self.in_halves).await;
         if let Err(Error::OutOfMemory { .. }) = model {
             // What else the device has to complain about is of this model too, and not of one that is loaded next.
-            let _ = executor.settle(0).await;
+            executor.recover().await;
         }
         model
     }

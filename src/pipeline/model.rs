@@ -1,17 +1,15 @@
 //! A loaded model: its weights on a device, and plans for the sizes in use.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use serde::Serialize;
 
-use super::decoder::Decoder;
-use super::networks::{Networks, Size};
+use super::networks::Networks;
 use super::partner::Pairing;
 #[cfg(feature = "cpu")]
 use super::partner::Partner;
-use super::recent::Recent;
+use super::plans::ModelPlans;
 use super::run::Run;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
@@ -127,35 +125,17 @@ impl ModelInfo {
     }
 }
 
-/// The plans of one size, shared by the runs of that size.
-pub(super) struct Plans<E: Executor> {
-    pub size: Size,
-    pub text_encoder: E::Plan,
-    pub unet: E::Plan,
-    pub decoder: Rc<Decoder<E>>,
-    /// Latents to a small picture; absent where the manifest has no linear map.
-    pub preview: Option<E::Plan>,
-}
-
 /// A model on a device. Starts runs.
 pub struct Model<E: Executor> {
-    pub(super) executor: Rc<E>,
+    pub(super) model_plans: Rc<ModelPlans<E>>,
     pub(super) manifest: Manifest,
-    pub(super) networks: Networks,
     pub(super) tokenizer: Tokenizer,
     pub(super) scheduler: solver::SchedulerConfig,
     info: ModelInfo,
     limits: OptionLimits,
-    weights: HashMap<String, Rc<E::Weights>>,
-    preview_weights: Option<E::Weights>,
-    plans: Recent<Plans<E>>,
-    /// By sizes of batch 1: both halves of guidance make one picture.
-    decoders: Recent<Decoder<E>>,
     /// Whether the halves of guidance are evaluated one after the other, or by a partner, whatever there is room for.
     pub(super) in_halves: bool,
     pub(super) pairing: Pairing,
-    /// Sizes that the device had no room for.
-    too_large: RefCell<Vec<Size>>,
 }
 
 impl<E: Executor> Model<E> {
@@ -167,26 +147,20 @@ impl<E: Executor> Model<E> {
         weights: HashMap<String, Rc<E::Weights>>,
         in_halves: bool,
     ) -> Result<Self> {
-        let preview_weights = networks.preview_weights(executor.as_ref())?;
         let model = Self {
             tokenizer: Tokenizer::from_files(&manifest.tokenizer)?,
             scheduler: solver::SchedulerConfig::from_json(&manifest.scheduler)?,
             limits: info.option_limits(),
-            plans: Recent::default(),
-            decoders: Recent::default(),
             in_halves,
             pairing: Pairing::default(),
-            too_large: RefCell::default(),
-            executor,
+            model_plans: Rc::new(ModelPlans::new(executor, networks, weights)?),
             manifest,
-            networks,
             info,
-            weights,
-            preview_weights,
         };
         let batch = if model.info.defaults.guidance_scale > 1.0 && !in_halves { 2 } else { 1 };
-        let size = model.networks.size(batch, model.info.default_width, model.info.default_height);
-        model.plans_that_fit(size).await?;
+        let size =
+            model.model_plans.networks.size(batch, model.info.default_width, model.info.default_height);
+        model.model_plans.plans_that_fit(size).await?;
         Ok(model)
     }
 
@@ -211,60 +185,5 @@ impl<E: Executor> Model<E> {
     /// [`GenerateOptions::from_fields`]; without a seed, 0 is taken.
     pub async fn start(&self, options: &GenerateOptions) -> Result<Run<E>> {
         Run::new(self, options).await
-    }
-
-    /// The plans of a size, or where the device has no room for both halves of guidance at once, of one half.
-    pub(super) async fn plans_that_fit(&self, size: Size) -> Result<Rc<Plans<E>>> {
-        let half = Size { batch: 1, ..size };
-        if self.too_large.borrow().contains(&size) {
-            return self.plans(half).await;
-        }
-        match self.plans(size).await {
-            Err(error) if error.is_shortage() && size.batch > 1 => {
-                let plans = self.plans(half).await?;
-                self.too_large.borrow_mut().push(size);
-                Ok(plans)
-            }
-            plans => plans,
-        }
-    }
-
-    /// The plans of a size, made at its first use.
-    pub(super) async fn plans(&self, size: Size) -> Result<Rc<Plans<E>>> {
-        if let Some(plans) = self.plans.get(size) {
-            return Ok(plans);
-        }
-        let plans = self.plan(size).await?;
-        Ok(self.plans.add(size, plans))
-    }
-
-    async fn plan(&self, size: Size) -> Result<Plans<E>> {
-        let (executor, networks) = (&self.executor, &self.networks);
-        Ok(Plans {
-            size,
-            text_encoder: executor.plan(&networks.text_encoder(size)?, self.weights("text_encoder")?).await?,
-            unet: executor.plan(&networks.unet(size)?, self.weights("unet")?).await?,
-            decoder: self.decoder(Size { batch: 1, ..size }).await?,
-            preview: match &self.preview_weights {
-                Some(weights) => Some(executor.plan(&networks.preview(size)?, weights).await?),
-                None => None,
-            },
-        })
-    }
-
-    async fn decoder(&self, size: Size) -> Result<Rc<Decoder<E>>> {
-        if let Some(decoder) = self.decoders.get(size) {
-            return Ok(decoder);
-        }
-        let weights = self.weights("vae_decoder")?.clone();
-        let (config, latents) =
-            (self.networks.autoencoder().clone(), [size.latent_height, size.latent_width]);
-        let decoder = Decoder::new(self.executor.clone(), config, weights, latents).await?;
-        Ok(self.decoders.add(size, decoder))
-    }
-
-    fn weights(&self, component: &str) -> Result<&Rc<E::Weights>> {
-        let message = || format!("component {component} is missing, or loads lazily");
-        self.weights.get(component).ok_or_else(|| Error::InvalidManifest { message: message() })
     }
 }

@@ -1,6 +1,7 @@
 //! From a prompt to its embeddings: tokenizer, then text encoder.
 
-use super::model::{Model, Plans};
+use super::model::Model;
+use super::plans::Plans;
 use super::ports::{input, output};
 use super::sampling::term;
 use crate::error::Result;
@@ -28,26 +29,25 @@ pub(super) fn encode<E: Executor>(
     encoding.input_ids.iter().map(|&id| id as f32).collect()
 }
 
-/// `[n, L, D]` of `input_ids [n, L]`, in as many evaluations as the plan's batch makes of them.
+/// `prompt_embeds [n, L, D]` of `input_ids [n, L]`, in as many evaluations as the plan's batch makes of them.
 pub(super) fn encode_text<E: Executor>(
     executor: &E,
     plans: &Plans<E>,
     input_ids: &[f32],
-) -> Result<E::Tensor> {
+    prompt_embeds: &E::Tensor,
+) -> Result<()> {
     let (size, encoder) = (plans.size, &plans.text_encoder);
-    let prompts = input_ids.len() / size.text_length;
-    let prompt_embeds = executor.tensor(&[prompts, size.text_length, size.text_width])?;
     for (index, ids) in input_ids.chunks(size.batch * size.text_length).enumerate() {
         executor.write(input::<E>(executor, encoder, "input_ids"), ids)?;
         executor.submit(&[
             Command::Evaluate(encoder),
             Command::Combine {
-                out: &prompt_embeds,
+                out: prompt_embeds,
                 offset: index * size.text_elements(),
                 len: size.text_elements(),
                 terms: vec![term(1.0, output::<E>(executor, encoder, "last_hidden_state"), 0)],
             },
         ])?;
     }
-    Ok(prompt_embeds)
+    Ok(())
 }

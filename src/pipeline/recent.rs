@@ -36,4 +36,8 @@ impl<P> Recent<P> {
         kept.push((size, plans.clone()));
         plans
     }
+
+    pub fn remove(&self, size: Size) {
+        self.0.borrow_mut().retain(|(of, _)| *of != size);
+    }
 }

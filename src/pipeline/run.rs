@@ -4,16 +4,17 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
-use super::model::{Model, Plans};
+use super::model::Model;
 use super::networks::Size;
 #[cfg(feature = "cpu")]
 use super::partner::Half;
 use super::partner::Pairing;
+use super::plans::{ModelPlans, Plans};
 use super::ports::{input, output};
 use super::prompt::{encode, encode_text};
 use super::sampling::{Sampling, term};
 use super::state::RunState;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::executor::{Command, Executor, Term};
 use crate::host::now_millis;
 use crate::image::Image;
@@ -27,11 +28,13 @@ use crate::weights::ImageFormat;
 const MAX_IN_FLIGHT: usize = 2;
 /// The run's index in its batch: the `sample` of the noise's counter.
 const SAMPLE: u32 = 0;
+const IN_TURNS: &str =
+    "Memory is short: the network is evaluated once with the prompt and once without, one after the other.";
 
 /// Where the time went, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Timings {
-    /// Tokenizer and text encoder, until the device has the work.
+    /// Tokenizer and text encoder.
     pub text: f64,
     /// One entry for each evaluation of the network.
     pub steps: Vec<f64>,
@@ -60,6 +63,7 @@ struct Pending<E: Executor> {
 /// in turn.
 pub struct Run<E: Executor> {
     executor: Rc<E>,
+    model_plans: Rc<ModelPlans<E>>,
     plans: Rc<Plans<E>>,
     /// For steps that guidance leaves out; absent where there are none.
     unguided: Option<Rc<Plans<E>>>,
@@ -69,8 +73,12 @@ pub struct Run<E: Executor> {
     seed: u64,
     warnings: Vec<String>,
     timings: Timings,
+    /// `[n, L]`.
+    input_ids: Vec<f32>,
     /// `[n, L, D]`.
     prompt_embeds: E::Tensor,
+    /// Whether `prompt_embeds` are of `input_ids`.
+    is_encoded: bool,
     /// Elements of all `prompt_embeds`.
     text_elements: usize,
     /// `[1, h, w, C]`: the output without the prompt, where the halves of guidance are evaluated apart.
@@ -92,12 +100,15 @@ pub struct Run<E: Executor> {
     rescaled: Option<E::Tensor>,
     /// Previews and states on their way to the host, oldest first.
     pending: Vec<Pending<E>>,
+    /// The last of them that arrived: where to go on from after a shortage.
+    arrived: RunState,
 }
 
 impl<E: Executor> Run<E> {
     pub(super) async fn new(model: &Model<E>, options: &GenerateOptions) -> Result<Self> {
         let started = now_millis();
-        let executor = model.executor.clone();
+        let model_plans = model.model_plans.clone();
+        let executor = model_plans.executor.clone();
         let mut warnings = Vec::new();
         if model.info().rounded {
             let rounded = "Memory is short: the model's weights are rounded to 8 bits, which changes pictures a little.";
@@ -123,15 +134,14 @@ impl<E: Executor> Run<E> {
 
         let prompts = if guidance.uncond.is_some() { 2 } else { 1 };
         let batch = if model.in_halves { 1 } else { prompts };
-        let size = model.networks.size(batch, options.width, options.height);
+        let size = model_plans.networks.size(batch, options.width, options.height);
         let [height, width, channels] = latent_shape(size);
         let latents = [1, height, width, channels];
         let sampling = Sampling::new(executor.as_ref(), options, &model.scheduler, &latents)?;
-        let plans = model.plans_that_fit(size).await?;
+        let plans = model_plans.plans_that_fit(size).await?;
         let in_halves = plans.size.batch < prompts;
         if plans.size.batch < batch {
-            let halves = "Memory is short: the network is evaluated once with the prompt and once without, one after the other.";
-            warnings.push(halves.to_owned());
+            warnings.push(IN_TURNS.to_owned());
         }
         let left_out = |guidance: Guidance| {
             sampling.is_adaptive() && guidance.interval != Guidance::EVERYWHERE
@@ -139,11 +149,11 @@ impl<E: Executor> Run<E> {
         };
         let unguided = match guidance.uncond {
             Some(_) if left_out(guidance) && !in_halves => {
-                Some(model.plans(Size { batch: 1, ..size }).await?)
+                Some(model_plans.plans(Size { batch: 1, ..size }).await?)
             }
             _ => None,
         };
-        let prompt_embeds = encode_text(executor.as_ref(), &plans, &input_ids)?;
+        let prompt_embeds = executor.tensor(&[prompts, size.text_length, size.text_width])?;
         let text_elements = Size { batch: prompts, ..size }.text_elements();
         let seed = options.seed.unwrap_or(0);
         let tensor = || executor.tensor(&latents);
@@ -154,20 +164,23 @@ impl<E: Executor> Run<E> {
         let noise = tensor_if(sampling.plan().is_stochastic())?;
         let unconditional = tensor_if(in_halves)?;
         let rescaled = tensor_if(guidance.uncond.is_some() && guidance.rescale > 0.0)?;
-        let timings = Timings { text: now_millis() - started, ..Timings::default() };
         let mut run = Self {
             image_format: model.manifest.image,
             guidance,
             pending: Vec::new(),
+            arrived: RunState::default(),
             executor,
+            model_plans,
             path: BrownianPath::new(seed, SAMPLE, latent_shape(size)),
             plans,
             unguided,
             sampling,
             seed,
             warnings,
-            timings,
+            timings: Timings::default(),
+            input_ids,
             prompt_embeds,
+            is_encoded: false,
             text_elements,
             unconditional,
             pairing: model.pairing.clone(),
@@ -178,16 +191,37 @@ impl<E: Executor> Run<E> {
             rescaled,
         };
         run.set_noise(&step_noise(seed, 0, size))?;
+        if let Err(error) = run.encode().await {
+            run.go_on_after(error, 0).await?;
+        }
+        run.timings.text = now_millis() - started;
         Ok(run)
+    }
+
+    /// Encodes the prompts, unless that is done.
+    async fn encode(&mut self) -> Result<()> {
+        if !self.is_encoded {
+            let executor = self.executor.as_ref();
+            encode_text(executor, &self.plans, &self.input_ids, &self.prompt_embeds)?;
+            // What the device complains of is of this run, and known before it goes on.
+            executor.settle(0).await?;
+            self.is_encoded = true;
+        }
+        Ok(())
     }
 
     /// Replaces the noise that the seed drew, before the first step: `noise [1, h, w, C]`, channels last, of
     /// unit variance.
     pub fn set_noise(&mut self, noise: &[f32]) -> Result<()> {
         let scale = self.sampling.plan().init_noise_sigma as f32;
-        let sample: Vec<f32> = noise.iter().map(|value| value * scale).collect();
-        self.sampling.start_from(&sample);
-        self.executor.write(&self.samples[0], &sample)
+        let mut values: Vec<f32> = noise.iter().map(|value| value * scale).collect();
+        self.sampling.start_from(&values);
+        self.executor.write(&self.samples[0], &values)?;
+        // All other tensors are zeros.
+        values.resize(self.tensors().count() * values.len(), 0.0);
+        values.extend(self.sampling.before());
+        self.arrived = RunState { values, ..RunState::default() };
+        Ok(())
     }
 
     /// Evaluations of the network in all; each is one call of [`Run::step`]. For an adaptive solver the most there
@@ -227,12 +261,28 @@ impl<E: Executor> Run<E> {
     }
 
     /// Goes on by one network evaluation (for both halves of guidance), one submission. Does nothing once
-    /// [`Run::is_done`].
+    /// [`Run::is_done`]. If memory turns out to be short for both halves at once, the step is done again with one after the
+    /// other, as are those that follow.
+    ///
+    /// Errors: the device fails; memory is short for one half too, and the run stands where it stood, or a little before.
     pub async fn step(&mut self) -> Result<StepReport> {
-        if self.is_done() {
-            return Ok(StepReport::default());
+        let (started, before) = (now_millis(), self.sampling.evaluations);
+        let mut report = StepReport::default();
+        while !self.is_done() && self.sampling.evaluations <= before {
+            match self.evaluate().await {
+                Ok(evaluated) => report = evaluated,
+                Err(error) => self.go_on_after(error, before).await?,
+            }
         }
-        let started = now_millis();
+        if self.sampling.evaluations > before {
+            self.timings.steps.push(now_millis() - started);
+        }
+        Ok(report)
+    }
+
+    /// One network evaluation, without regard to whether there is room for it.
+    async fn evaluate(&mut self) -> Result<StepReport> {
+        self.encode().await?;
         self.write_noise()?;
         self.submit_step().await?;
         if let Some(entry) = self.sampling.advance(self.executor.as_ref(), &self.samples).await? {
@@ -241,9 +291,34 @@ impl<E: Executor> Run<E> {
         }
         self.begin_report()?;
         self.executor.settle(MAX_IN_FLIGHT - 1).await?;
-        let report = self.latest_report()?;
-        self.timings.steps.push(now_millis() - started);
-        Ok(report)
+        self.latest_report()
+    }
+
+    /// After a shortage: back to where `evaluations` were done, or to the last state before that which has arrived, and from
+    /// there on the halves of guidance are evaluated one after the other.
+    ///
+    /// Errors: with `error` if it is no shortage, or if they are evaluated so already; there is no room for that either.
+    async fn go_on_after(&mut self, error: Error, evaluations: usize) -> Result<()> {
+        if !error.is_shortage() {
+            return Err(error);
+        }
+        self.executor.recover().await;
+        self.pending.retain(|pending| pending.evaluations <= evaluations);
+        let _ = self.latest_report();
+        self.pending.clear();
+        let state = self.arrived.clone();
+        self.restore(&state)?;
+
+        let size = self.plans.size;
+        if size.batch == 1 {
+            return Err(error);
+        }
+        let plans = self.model_plans.halved(size).await?;
+        let [height, width, channels] = latent_shape(size);
+        let unconditional = self.executor.tensor(&[1, height, width, channels])?;
+        (self.plans, self.unconditional) = (plans, Some(unconditional));
+        self.warnings.push(IN_TURNS.to_owned());
+        Ok(())
     }
 
     /// Where the run stands now: what [`Run::restore`] of another run with the same options and model goes on from.
@@ -263,7 +338,7 @@ impl<E: Executor> Run<E> {
         tensors * self.plans.size.latent_elements()
     }
 
-    /// Takes a run that has made no step to where another with the same options and model stood.
+    /// Takes a run to where another with the same options and model stood.
     ///
     /// Errors: no run with these options can have stood there ([`crate::Error::InvalidOption`]). The run is then as it was
     /// made, or not to be used.
@@ -278,6 +353,7 @@ impl<E: Executor> Run<E> {
         if let Some(before) = values.next() {
             self.sampling.start_from(before);
         }
+        self.arrived = state.clone();
         Ok(())
     }
 
@@ -475,14 +551,15 @@ impl<E: Executor> Run<E> {
         self.pending = waiting;
         let Some((pending, mut values)) = latest else { return Ok(StepReport::default()) };
         let preview = values.split_off(self.tensors().count() * self.plans.size.latent_elements());
+        values.extend(pending.before);
+        let errors = self.sampling.errors()[..pending.errors].to_vec();
+        self.arrived = RunState { evaluations: pending.evaluations, errors, values };
         let (width, height) = (self.plans.size.latent_width, self.plans.size.latent_height);
         let preview = match self.plans.preview {
             Some(_) => Some(Image::from_decoded(&preview, width, height, self.image_format, "the preview")?),
             None => None,
         };
-        values.extend(pending.before);
-        let errors = self.sampling.errors()[..pending.errors].to_vec();
-        Ok(StepReport { preview, state: Some(RunState { evaluations: pending.evaluations, errors, values }) })
+        Ok(StepReport { preview, state: Some(self.arrived.clone()) })
     }
 
     /// Decodes to a picture: the finished latents, or before the last step the network's latest estimate of

@@ -115,9 +115,14 @@ impl<E: Executor> Sampling<E> {
         Ok(retried)
     }
 
-    /// Goes on to where `evaluations` had been done and attempts had `errors`. Errors: no run of this plan can have
-    /// come there.
+    /// Goes, from the start, to where `evaluations` had been done and attempts had `errors`. Errors: no run of this plan
+    /// can have come there.
     pub fn replay(&mut self, evaluations: usize, errors: &[f64]) -> Result<()> {
+        (self.position, self.evaluations) = (0, 0);
+        if let Plan::Judged { adaptive, errors, .. } = &mut self.plan {
+            adaptive.restart()?;
+            errors.clear();
+        }
         let mut errors = errors.iter();
         while self.evaluations < evaluations {
             if self.is_done() {

@@ -89,6 +89,8 @@ pub struct Adaptive {
     atol: f64,
     rtol: f64,
     h: f64,
+    /// The most evaluations.
+    budget: usize,
     /// Evaluations that the budget has left after those of the plan.
     left: usize,
     /// Where the attempt starts and would end, with the levels between.
@@ -102,16 +104,16 @@ pub struct Adaptive {
 
 impl Adaptive {
     pub(super) fn new(schedule: Schedule, settings: &Settings, evaluations: usize) -> Result<Self> {
-        let noisiest = schedule.nonzero_level(schedule.len() - 1);
         let order = settings.order_or(ORDER);
         let mut adaptive = Self {
             prediction_type: settings.prediction_type,
             order,
             atol: settings.atol.unwrap_or(ATOL),
             rtol: settings.rtol.unwrap_or(RTOL),
+            budget: evaluations,
             h: FIRST_H,
             left: evaluations,
-            levels: vec![noisiest],
+            levels: Vec::new(),
             start: 0,
             lower: Vec::new(),
             plan: SamplingPlan {
@@ -123,8 +125,19 @@ impl Adaptive {
             },
             schedule,
         };
-        adaptive.attempt(false)?;
+        adaptive.restart()?;
         Ok(adaptive)
+    }
+
+    /// Plans the first attempt, whatever came before.
+    pub fn restart(&mut self) -> Result<()> {
+        self.h = FIRST_H;
+        self.left = self.budget;
+        self.levels = vec![self.schedule.nonzero_level(self.schedule.len() - 1)];
+        self.start = 0;
+        self.plan.steps.clear();
+        self.plan.stages.clear();
+        self.attempt(false)
     }
 
     /// The plan up to the end of the attempt in hand. Its rings never change.

@@ -1,4 +1,5 @@
-//! An executor that has room for small decoders only, and notes what is planned.
+//! An executor that has room for small decoders only, or runs out of memory at a moment of its work, and notes what is
+//! planned.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,12 +9,22 @@ use tenstep::executor::{BackendReport, Command, Executor, Term};
 use tenstep::graph::Graph;
 use tenstep::weights::TensorInfo;
 
-pub struct Limited<E> {
+pub struct Limited<E: Executor> {
     inner: E,
     /// The most latents that there is room for to plan a decoder of.
     pub room_to_plan: Cell<usize>,
     /// The same for evaluating it.
     pub room_to_run: Cell<usize>,
+    /// Calls for work, for its results and for its end that there is room for yet.
+    pub calls_with_room: Cell<usize>,
+    /// How many fail then. Each spoils all that was written since the device was last waited for.
+    pub calls_without_room: Cell<usize>,
+    written: RefCell<Vec<(E::Tensor, usize, usize)>>,
+    /// Whether copies to the host find no place.
+    pub has_full_ring: Cell<bool>,
+    /// Whether a plan that is refused is complained about once more, at the next call.
+    pub complains_again: Cell<bool>,
+    complaint: RefCell<Option<Error>>,
     /// What was planned, or refused: the networks, and decoders by the height and width of their latents.
     pub planned: RefCell<Vec<String>>,
     /// One for each decoder's plan that is alive.
@@ -26,12 +37,18 @@ pub struct Plan<P> {
     decoder: Option<(usize, Rc<()>)>,
 }
 
-impl<E> Limited<E> {
+impl<E: Executor> Limited<E> {
     pub fn new(inner: E) -> Self {
         Self {
             inner,
             room_to_plan: Cell::new(usize::MAX),
             room_to_run: Cell::new(usize::MAX),
+            calls_with_room: Cell::new(usize::MAX),
+            calls_without_room: Cell::default(),
+            written: RefCell::default(),
+            has_full_ring: Cell::default(),
+            complains_again: Cell::default(),
+            complaint: RefCell::default(),
             planned: RefCell::default(),
             decoders: Rc::default(),
         }
@@ -40,6 +57,37 @@ impl<E> Limited<E> {
     /// Plans of decoders that are alive.
     pub fn decoders(&self) -> usize {
         Rc::strong_count(&self.decoders) - 1
+    }
+
+    fn call(&self) -> Result<()> {
+        if let Some(complaint) = self.complaint.take() {
+            return Err(complaint);
+        }
+        if self.calls_with_room.get() > 0 {
+            self.calls_with_room.set(self.calls_with_room.get() - 1);
+            return Ok(());
+        }
+        if self.calls_without_room.get() == 0 {
+            return Ok(());
+        }
+        self.calls_without_room.set(self.calls_without_room.get() - 1);
+        for (out, offset, len) in self.written.take() {
+            let terms = vec![Term { coefficient: f32::NAN, tensor: &out, offset }];
+            self.inner.submit(&[Command::Combine { out: &out, offset, len, terms }])?;
+        }
+        Err(shortage())
+    }
+
+    /// A call that writes.
+    fn call_for(&self, commands: &[Command<'_, Self>]) -> Result<()> {
+        let written = commands.iter().filter_map(|command| match command {
+            Command::Evaluate(_) => None,
+            Command::Combine { out, offset, len, .. } | Command::CombineRescaled { out, offset, len, .. } => {
+                Some(((*out).clone(), *offset, *len))
+            }
+        });
+        self.written.borrow_mut().extend(written);
+        self.call()
     }
 }
 
@@ -106,6 +154,9 @@ impl<E: Executor> Executor for Limited<E> {
         self.planned.borrow_mut().push(what);
         let count = latents.map(|[height, width]| height * width);
         if count.is_some_and(|count| count > self.room_to_plan.get()) {
+            if self.complains_again.get() {
+                self.complaint.replace(Some(Error::Gpu { message: "[Invalid Buffer]".to_owned() }));
+            }
             return Err(shortage());
         }
         let plan = self.inner.plan(graph, weights).await?;
@@ -121,10 +172,12 @@ impl<E: Executor> Executor for Limited<E> {
     }
 
     fn submit(&self, commands: &[Command<'_, Self>]) -> Result<()> {
+        self.call_for(commands)?;
         self.inner.submit(&commands.iter().map(inner).collect::<Vec<_>>())
     }
 
     async fn submit_in_pieces(&self, commands: &[Command<'_, Self>]) -> Result<()> {
+        self.call_for(commands)?;
         let has_room = |command: &Command<'_, Self>| match command {
             Command::Evaluate(Plan { decoder: Some((latents, _)), .. }) => *latents <= self.room_to_run.get(),
             _ => true,
@@ -136,18 +189,31 @@ impl<E: Executor> Executor for Limited<E> {
     }
 
     fn begin_read(&self, tensors: &[&Self::Tensor]) -> Result<Option<Self::Readback>> {
+        self.call()?;
+        if self.has_full_ring.get() {
+            return Ok(None);
+        }
         self.inner.begin_read(tensors)
     }
 
     fn try_read(&self, readback: &mut Self::Readback) -> Result<Option<Vec<f32>>> {
+        self.call()?;
         self.inner.try_read(readback)
     }
 
     async fn read(&self, tensor: &Self::Tensor) -> Result<Vec<f32>> {
+        self.call()?;
         self.inner.read(tensor).await
     }
 
     async fn settle(&self, in_flight: usize) -> Result<()> {
+        self.call()?;
+        self.written.take();
         self.inner.settle(in_flight).await
+    }
+
+    async fn recover(&self) {
+        self.complaint.take();
+        self.inner.recover().await;
     }
 }

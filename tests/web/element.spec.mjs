@@ -166,4 +166,29 @@ describe("<tenstep-image>", { timeout: 300_000 }, () => {
     });
     assert.deepEqual(seen, ["fetch-failed", true, "invalid-option", 64]);
   });
+
+  it("takes what load takes that is text, numbers or addresses, and says what is none", async () => {
+    answerWithFakes(site, "/mirror");
+    site.answerStatus("/fake/manifest.json", 404);
+    const seen = await page.evaluate(async () => {
+      defineTenstepImage();
+      const element = make({ mirrors: " /none/manifest.json\n/mirror/manifest.json ", store: "cache", threads: "1", steps: "2" });
+      document.body.append(element);
+      await heard(element, "load");
+      const kept = (await caches.keys()).length;
+      const wrong = [];
+      for (const [name, value] of [["threads", "3"], ["threads", "two"], ["store", "disk"], ["mirrors", "http://"]]) {
+        const before = element.getAttribute(name);
+        element.setAttribute(name, value);
+        const { code, message } = await heard(element, "error");
+        wrong.push([code, message.split(" ")[0]]);
+        element.setAttribute(name, before);
+        await heard(element, "load");
+      }
+      return { kept, wrong };
+    });
+    const options = ["threads", "threads", "store", "mirrors[0]"].map((option) => ["invalid-option", option]);
+    assert.deepEqual(seen, { kept: 1, wrong: options });
+    assert.ok(site.requests.includes("/none/manifest.json"));
+  });
 });

@@ -131,4 +131,51 @@ describe("useTenstep", { timeout: 300_000 }, () => {
     }, FAKE);
     assert.equal(next, null);
   });
+
+  it("takes the options of load; a list made anew in each render is the same one", async () => {
+    answerWithFakes(site, "/mirror");
+    site.answerStatus("/fake/manifest.json", 404);
+    const seen = await page.evaluate(async (probe) => {
+      const again = () => render({ ...probe, mirrors: [new URL("/mirror/manifest.json", location.href)], store: "none", threads: 1, backend: undefined });
+      again();
+      await becomes("a", "ready");
+      const { tenstep } = given.a;
+      const { length } = statuses.a;
+      again();
+      while (statuses.a.length === length) await new Promise((resolve) => setTimeout(resolve, 10));
+      return { store: tenstep.storage.kind, isKept: given.a.tenstep === tenstep };
+    }, FAKE);
+    assert.deepEqual(seen, { store: "none", isKept: true });
+    assert.equal(site.requests.filter((path) => path === "/mirror/manifest.json").length, 1);
+  });
+
+  it("loads beside another, and anew beside a third", async () => {
+    answerWithFakes(site, "/second");
+    const shared = await page.evaluate(async (probe) => {
+      const second = { ...probe, name: "b", manifest: "/second/manifest.json" };
+      render(probe);
+      await becomes("a", "ready");
+      const beside = given.a.tenstep;
+      render(probe, { ...second, beside });
+      await becomes("b", "ready");
+      const first = given.b.tenstep;
+      render(probe, { ...second, beside }, { ...second, name: "c", beside: first });
+      await becomes("c", "ready");
+      return [given.b.tenstep === first, given.c.tenstep === first, (await given.c.generate({ seed: 5, steps: 1 })).seed];
+    }, FAKE);
+    assert.deepEqual(shared, [true, false, 5]);
+    assert.equal(page.workers().length, 1);
+  });
+
+  it("gives the error of an option that is none of load's, or has another value", async () => {
+    const codes = await page.evaluate(async (probe) => {
+      const codeOf = async (name, options) => {
+        render({ ...probe, ...options, name });
+        await becomes(name, "failed");
+        return [given[name].error.code, given[name].error.message.split(" ")[0]];
+      };
+      return [await codeOf("a", { threads: 3 }), await codeOf("b", { store: "disk" }), await codeOf("c", { mirrors: "/a" }), await codeOf("d", { thread: 1 })];
+    }, FAKE);
+    assert.deepEqual(codes, ["threads", "store", "mirrors", "options"].map((option) => ["invalid-option", option]));
+  });
 });

@@ -52,6 +52,40 @@ const NO_FORMS = `(() => {
 /** A matrix as the model stores it, as f16, but not as int8. */
 const NO_F16 = `({ label, size }) => label === "${matrixAsF16.name}" && size >= ${2 * matrixAsF16.shape[0] * matrixAsF16.shape[1]}`;
 
+/** Has `refuses` decide only once the page has said that memory is short. */
+const later = (refuses) => `(() => {
+  let isShort = false;
+  const memory = new BroadcastChannel("memory");
+  memory.onmessage = () => {
+    isShort = true;
+    memory.postMessage("for buffers");
+  };
+  const refuses = ${refuses};
+  return (descriptor) => isShort && refuses(descriptor);
+})()`;
+/** Refuses no buffer: from then on the first work that is submitted is lost, and the complaint comes when it would have ended. */
+const LOST_WORK = `(() => {
+  let isShort = false;
+  const memory = new BroadcastChannel("memory");
+  memory.onmessage = () => {
+    isShort = true;
+    memory.postMessage("for work");
+  };
+  let device;
+  const { requestDevice } = GPUAdapter.prototype;
+  GPUAdapter.prototype.requestDevice = async function (descriptor) {
+    return (device = await requestDevice.call(this, descriptor));
+  };
+  const { submit } = GPUQueue.prototype;
+  GPUQueue.prototype.submit = function (work) {
+    if (!isShort || work.length === 0) return submit.call(this, work);
+    isShort = false;
+    const error = new GPUOutOfMemoryError("a test wanted it so");
+    void this.onSubmittedWorkDone().then(() => device.dispatchEvent(new GPUUncapturedErrorEvent("uncapturederror", { error })));
+  };
+  return () => false;
+})()`;
+
 const ROUNDED = /^Memory is short: the model's weights are rounded to 8 bits/;
 const IN_TURNS = /^Memory is short: the network is evaluated once with the prompt and once without/;
 const IN_TILES = new RegExp(`^Memory is short: the picture is decoded in overlapping tiles of ${TILE} x ${TILE} pixels`);
@@ -120,6 +154,50 @@ describe("a GPU that is short of memory", { timeout: 600_000 }, () => {
     assertNear(first, "the picture in tiles");
     assert.deepEqual(second.data, first.data);
     assert.deepEqual(second.warnings, first.warnings);
+  });
+
+  /** A run whose memory is short from its second step on, and from there another, which knows it. */
+  const drawShort = async (manifest) => {
+    const tenstep = await Tenstep.load({ manifest, backend: "webgpu" });
+    const run = await tenstep.start({ prompt: "a red apple", seed: 7, steps: 3, solver: "dpmpp-2m-sde" });
+    await run.step();
+    const saved = await run.save();
+    const memory = new BroadcastChannel("memory");
+    const short = await new Promise((resolve) => {
+      memory.onmessage = ({ data }) => resolve(data);
+      memory.postMessage("short");
+    });
+    const { defaultWidth, defaultHeight } = tenstep.model;
+    // What all share would have to grow for a larger picture. There is no room, and it has to be made anew.
+    if (short === "for buffers") await tenstep.start({ width: 2 * defaultWidth, height: 2 * defaultHeight });
+    const steps = [];
+    while (!run.done) steps.push((await run.step()).step);
+    const resumed = await tenstep.resume(saved);
+    const known = resumed.warnings;
+    while (!resumed.done) await resumed.step();
+    const [latents, expected] = await Promise.all([run.latents(), resumed.latents()]);
+    const picture = facts({ ...(await run.image()), warnings: run.warnings });
+    return { steps, picture, known, isEqual: latents.every((value, at) => value === expected[at]) };
+  };
+
+  it("goes on with the halves in turns where memory runs out in the midst of a run", async () => {
+    const { steps, picture, known, isEqual } = await onGpu(later(SMALL_ARENA), drawShort);
+    assert.deepEqual(steps, [2, 3]);
+    assert.equal(picture.warnings.length, 2, picture.warnings.join());
+    assert.match(picture.warnings[0], IN_TURNS);
+    assert.match(picture.warnings[1], IN_TILES);
+    assert.match(known[0], IN_TURNS);
+    assert.ok(picture.deviation > 10, "it is a picture");
+    assert.ok(isEqual, "the run is one that went on in turns from there");
+  });
+
+  it("does a step again whose work was lost", async () => {
+    const { steps, picture, known, isEqual } = await onGpu(LOST_WORK, drawShort);
+    assert.deepEqual(steps, [2, 3]);
+    assert.equal(picture.warnings.length, 1, picture.warnings.join());
+    assert.match(picture.warnings[0], IN_TURNS);
+    assert.match(known[0], IN_TURNS);
+    assert.ok(isEqual, "the run is one that went on in turns from there");
   });
 
   it("rounds weights to int8 that there is no room for as they are stored, and goes on from what the first try has fetched", async () => {

@@ -102,7 +102,7 @@ export class Run {
     return this.#isDone;
   }
 
-  /** Sentences about input that was changed, such as a prompt that was cut, and about what was done because memory is short; `image` may add one. */
+  /** Sentences about input that was changed, such as a prompt that was cut, and about what was done because memory is short; some come with `image` only. */
   get warnings(): string[] {
     return [...this.#warnings];
   }

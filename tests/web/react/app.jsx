@@ -8,8 +8,8 @@ import { useTenstep } from "../../../dist/tenstep/react/index.js";
 const given = {};
 const statuses = {};
 
-function Probe({ name, manifest }) {
-  const state = useTenstep({ manifest });
+function Probe({ name, ...options }) {
+  const state = useTenstep(options);
   useEffect(() => {
     given[name] = state;
     (statuses[name] ??= []).push(state.status);

@@ -1,12 +1,12 @@
 // <tenstep-image>: a picture from attributes. Elements with the same manifest share one Tenstep.
 
-import type { Backend, GenerateOptions, LoadProgress, Picture, StepReport } from "../index.js";
+import type { GenerateOptions, LoadProgress, Picture, StepReport } from "../index.js";
 import { share, type SharedOptions, type Use } from "../shared/share.js";
 import { untilAborted } from "../until-aborted.js";
 import { PictureView } from "./picture-view.js";
 
 const ATTRIBUTES = [
-  "manifest", "backend", "worker-url", "wasm-url",
+  "manifest", "mirrors", "store", "backend", "threads", "worker-url", "wasm-url",
   "prompt", "negative-prompt", "picture-style", "seed", "steps", "guidance-scale", "alt",
 ];
 
@@ -15,8 +15,9 @@ const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
 
 /**
  * Attributes: `manifest`, without which nothing happens; `prompt`, `negative-prompt`, `picture-style`, `seed`, `steps`,
- * `guidance-scale` as in GenerateOptions (`style` is HTML's own); `alt`, which is the prompt where it is missing; `backend`,
- * `worker-url`, `wasm-url` as in LoadOptions. A change makes the picture anew; removing the element aborts.
+ * `guidance-scale` as in GenerateOptions (`style` is HTML's own); `alt`, which is the prompt where it is missing; `mirrors`,
+ * addresses with spaces between them, `store`, `backend`, `threads`, `worker-url`, `wasm-url` as in LoadOptions. A change makes
+ * the picture anew; removing the element aborts.
  *
  * Events, which do not bubble: `progress` (detail: LoadProgress), `step` (StepReport), `load` (Picture), `error` (Error).
  * Parts: `picture`, `progress`, `status`.
@@ -119,8 +120,16 @@ export class TenstepImageElement extends Base {
   #loadOptions(): SharedOptions | null {
     const manifest = this.#text("manifest");
     if (manifest === undefined) return null;
-    const given = { backend: this.#text("backend") as Backend, workerUrl: this.#text("worker-url"), wasmUrl: this.#text("wasm-url") };
-    return { manifest, ...withoutUndefined(given) };
+    // `load` checks what they say.
+    const given = {
+      mirrors: this.#text("mirrors")?.trim().split(/\s+/),
+      store: this.#text("store"),
+      backend: this.#text("backend"),
+      threads: this.#number("threads"),
+      workerUrl: this.#text("worker-url"),
+      wasmUrl: this.#text("wasm-url"),
+    };
+    return { manifest, ...withoutUndefined(given) } as SharedOptions;
   }
 
   #pictureOptions(): GenerateOptions {

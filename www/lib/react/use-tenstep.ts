@@ -2,7 +2,7 @@
 
 import { useCallback, useEffect, useRef, useState } from "react";
 import { TenstepError, type GenerateOptions, type LoadProgress, type Picture, type Tenstep } from "../index.js";
-import { share, type SharedOptions } from "../shared/share.js";
+import { keyOf, share, type SharedOptions } from "../shared/share.js";
 import { untilAborted } from "../until-aborted.js";
 
 /** What `useTenstep` gives. */
@@ -32,11 +32,8 @@ const LOADING: LoadState = { status: "loading", tenstep: null, progress: null, e
 
 /** Loads a model while the component is mounted. Nothing happens on a server. */
 export function useTenstep(options: SharedOptions): TenstepState {
-  const { backend } = options;
-  // Addresses as text, so that a URL made anew in each render is the same one.
-  const manifest = text(options.manifest);
-  const workerUrl = text(options.workerUrl);
-  const wasmUrl = text(options.wasmUrl);
+  // As text, so that a URL or a list made anew in each render is the same one.
+  const key = keyOf(options);
   const [state, setState] = useState(LOADING);
   const [attempt, setAttempt] = useState(0);
   const mounted = useRef<Mounted | null>(null);
@@ -49,7 +46,7 @@ export function useTenstep(options: SharedOptions): TenstepState {
     };
     update({});
     let isSettled = false;
-    const use = share({ manifest, backend, workerUrl, wasmUrl } as SharedOptions, (progress) => isSettled || update({ progress }));
+    const use = share(options, (progress) => isSettled || update({ progress }));
     mounted.current = { tenstep: use.tenstep, signal };
     use.tenstep
       .then(
@@ -62,7 +59,7 @@ export function useTenstep(options: SharedOptions): TenstepState {
       gone.abort();
       use.end();
     };
-  }, [manifest, backend, workerUrl, wasmUrl, attempt]);
+  }, [key, attempt]);
 
   const generate = useCallback(async (options: GenerateOptions = {}) => {
     if (!mounted.current) throw new TenstepError("disposed", "the component that loads the model is not mounted");
@@ -73,8 +70,4 @@ export function useTenstep(options: SharedOptions): TenstepState {
   const retry = useCallback(() => setAttempt((count) => count + 1), []);
 
   return { ...state, generate, retry };
-}
-
-function text(address: string | URL | undefined): string | undefined {
-  return address === undefined ? undefined : String(address);
 }

@@ -1,0 +1,112 @@
+//! What a model's networks become on its device: plans for the sizes in use.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::decoder::Decoder;
+use super::networks::{Networks, Size};
+use super::recent::Recent;
+use crate::error::{Error, Result};
+use crate::executor::Executor;
+
+/// The plans of one size, shared by the runs of that size.
+pub(super) struct Plans<E: Executor> {
+    pub size: Size,
+    pub text_encoder: E::Plan,
+    pub unet: E::Plan,
+    pub decoder: Rc<Decoder<E>>,
+    /// Latents to a small picture; absent where the manifest has no linear map.
+    pub preview: Option<E::Plan>,
+}
+
+/// A model's networks and weights. The model and its runs share it: a run may need plans of another batch in its midst.
+pub(super) struct ModelPlans<E: Executor> {
+    pub executor: Rc<E>,
+    pub networks: Networks,
+    weights: HashMap<String, Rc<E::Weights>>,
+    preview_weights: Option<E::Weights>,
+    plans: Recent<Plans<E>>,
+    /// By sizes of batch 1: both halves of guidance make one picture.
+    decoders: Recent<Decoder<E>>,
+    /// Sizes that the device had no room for.
+    too_large: RefCell<Vec<Size>>,
+}
+
+impl<E: Executor> ModelPlans<E> {
+    /// Nothing is planned yet.
+    pub fn new(
+        executor: Rc<E>,
+        networks: Networks,
+        weights: HashMap<String, Rc<E::Weights>>,
+    ) -> Result<Self> {
+        Ok(Self {
+            preview_weights: networks.preview_weights(executor.as_ref())?,
+            executor,
+            networks,
+            weights,
+            plans: Recent::default(),
+            decoders: Recent::default(),
+            too_large: RefCell::default(),
+        })
+    }
+
+    /// The plans of a size, or where the device has no room for both halves of guidance at once, of one half.
+    pub async fn plans_that_fit(&self, size: Size) -> Result<Rc<Plans<E>>> {
+        let half = Size { batch: 1, ..size };
+        if self.too_large.borrow().contains(&size) {
+            return self.plans(half).await;
+        }
+        match self.plans(size).await {
+            Err(error) if error.is_shortage() && size.batch > 1 => self.halved(size).await,
+            plans => plans,
+        }
+    }
+
+    /// The plans of one half of guidance, in place of those of both, which the device turned out to have no room for.
+    pub async fn halved(&self, size: Size) -> Result<Rc<Plans<E>>> {
+        let plans = self.plans(Size { batch: 1, ..size }).await?;
+        self.plans.remove(size);
+        self.too_large.borrow_mut().push(size);
+        Ok(plans)
+    }
+
+    /// The plans of a size, made at its first use.
+    pub async fn plans(&self, size: Size) -> Result<Rc<Plans<E>>> {
+        if let Some(plans) = self.plans.get(size) {
+            return Ok(plans);
+        }
+        let plans = self.plan(size).await?;
+        Ok(self.plans.add(size, plans))
+    }
+
+    async fn plan(&self, size: Size) -> Result<Plans<E>> {
+        let (executor, networks) = (&self.executor, &self.networks);
+        Ok(Plans {
+            size,
+            text_encoder: executor.plan(&networks.text_encoder(size)?, self.weights("text_encoder")?).await?,
+            unet: executor.plan(&networks.unet(size)?, self.weights("unet")?).await?,
+            decoder: self.decoder(Size { batch: 1, ..size }).await?,
+            preview: match &self.preview_weights {
+                Some(weights) => Some(executor.plan(&networks.preview(size)?, weights).await?),
+                None => None,
+            },
+        })
+    }
+
+    async fn decoder(&self, size: Size) -> Result<Rc<Decoder<E>>> {
+        if let Some(decoder) = self.decoders.get(size) {
+            return Ok(decoder);
+        }
+        let weights = self.weights("vae_decoder")?.clone();
+        let (config, latents) =
+            (self.networks.autoencoder().clone(), [size.latent_height, size.latent_width]);
+        let decoder = Decoder::new(self.executor.clone(), config, weights, latents).await?;
+        Ok(self.decoders.add(size, decoder))
+    }
+
+    fn weights(&self, component: &str) -> Result<&Rc<E::Weights>> {
+        let message = || format!("component {component} is missing, or loads lazily");
+        self.weights.get(component).ok_or_else(|| Error::InvalidManifest { message: message() })
+    }
+}
