@@ -1,11 +1,13 @@
 // Runs inside the browser: the same evaluation on both sides, in turn, both warm. Milliseconds, one pair an entry.
 
+import { burn } from "./burn.js";
 import { countDeviceCalls } from "./count.js";
 import { channelsFirst, inputsFor } from "./inputs.js";
 import { onnxruntime } from "./onnxruntime.js";
 import { tenstep } from "./tenstep.js";
 import { weightsOf } from "./weights.js";
 
+const PEERS = { "onnxruntime-web": onnxruntime, "burn-wgpu": burn };
 /** Browsers compile hot wasm a second time in the background, and drivers their pipelines at first use. */
 const LEAST_WARM_UP_ROUNDS = { cpu: 5, webgpu: 1 };
 const MOST_WARM_UP_ROUNDS = 10;
@@ -13,14 +15,14 @@ const MOST_WARM_UP_ROUNDS = 10;
 const WARM_UP_PART = 0.2;
 
 /**
- * Times `network` of networks.json. `peer: null` leaves the other side out, else it has the number of `threads`. As many pairs as fit in
+ * Times `network` of networks.json. `peer: null` leaves the other side out, else it has a `name` and the number of `threads`. As many pairs as fit in
  * `seconds`, within `leastPairs` and `mostPairs`.
  */
 window.compare = async ({ network, spec, backend, peer, seconds, leastPairs, mostPairs }) => {
   const weights = await weightsOf(network, spec);
   const inputs = inputsFor(spec, weights.config);
   const ours = await timed(() => tenstep(backend, spec, weights, inputs));
-  const theirs = peer && (await timed(() => onnxruntime(backend, peer.threads, network, inputs)));
+  const theirs = peer && (await timed(() => PEERS[peer.name]({ backend, threads: peer.threads, network, spec, weights, inputs })));
   const sides = { ours: ours.value, ...(theirs && { theirs: theirs.value }) };
 
   const warmUpEnd = performance.now() + 1000 * seconds * WARM_UP_PART;
@@ -39,12 +41,13 @@ window.compare = async ({ network, spec, backend, peer, seconds, leastPairs, mos
       const { value, millis } = await timed(sides[side].evaluate);
       processorMillis[side] += (await window.processorMillis()) - before;
       times[side].push(millis);
+      outputs[side] = value.values;
       if (value.busy !== undefined) times.busy.push(value.busy);
     }
   }
   const calls = {};
   if (backend === "webgpu") for (const [side, { evaluate }] of Object.entries(sides)) calls[side] = await countDeviceCalls(evaluate);
-  const difference = theirs && relativeDifference(layout(outputs.ours, spec, weights.config), outputs.theirs);
+  const difference = theirs && relativeDifference(layout(outputs.ours, peer.name, spec, weights.config), outputs.theirs);
   return { times, processorMillis, difference, flops: ours.value.flops, calls, mode: theirs?.value.mode, setUp: { ours: ours.millis, theirs: theirs?.millis } };
 };
 
@@ -54,9 +57,9 @@ async function timed(work) {
   return { value, millis: performance.now() - start };
 }
 
-/** Our output as the peer lays it out: pictures channels first. */
-function layout(values, { component, batch }, config) {
-  return component === "text_encoder" ? values : channelsFirst(values, batch, config.out_channels);
+/** Our output as the peer lays it out: onnxruntime's pictures are channels first, as the exported networks are. */
+function layout(values, name, { component, batch }, config) {
+  return name === "burn-wgpu" || component === "text_encoder" ? values : channelsFirst(values, batch, config.out_channels);
 }
 
 /** Of the norms. */
