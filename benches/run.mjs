@@ -59,7 +59,7 @@ async function compareAll(options, tell) {
     }
     for (const backend of options.backends) {
       const peers = peersFor(network, backend, options.peers);
-      tell(peers.missing.map((sentence) => `${network} ${backend} is measured ${sentence}`));
+      for (const sentence of peers.missing) tell([`${network} ${backend} is measured ${sentence}`]);
       for (const peer of peers.able.length > 0 ? peers.able : [null]) {
         const comparison = await compare(network, backend, peer, options);
         comparisons.push(comparison);

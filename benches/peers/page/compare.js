@@ -15,8 +15,8 @@ const MOST_WARM_UP_ROUNDS = 10;
 const WARM_UP_PART = 0.2;
 
 /**
- * Times `network` of networks.json. `peer: null` leaves the other side out, else it has a `name` and the number of `threads`. As many pairs as fit in
- * `seconds`, within `leastPairs` and `mostPairs`.
+ * Times `network` of networks.json. `peer: null` leaves the other side out, else it has a `name` and the number of `threads`. As many
+ * pairs as fit in `seconds`, within `leastPairs` and `mostPairs`.
  */
 window.compare = async ({ network, spec, backend, peer, seconds, leastPairs, mostPairs }) => {
   const weights = await weightsOf(network, spec);

@@ -1,6 +1,6 @@
 // A module of the bench's crate: one network on one executor.
 
-/** `{ evaluate(), flops }`; evaluate gives the output's values and the milliseconds in which the page was kept busy until it was asked for. */
+/** `{ evaluate(), flops }`; evaluate gives the output's values and the milliseconds in which the page was kept busy. */
 export async function networkIn(folder, { component, batch, size, tokens }, { config, tensors, stored }, inputs) {
   const { default: init, Network } = await import(`/modules/${folder}/network.js`);
   await init({ module_or_path: `/modules/${folder}/network_bg.wasm` });

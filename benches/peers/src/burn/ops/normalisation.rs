@@ -13,8 +13,8 @@ pub fn group_norm(gamma: Tensor<1>, beta: Tensor<1>, batch: usize, groups: usize
         let x = only(operands);
         let shape = x.dims();
         let channels = shape[3];
-        let x = x.reshape([batch as i32, -1, channels as i32]).swap_dims(1, 2);
-        let pixels = x.dims()[2];
+        let pixels = shape.iter().product::<usize>() / batch / channels;
+        let x = x.reshape([batch, pixels, channels]).swap_dims(1, 2);
         let x = x.reshape([batch, groups, channels / groups * pixels]);
         let mean = x.clone().mean_dim(2);
         let x = x - mean;
