@@ -3,11 +3,11 @@
 import { cpus } from "node:os";
 import { MODULES } from "../scripts/build-wasm.mjs";
 import { launchChromium } from "../tests/web/harness/browsers.mjs";
-import { peerVersion } from "./peers/compare.mjs";
+import { peers } from "./peers/peers.mjs";
 import { openBenchSite } from "./peers/site.mjs";
 
-/** `adapter` is null where the browser has no WebGPU. */
-export async function describeDevice(adapter) {
+/** `peerNames` are those of the peers that were asked for. `adapter` is null where the browser has no WebGPU. */
+export async function describeDevice(adapter, peerNames) {
   const site = await openBenchSite();
   const { browser, close } = await launchChromium({ webgpu: true, adapter });
   try {
@@ -21,7 +21,7 @@ export async function describeDevice(adapter) {
       browser: `Chromium ${browser.version()}`,
       ...found,
       build: { cpu: build(MODULES.cpu), gpu: build(MODULES.gpu) },
-      peer: peerVersion() && `onnxruntime-web ${peerVersion()}`,
+      peers: peerNames.map((name) => peers[name].description).filter((description) => description !== null),
     };
   } finally {
     await close();

@@ -2,14 +2,18 @@
 
 import { parseArgs } from "node:util";
 import { backends, networks } from "./peers/compare.mjs";
+import { peers } from "./peers/peers.mjs";
 
 const PARTS = ["networks", "pictures"];
+/** Burn takes many minutes to compile, so it has to be asked for. */
+const USUAL_PEERS = ["onnxruntime-web"];
 const ADAPTERS = ["software", "hardware"];
 
 export const USAGE = `usage: npm run bench -- [options]
   --networks <names>   of ${Object.keys(networks).join(",")} (all)
   --backends <names>   of ${Object.keys(backends).join(",")} (all)
-  --parts <names>      of ${PARTS.join(",")} (all): single networks beside the peer, our own whole pictures
+  --peers <names>      of ${Object.keys(peers).join(",")} (${USUAL_PEERS.join(",")}); burn-wgpu is compiled first, for many minutes
+  --parts <names>      of ${PARTS.join(",")} (all): single networks beside the peers, our own whole pictures
   --adapter <kind>     ${ADAPTERS.join(" or ")}: Chromium's SwiftShader, or the machine's GPU (software)
   --pairs <n>          most pairs a comparison (100)
   --seconds <n>        after which no measurement is repeated, beyond 5 pairs and one picture (60)
@@ -24,6 +28,7 @@ export function readOptions(args) {
     options: {
       networks: { type: "string", default: Object.keys(networks).join() },
       backends: { type: "string", default: Object.keys(backends).join() },
+      peers: { type: "string", default: USUAL_PEERS.join() },
       parts: { type: "string", default: PARTS.join() },
       adapter: { type: "string", default: "software" },
       pairs: { type: "string", default: "100" },
@@ -37,6 +42,7 @@ export function readOptions(args) {
     help: values.help,
     networks: names("--networks", values.networks, Object.keys(networks)),
     backends: names("--backends", values.backends, Object.keys(backends)),
+    peers: names("--peers", values.peers, Object.keys(peers)),
     parts: names("--parts", values.parts, PARTS),
     adapter: names("--adapter", values.adapter, ADAPTERS)[0],
     leastPairs: Math.min(5, count("--pairs", values.pairs)),

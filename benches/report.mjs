@@ -1,19 +1,19 @@
 // The figures as lines to read.
 
-export function deviceLines({ processor, cores, browser, adapter, build, peer }) {
+export function deviceLines({ processor, cores, browser, adapter, build, peers }) {
   const named = adapter ? [adapter.vendor, adapter.architecture, adapter.description].filter(Boolean).join(" ") : "no WebGPU adapter";
   const flags = ({ simd, threads, opt_level, wasm_opt }) => `SIMD ${simd ? "on" : "off"}, threads ${threads}, opt-level ${opt_level}, wasm-opt ${wasm_opt}`;
   return [
     `${processor}, ${cores} cores; ${browser}; ${named}${adapter?.isFallbackAdapter ? " (a fallback adapter)" : ""}`,
     `profile wasm: CPU module ${flags(build.cpu)}; GPU module ${flags(build.gpu)}`,
-    `peer: ${peer ?? "none installed"}`,
+    `peers: ${peers.join(", ") || "none installed"}`,
   ];
 }
 
-export function comparisonLines({ network, backend, gflop, pairs, ours, theirs, ratio, processor_ratio, relative_difference, agrees }) {
+export function comparisonLines({ network, backend, peer, gflop, pairs, ours, theirs, ratio, processor_ratio, relative_difference, agrees }) {
   const time = ({ median_ms, least_ms, processor_ms }) => `${millis(median_ms)} (least ${millis(least_ms)}, of processor time ${millis(processor_ms)})`;
   const rate = `${(gflop / (ours.median_ms / 1000)).toFixed(1)} GFLOP/s`;
-  const lines = [`${network} ${backend}: ${gflop.toFixed(2)} GFLOP, ${pairs} pairs`, `  ours    ${time(ours)}, ${rate}, page busy ${millis(ours.page_busy_ms)}${callsText(ours)}`];
+  const lines = [`${network} ${backend}${peer ? ` beside ${peer}` : ""}: ${gflop.toFixed(2)} GFLOP, ${pairs} pairs`, `  ours    ${time(ours)}, ${rate}, page busy ${millis(ours.page_busy_ms)}${callsText(ours)}`];
   if (!theirs) return lines;
   return [
     ...lines,

@@ -1,11 +1,11 @@
-// `npm run bench`: networks beside onnxruntime-web's in one browser, and whole pictures on the page. docs/performance.md says what is
+// `npm run bench`: networks beside peers' in one browser, and whole pictures on the page. docs/performance.md says what is
 // measured.
 
 import { build } from "../scripts/build.mjs";
 import { asProgram } from "../scripts/command.mjs";
 import { describeDevice } from "./device.mjs";
 import { USAGE, readOptions } from "./options.mjs";
-import { backends, canShare, compare, whatIsMissing } from "./peers/compare.mjs";
+import { backends, canShare, compare, peersFor, whatIsMissing } from "./peers/compare.mjs";
 import { buildModules } from "./peers/modules.mjs";
 import { measurePictures } from "./picture.mjs";
 import { comparisonLines, deviceLines, pictureLines } from "./report.mjs";
@@ -18,7 +18,7 @@ await asProgram(import.meta.url, async () => {
   const devices = [...new Set(options.backends.map((name) => backends[name].backend))];
 
   if (options.build) await buildAll(options, devices);
-  const device = await describeDevice(options.adapter);
+  const device = await describeDevice(options.adapter, options.peers);
   tell(deviceLines(device));
   if (devices.includes("webgpu") && !device.adapter) throw new Error("Chromium offers no WebGPU adapter here: leave webgpu out of --backends, or choose another --adapter.");
   const comparisons = options.parts.includes("networks") ? await compareAll(options, tell) : [];
@@ -41,28 +41,34 @@ function understood() {
   return null;
 }
 
-async function buildAll({ parts }, devices) {
+async function buildAll({ parts, peers }, devices) {
   if (parts.includes("pictures")) await build();
-  if (parts.includes("networks")) await buildModules(devices.map((name) => (name === "webgpu" ? "gpu" : "cpu")));
+  if (!parts.includes("networks")) return;
+  const ours = devices.map((name) => (name === "webgpu" ? "gpu" : "cpu"));
+  const theirs = devices.includes("webgpu") && peers.includes("burn-wgpu") ? ["burn-wgpu"] : [];
+  await buildModules([...ours, ...theirs]);
 }
 
 async function compareAll(options, tell) {
   const comparisons = [];
   for (const network of options.networks) {
     const missing = whatIsMissing(network);
-    if (missing.ours) {
-      tell([`${network} is left out, ${missing.ours}`]);
+    if (missing) {
+      tell([`${network} is left out, ${missing}`]);
       continue;
     }
-    if (missing.theirs) tell([`${network} is measured alone, ${missing.theirs}`]);
     for (const backend of options.backends) {
       if (backends[backend].threads === 2 && !canShare(network)) {
-        tell([`${network} ${backend}: left out, a batch of one stays on one thread`]);
+        tell([`${network} ${backend} is left out, a batch of one stays on one thread`]);
         continue;
       }
-      const comparison = await compare(network, backend, { ...options, alone: missing.theirs !== null });
-      comparisons.push(comparison);
-      tell(comparisonLines(comparison));
+      const peers = peersFor(network, backend, options.peers);
+      for (const sentence of peers.missing) tell([`${network} ${backend} is measured ${sentence}`]);
+      for (const peer of peers.able.length > 0 ? peers.able : [null]) {
+        const comparison = await compare(network, backend, peer, options);
+        comparisons.push(comparison);
+        tell(comparisonLines(comparison));
+      }
     }
   }
   return comparisons;
@@ -77,9 +83,11 @@ async function pictureAll(devices, options, tell) {
   return pictures;
 }
 
+/** By network and backend, and the peer where it is not the usual one. */
 function ratios(comparisons) {
   const compared = comparisons.filter(({ theirs }) => theirs);
+  const key = ({ network, backend, peer }) => [network, backend, ...(peer === "onnxruntime-web" ? [] : [peer])].join(" ");
   return Object.fromEntries(
-    compared.map(({ network, backend, ours, theirs, ratio, pairs }) => [`${network} ${backend}`, { ours_ms: ours.median_ms, theirs_ms: theirs.median_ms, ratio, pairs }]),
+    compared.map(({ ours, theirs, ratio, pairs, ...about }) => [key(about), { ours_ms: ours.median_ms, theirs_ms: theirs.median_ms, ratio, pairs }]),
   );
 }

@@ -43,14 +43,14 @@ async function buildModule(name, wasm) {
 }
 
 /**
- * Compiles a library of the workspace to wasm in `targetDir`, with its glue in `out` under `name`, and optimises it.
- * Gives the path of the finished module.
+ * Compiles a library of the workspace to wasm in `targetDir`, with its glue in `out` under `name`, and optimises it: as a whole with
+ * `lto: "fat"`, else crate by crate. Gives the path of the finished module.
  */
-export async function compileModule(wasm, { cargoArguments, library, rustflags, optLevel, optimise, targetDir, out, name }) {
+export async function compileModule(wasm, { cargoArguments, library, rustflags, optLevel, lto = "fat", optimise, targetDir, out, name }) {
   await run(
     wasm.cargo,
     ["build", "--locked", "--lib", "--profile", "wasm", "--target", TRIPLE, ...cargoArguments, ...wasm.args],
-    { env: { ...wasm.env, RUSTFLAGS: rustflags, CARGO_PROFILE_WASM_OPT_LEVEL: optLevel, CARGO_TARGET_DIR: targetDir } },
+    { env: { ...wasm.env, RUSTFLAGS: rustflags, CARGO_PROFILE_WASM_OPT_LEVEL: optLevel, CARGO_PROFILE_WASM_LTO: lto, CARGO_TARGET_DIR: targetDir } },
   );
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });

@@ -1,10 +1,11 @@
-// One network on one backend, ours beside onnxruntime-web's, in a Chromium of its own.
+// One network on one backend, ours beside a peer's, in a Chromium of its own.
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { launchChromium } from "../../tests/web/harness/browsers.mjs";
 import { least, median } from "../statistics.mjs";
-import { here, openBenchSite } from "./site.mjs";
+import { peers } from "./peers.mjs";
+import { EXPORT, here, openBenchSite } from "./site.mjs";
 
 export const networks = JSON.parse(readFileSync(join(here, "networks.json"), "utf8"));
 /** What each side runs on, and how. */
@@ -16,12 +17,10 @@ export const backends = {
 /** The most that the outputs may differ; beyond, the two do not compute the same. */
 const MOST_DIFFERENCE = 1e-3;
 
-const EXPORT = (network) => `python -m benches.peers.export ${network}`;
-
-/** The version of onnxruntime-web in use; null where it is not installed. */
-export function peerVersion() {
-  const path = join(here, "node_modules", "onnxruntime-web", "package.json");
-  return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")).version : null;
+/** What keeps a network from being measured at all: a sentence, or null. */
+export function whatIsMissing(network) {
+  const hasWeights = networks[network].model || existsSync(join(here, "exported", `${network}.safetensors`));
+  return hasWeights ? null : `it has no weights: ${EXPORT(network)}`;
 }
 
 /** Whether a network has anything to share between two threads: ours take a half of guidance's batch each. */
@@ -29,27 +28,27 @@ export function canShare(network) {
   return networks[network].batch === 2;
 }
 
-/** What keeps a network from being measured, or from being compared: `{ ours, theirs }`, each a sentence or null. */
-export function whatIsMissing(network) {
-  const has = (file) => existsSync(join(here, "exported", file));
-  const weights = networks[network].model || has(`${network}.safetensors`) ? null : `it has no weights: ${EXPORT(network)}`;
-  if (peerVersion() === null) return { ours: weights, theirs: "the peer is not installed: npm install --prefix benches/peers" };
-  return { ours: weights, theirs: has(`${network}.onnx`) ? null : `the peer has no ONNX file: ${EXPORT(network)}` };
+/** Those of the peers with these names that can run a network on a backend, and a sentence on each that cannot: `{ able, missing }`. */
+export function peersFor(network, name, names) {
+  const candidates = names.filter((peer) => peers[peer].devices.includes(backends[name].backend));
+  const missing = candidates.map((peer) => [peer, peers[peer].missing(network)]).filter(([, sentence]) => sentence !== null);
+  const lacking = missing.map(([peer]) => peer);
+  return { able: candidates.filter((peer) => !lacking.includes(peer)), missing: missing.map(([peer, sentence]) => `without ${peer}, ${sentence}`) };
 }
 
 /**
- * Measures and gives `{ network, backend, gflop, pairs, ours, theirs, ratio, ... }`; `theirs` and what needs it are absent where the peer
- * is. Times are milliseconds, ratios ours over theirs.
+ * Measures beside `peer`, or alone where it is null, and gives `{ network, backend, peer, gflop, pairs, ours, theirs, ratio, ... }`;
+ * `theirs` and what needs it are absent where there is no peer. Times are milliseconds, ratios ours over theirs.
  */
-export async function compare(network, name, { alone, adapter, seconds, leastPairs, mostPairs }) {
+export async function compare(network, name, peer, { adapter, seconds, leastPairs, mostPairs }) {
   const { backend, threads } = backends[name];
-  const request = { network, spec: networks[network], backend, threads, peer: !alone, seconds, leastPairs, mostPairs };
+  const request = { network, spec: networks[network], backend, threads, peer, seconds, leastPairs, mostPairs };
   const result = await inPage(backend, adapter, (page) => page.evaluate((given) => window.compare(given), request));
   if (backend === "webgpu") {
     const count = (page) => page.evaluate((given) => window.countCallsFromWasm(given), request);
     result.calls.ours.wasm_to_js_calls = await inPage(backend, adapter, count);
   }
-  return summary(network, name, result);
+  return summary({ network, backend: name, peer }, result);
 }
 
 async function inPage(backend, adapter, work) {
@@ -79,7 +78,7 @@ async function processorClock(browser) {
   };
 }
 
-function summary(network, backend, { times, processorMillis, difference, flops, calls, mode, setUp }) {
+function summary(compared, { times, processorMillis, difference, flops, calls, mode, setUp }) {
   const pairs = times.ours.length;
   const side = (of) => ({
     median_ms: median(times[of]),
@@ -88,7 +87,7 @@ function summary(network, backend, { times, processorMillis, difference, flops, 
     set_up_ms: setUp[of],
     ...calls[of],
   });
-  const about = { network, backend, gflop: flops / 1e9, pairs, ours: { ...side("ours"), page_busy_ms: median(times.busy) } };
+  const about = { ...compared, gflop: flops / 1e9, pairs, ours: { ...side("ours"), page_busy_ms: median(times.busy) } };
   if (times.theirs.length === 0) return about;
   return {
     ...about,

@@ -9,13 +9,16 @@ import { root } from "../../scripts/paths.mjs";
 import { modules } from "./modules.mjs";
 
 export const here = fileURLToPath(new URL(".", import.meta.url));
+/** What makes the files in exported/. */
+export const EXPORT = (network) => `python -m benches.peers.export ${network}`;
 const FOLDERS = {
   "/page/": join(here, "page"),
   "/bench/": here,
   "/exported/": join(here, "exported"),
   "/models/default/": join(root, "www", "models", "default"),
-  "/tenstep/cpu/": modules.cpu,
-  "/tenstep/gpu/": modules.gpu,
+  "/modules/cpu/": modules.cpu,
+  "/modules/gpu/": modules.gpu,
+  "/modules/burn-wgpu/": modules["burn-wgpu"],
   "/onnxruntime/": join(here, "node_modules", "onnxruntime-web", "dist"),
 };
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".wasm": "application/wasm" };

@@ -1,5 +1,6 @@
 // Runs inside the browser: the same evaluation on both sides, in turn, both warm. Milliseconds, one pair an entry.
 
+import { burn } from "./burn.js";
 import { countDeviceCalls } from "./count.js";
 import { halves } from "./halves.js";
 import { channelsFirst, inputsFor } from "./inputs.js";
@@ -7,6 +8,7 @@ import { onnxruntime } from "./onnxruntime.js";
 import { tenstep } from "./tenstep.js";
 import { weightsOf } from "./weights.js";
 
+const PEERS = { "onnxruntime-web": onnxruntime, "burn-wgpu": burn };
 /** Browsers compile hot wasm a second time in the background, and drivers their pipelines at first use. */
 const LEAST_WARM_UP_ROUNDS = { cpu: 5, webgpu: 1 };
 const MOST_WARM_UP_ROUNDS = 10;
@@ -14,14 +16,14 @@ const MOST_WARM_UP_ROUNDS = 10;
 const WARM_UP_PART = 0.2;
 
 /**
- * Times `network` of networks.json on so many `threads` a side. `peer: false` leaves the other side out. As many pairs as fit in
- * `seconds`, within `leastPairs` and `mostPairs`.
+ * Times `network` of networks.json on so many `threads` a side, beside the peer of that name, or alone where it is null. As many pairs as
+ * fit in `seconds`, within `leastPairs` and `mostPairs`.
  */
 window.compare = async ({ network, spec, backend, threads, peer, seconds, leastPairs, mostPairs }) => {
   const weights = await weightsOf(network, spec);
   const inputs = inputsFor(spec, weights.config);
   const ours = await timed(() => (threads === 2 ? halves : tenstep)(backend, spec, weights, inputs));
-  const theirs = peer && (await timed(() => onnxruntime(backend, threads, network, inputs)));
+  const theirs = peer && (await timed(() => PEERS[peer]({ backend, threads, network, spec, weights, inputs })));
   const sides = { ours: ours.value, ...(theirs && { theirs: theirs.value }) };
 
   const warmUpEnd = performance.now() + 1000 * seconds * WARM_UP_PART;
@@ -40,12 +42,13 @@ window.compare = async ({ network, spec, backend, threads, peer, seconds, leastP
       const { value, millis } = await timed(sides[side].evaluate);
       processorMillis[side] += (await window.processorMillis()) - before;
       times[side].push(millis);
+      outputs[side] = value.values;
       if (value.busy !== undefined) times.busy.push(value.busy);
     }
   }
   const calls = {};
   if (backend === "webgpu") for (const [side, { evaluate }] of Object.entries(sides)) calls[side] = await countDeviceCalls(evaluate);
-  const difference = theirs && relativeDifference(layout(outputs.ours, spec, weights.config), outputs.theirs);
+  const difference = theirs && relativeDifference(layout(outputs.ours, peer, spec, weights.config), outputs.theirs);
   return { times, processorMillis, difference, flops: ours.value.flops, calls, mode: theirs?.value.mode, setUp: { ours: ours.millis, theirs: theirs?.millis } };
 };
 
@@ -55,9 +58,9 @@ async function timed(work) {
   return { value, millis: performance.now() - start };
 }
 
-/** Our output as the peer lays it out: pictures channels first. */
-function layout(values, { component, batch }, config) {
-  return component === "text_encoder" ? values : channelsFirst(values, batch, config.out_channels);
+/** Our output as the peer lays it out: onnxruntime's pictures are channels first, as the exported networks are. */
+function layout(values, name, { component, batch }, config) {
+  return name === "burn-wgpu" || component === "text_encoder" ? values : channelsFirst(values, batch, config.out_channels);
 }
 
 /** Of the norms. */

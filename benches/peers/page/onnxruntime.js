@@ -1,11 +1,11 @@
-// The peer: the same network, exported to ONNX, on onnxruntime-web.
+// A peer: the same network, exported to ONNX, on onnxruntime-web.
 
-/** `{ evaluate(), mode }`; mode says how it runs. */
-export async function onnxruntime(backend, threads, name, inputs) {
+/** `{ evaluate(), mode }`; mode says how it runs. Pictures come out channels first. */
+export async function onnxruntime({ backend, threads, network, inputs }) {
   const ort = await import(`/onnxruntime/ort.${backend === "webgpu" ? "webgpu" : "wasm"}.min.mjs`);
   ort.env.wasm.numThreads = threads;
   ort.env.wasm.wasmPaths = "/onnxruntime/";
-  const model = new Uint8Array(await (await fetch(`/exported/${name}.onnx`)).arrayBuffer());
+  const model = new Uint8Array(await (await fetch(`/exported/${network}.onnx`)).arrayBuffer());
   return backend === "webgpu" ? onWebgpu(ort, model, inputs) : onWasm(ort, model, inputs);
 }
 

@@ -1,13 +1,13 @@
-//! A network at one size, with its weights, ready to be evaluated.
+//! A network at one size, with its weights, ready to be evaluated on one of our executors.
 
-use serde_json::Value as Json;
-use tenstep::error::{Error, Result};
+use tenstep::error::Result;
 use tenstep::executor::{Command, Executor};
 use tenstep::graph::Graph;
-use tenstep::model::{self, AutoencoderConfig, AutoencoderRequest, TextEncoderConfig, TextEncoderRequest};
-use tenstep::model::{UNetConfig, UNetRequest};
 use tenstep::weights::TensorInfo;
 use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::graph::graph;
+use crate::stored::{stored_forms, tensors};
 
 #[cfg(all(feature = "cpu", not(feature = "gpu")))]
 type Device = tenstep::burn::Cpu;
@@ -34,22 +34,21 @@ pub struct Network {
 
 #[wasm_bindgen]
 impl Network {
-    /// `component` is a manifest's name for the kind of network, `config` diffusers' JSON of it. `tensors` lists the parameters as
-    /// a manifest does; `stored` is their stored forms, one after the other. `size` is that of the latents, `tokens` the
-    /// length of the text; a network without the one or the other ignores it.
+    /// `tensors` lists the parameters as a manifest does; `stored` is their stored forms, one after the other. The rest is as
+    /// [`graph`] takes it.
     pub async fn create(
         component: &str,
         config: &str,
-        tensors: &str,
+        list: &str,
         stored: &[u8],
         batch: usize,
         size: usize,
         tokens: usize,
     ) -> std::result::Result<Network, String> {
-        let config = json(config)?;
-        let tensors: Vec<TensorInfo> = serde_json::from_value(json(tensors)?).map_err(message)?;
-        let graph = graph(component, &config, batch, size, tokens)?;
-        Self::ready(&graph, &tensors, stored).await.map_err(message)
+        let graph = graph(component, config, batch, size, tokens)?;
+        let tensors = tensors(list)?;
+        let forms = stored_forms(&tensors, stored)?;
+        Self::ready(&graph, &tensors, &forms).await.map_err(message)
     }
 
     /// Floating-point operations of one evaluation; a multiply-add counts as two.
@@ -78,56 +77,16 @@ impl Network {
 }
 
 impl Network {
-    async fn ready(graph: &Graph, tensors: &[TensorInfo], stored: &[u8]) -> Result<Self> {
+    async fn ready(graph: &Graph, tensors: &[TensorInfo], forms: &[&[u8]]) -> Result<Self> {
         let device = device().await?;
         let mut weights = device.weights(tensors)?;
-        let mut rest = stored;
-        for (index, tensor) in tensors.iter().enumerate() {
-            let length = tensor.stored_bytes().and_then(|bytes| usize::try_from(bytes).ok());
-            let (bytes, after) = length
-                .and_then(|length| rest.split_at_checked(length))
-                .ok_or_else(|| Error::MissingTensor { tensor: tensor.name.clone() })?;
-            device.push(&mut weights, index, 0, bytes)?;
-            rest = after;
+        for (index, form) in forms.iter().enumerate() {
+            device.push(&mut weights, index, 0, form)?;
         }
         let plan = device.plan(graph, &weights).await?;
         let output = graph.outputs().next().map_or_else(String::new, |(name, _)| name.to_owned());
         Ok(Self { device, plan, output, flops: graph.cost().flops })
     }
-}
-
-fn graph(
-    component: &str,
-    config: &Json,
-    batch: usize,
-    size: usize,
-    tokens: usize,
-) -> std::result::Result<Graph, String> {
-    let graph = match component {
-        "text_encoder" => TextEncoderConfig::from_json(config).and_then(|config| {
-            let request = TextEncoderRequest { batch, length: tokens, ..TextEncoderRequest::default() };
-            model::text_encoder(&config, &request)
-        }),
-        "unet" => UNetConfig::from_json(config).and_then(|config| {
-            let request = UNetRequest {
-                batch,
-                height: size,
-                width: size,
-                text_length: tokens,
-                ..UNetRequest::default()
-            };
-            model::unet(&config, &request)
-        }),
-        "vae_decoder" => AutoencoderConfig::from_json(config).and_then(|config| {
-            model::decoder(&config, &AutoencoderRequest { batch, height: size, width: size })
-        }),
-        other => return Err(format!("there is no network of the kind {other}")),
-    };
-    graph.map_err(message)
-}
-
-fn json(text: &str) -> std::result::Result<Json, String> {
-    serde_json::from_str(text).map_err(message)
 }
 
 fn message(error: impl std::fmt::Display) -> String {
