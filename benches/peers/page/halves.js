@@ -1,25 +1,21 @@
-// Our side on two threads, as the package has it: the halves of guidance's batch, each on an engine of its own, one of them in a
-// worker. They share no memory.
+// Our side on two threads, as the package has it: the halves of guidance's batch, each on an engine of its own in a worker of its own.
+// They share no memory.
 
-import { tenstep } from "./tenstep.js";
-
-/** As `tenstep` of a batch of two; what the worker's half reads is sent to it at each evaluation. */
+/** As `tenstep` of a batch of two; what the halves read is sent to them at each evaluation. */
 export async function halves(backend, spec, weights, inputs) {
   const half = { ...spec, batch: spec.batch / 2 };
-  const [first, second] = [0, 1].map((which) => inputs.map((input) => ({ ...input, ours: part(input.ours, which) })));
-  const other = await inWorker({ backend, spec: half, weights, inputs: second });
-  const own = await tenstep(backend, half, weights, first);
+  const parts = [0, 1].map((which) => inputs.map((input) => ({ ...input, ours: part(input.ours, which) })));
+  const workers = await Promise.all(parts.map((inputs) => inWorker({ backend, spec: half, weights, inputs })));
   const evaluate = async () => {
     const start = performance.now();
-    const values = other(second);
-    const { values: before } = await own.evaluate();
+    const values = workers.map(({ evaluate }, which) => evaluate(parts[which]));
     const busy = performance.now() - start;
-    return { values: joined(before, await values), busy };
+    return { values: joined(...(await Promise.all(values))), busy };
   };
-  return { evaluate, flops: 2 * own.flops };
+  return { evaluate, flops: 2 * workers[0].flops };
 }
 
-/** Resolves, once there is an engine in a worker, to what evaluates on it. */
+/** A network in a worker: `{ evaluate(inputs), flops }`, of which the first gives the output's values. */
 async function inWorker(network) {
   const worker = new Worker(new URL("half.js", import.meta.url), { type: "module" });
   const answer = () => new Promise((resolve, reject) => {
@@ -27,11 +23,12 @@ async function inWorker(network) {
     worker.onerror = ({ message }) => reject(new Error(message));
   });
   worker.postMessage(network);
-  await answer();
-  return (inputs) => {
+  const flops = await answer();
+  const evaluate = (inputs) => {
     worker.postMessage(inputs);
     return answer();
   };
+  return { evaluate, flops };
 }
 
 function part(values, which) {
