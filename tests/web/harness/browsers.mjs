@@ -40,6 +40,23 @@ export async function launchChromium({ webgpu, adapter = "software" }) {
   };
 }
 
+/** Chromium whose pages hide each other, as a person's tabs do: Playwright has all of them seen. */
+export async function launchChromiumWithTabs({ webgpu }) {
+  const { default: puppeteer } = await import("puppeteer-core");
+  const browser = await puppeteer.launch({
+    executablePath: required("chromium"),
+    headless: true,
+    args: [...CHROMIUM_FLAGS, ...(webgpu ? SWIFTSHADER_FLAGS : [])],
+    protocolTimeout: 600_000,
+  });
+  return {
+    name: "Chromium",
+    browser,
+    open: async (url) => opened(await browser.newPage(), url),
+    close: () => browser.close(),
+  };
+}
+
 /** Chromium without WebGPU on a profile that outlives it: a Playwright context, whose `close` ends the browser. */
 export async function launchChromiumOn(profile) {
   const { chromium } = await import("playwright-core");
