@@ -7,11 +7,15 @@ import { after, before, describe, it } from "node:test";
 import { dist } from "../../scripts/paths.mjs";
 import { launchChromium } from "./harness/browsers.mjs";
 import { MANIFEST_PATH, sizeOf } from "./harness/default-model.mjs";
+import { renderersAndGpuProcesses, settledKibibytes } from "./harness/resident-memory.mjs";
 import { openSite } from "./harness/site.mjs";
 
 const LOADS = 15;
 const PICTURES = 35;
 const SEED = 20261126;
+/** Aborts of pictures until every pool has found its size, and what those that follow may add: less than one of their arenas each. */
+const WARM_PICTURES = 10;
+const MEMORY_LIMIT_KIB = 20 * 1024;
 
 /** Counts the worker's GPU buffers, and tells whoever asks on a channel. */
 const COUNTING = `
@@ -111,7 +115,7 @@ describe("an abort", { timeout: 1_200_000 }, () => {
     });
   }
 
-  it(`at ${LOADS} random moments of load and ${PICTURES} of generate: AbortError, no buffer left, the next picture is made`, async () => {
+  it(`at ${LOADS} random moments of load and ${PICTURES} of generate: AbortError, no buffer left, no memory held, the next picture is made`, async () => {
     const random = randomNumbers(SEED);
     await inChromium("webgpu", async (page) => {
       const loading = await page.evaluate(() => timed(async () => (window.tenstep = await load())));
@@ -131,7 +135,9 @@ describe("an abort", { timeout: 1_200_000 }, () => {
         return { undisturbed, drawing: await timed(() => tenstep.generate(picture)) };
       }, picture);
       const before = await page.evaluate(() => buffers());
+      let warm;
       for (let count = 0; count < PICTURES; count++) {
+        if (count === WARM_PICTURES) warm = await settledKibibytes(renderersAndGpuProcesses);
         const { error, code, value } = await page.evaluate(async ([millis, picture]) => {
           const { error, code, value } = await abortAfter(millis, (signal) => tenstep.generate({ ...picture, signal }));
           return { error, code, value: Boolean(value) };
@@ -141,7 +147,9 @@ describe("an abort", { timeout: 1_200_000 }, () => {
       }
       const again = await page.evaluate(async (picture) => facts(await tenstep.generate(picture)).data, picture);
       const after = await page.evaluate(() => buffers());
-      console.log(`seed ${SEED}: ${ends.AbortError} aborted, ${ends.done} done before; ${before.buffers} buffers of ${before.bytes} bytes before, ${after.buffers} of ${after.bytes} after`);
+      const grown = (await settledKibibytes(renderersAndGpuProcesses)) - warm;
+      console.log(`seed ${SEED}: ${ends.AbortError} aborted, ${ends.done} done before; ${before.buffers} buffers of ${before.bytes} bytes before, ${after.buffers} of ${after.bytes} after; ${grown} KiB more held than after ${WARM_PICTURES} pictures`);
+      assert.ok(grown <= MEMORY_LIMIT_KIB, `${grown} KiB`);
       assert.deepEqual(again, undisturbed);
       assert.ok(ends.AbortError >= (LOADS + PICTURES) / 2, "most moments lay within");
       assert.ok(before.buffers > 0);

@@ -2,12 +2,11 @@
 // engine held is given back: nothing grows with the number of engines there have been.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import { setTimeout } from "node:timers/promises";
 import { answerWithBallast } from "./harness/ballast.mjs";
 import { spawnChromium } from "./harness/browsers.mjs";
 import { MANIFEST_PATH } from "./harness/default-model.mjs";
+import { kibibytes, settledKibibytes } from "./harness/resident-memory.mjs";
 import { openSite } from "./harness/site.mjs";
 
 const GROWTH_LIMIT_KIB = 48 * 1024;
@@ -83,7 +82,6 @@ for (const backend of BACKENDS) {
   });
 }
 
-
 async function flatOverCycles(backend) {
   const site = await openSite();
   site.answerBytes("/cycles.html", Buffer.from(cyclesPage(backend)), "text/html");
@@ -94,7 +92,7 @@ async function flatOverCycles(backend) {
       request.on("data", async (data) => {
         const { error, cycle } = JSON.parse(data);
         if (error) return reject(new Error(error));
-        held.push(await settledKibibytes(chromium));
+        held.push(await settledKibibytes(() => ["renderer", "gpu-process"].flatMap((type) => chromium.processes(type))));
         response.end();
         if (cycle === CYCLES) resolve();
       });
@@ -110,22 +108,4 @@ async function flatOverCycles(backend) {
     await chromium.close();
     await site.close();
   }
-}
-
-/** What the renderers and the GPU process hold, once it no longer falls: a worker's memory goes back some time after its end. */
-async function settledKibibytes(chromium) {
-  const held = () =>
-    ["renderer", "gpu-process"].flatMap((type) => chromium.processes(type)).reduce((sum, pid) => sum + kibibytes(pid, "VmRSS"), 0);
-  let least = Infinity;
-  for (let quiet = 0; quiet < 8; quiet++) {
-    const now = held();
-    if (now < least - 1024) quiet = 0;
-    least = Math.min(least, now);
-    await setTimeout(250);
-  }
-  return least;
-}
-
-function kibibytes(pid, field) {
-  return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]);
 }
