@@ -1,27 +1,28 @@
 //! One picture in the making.
 
+mod standing;
+mod submission;
+
 use std::rc::Rc;
 
 use serde::Serialize;
 
 use super::model::Model;
 use super::networks::Size;
-#[cfg(feature = "cpu")]
-use super::partner::Half;
 use super::partner::Pairing;
 use super::plans::{ModelPlans, Plans};
-use super::ports::{input, output};
 use super::prompt::{encode, encode_text};
-use super::sampling::{Sampling, term};
+use super::sampling::Sampling;
 use super::state::RunState;
 use crate::error::{Error, Result};
-use crate::executor::{Command, Executor, Term};
+use crate::executor::Executor;
 use crate::host::now_millis;
 use crate::image::Image;
 use crate::options::GenerateOptions;
 use crate::random::{self, BrownianPath, Noise, Of};
-use crate::solver::{Guidance, LinearMap, Source, StepPlan};
+use crate::solver::Guidance;
 use crate::weights::ImageFormat;
+use standing::Pending;
 
 /// Submitted evaluations that may be unfinished while the next is prepared. Submitted work cannot be
 /// cancelled, so this bounds what an abort waits for.
@@ -49,14 +50,6 @@ pub struct StepReport {
     pub preview: Option<Image>,
     /// Where to go on from if the device is lost. As late as the preview.
     pub state: Option<RunState>,
-}
-
-/// A read-back under way, and where the run stood when it began.
-struct Pending<E: Executor> {
-    readback: E::Readback,
-    evaluations: usize,
-    errors: usize,
-    before: Vec<f32>,
 }
 
 /// One picture in the making: latents, solver history and noise key. Several runs of a model may take steps
@@ -319,247 +312,6 @@ impl<E: Executor> Run<E> {
         (self.plans, self.unconditional) = (plans, Some(unconditional));
         self.warnings.push(IN_TURNS.to_owned());
         Ok(())
-    }
-
-    /// Where the run stands now: what [`Run::restore`] of another run with the same options and model goes on from.
-    pub async fn state(&self) -> Result<RunState> {
-        let mut values = Vec::new();
-        for tensor in self.tensors() {
-            values.extend(self.executor.read(tensor).await?);
-        }
-        values.extend(self.sampling.before());
-        let (evaluations, errors) = (self.sampling.evaluations, self.sampling.errors().to_vec());
-        Ok(RunState { evaluations, errors, values })
-    }
-
-    /// How many values a state of this run has.
-    pub fn state_values(&self) -> usize {
-        let tensors = self.tensors().count() + usize::from(self.sampling.is_adaptive());
-        tensors * self.plans.size.latent_elements()
-    }
-
-    /// Takes a run to where another with the same options and model stood.
-    ///
-    /// Errors: no run with these options can have stood there ([`crate::Error::InvalidOption`]). The run is then as it was
-    /// made, or not to be used.
-    pub fn restore(&mut self, state: &RunState) -> Result<()> {
-        RunState::check_values(state.values.len(), self.state_values())?;
-        let elements = self.plans.size.latent_elements();
-        self.sampling.replay(state.evaluations, &state.errors)?;
-        let mut values = state.values.chunks_exact(elements);
-        for (tensor, values) in self.tensors().zip(&mut values) {
-            self.executor.write(tensor, values)?;
-        }
-        if let Some(before) = values.next() {
-            self.sampling.start_from(before);
-        }
-        self.arrived = state.clone();
-        Ok(())
-    }
-
-    /// What a state holds, in its order.
-    fn tensors(&self) -> impl Iterator<Item = &E::Tensor> {
-        self.samples.iter().chain(&self.history).chain(std::iter::once(&self.denoised))
-    }
-
-    fn write_noise(&mut self) -> Result<()> {
-        let position = self.sampling.position;
-        let Some(noise) = &self.noise else { return Ok(()) };
-        let values = match self.sampling.plan().steps[position].noise_span {
-            Some(span) => self.path.increment(span),
-            None => step_noise(self.seed, position as u32 + 1, self.plans.size),
-        };
-        self.executor.write(noise, &values)
-    }
-
-    async fn submit_step(&self) -> Result<()> {
-        let position = self.sampling.position;
-        let step = &self.sampling.plan().steps[position];
-        let guidance = self.guidance.at(step.level);
-        let (executor, plans) = (self.executor.as_ref(), &self.plans);
-        // The prompt's half comes last, and is all there is where there is no guidance.
-        let unguided = self.unguided.as_ref().filter(|_| guidance.uncond.is_none());
-        let evaluated = unguided.unwrap_or(plans);
-        let (unet, batch) = (&evaluated.unet, evaluated.size.batch);
-        executor.write(input::<E>(executor, unet, "timestep"), &vec![step.timestep as f32; batch])?;
-
-        let elements = plans.size.latent_elements();
-        let model_output = output::<E>(executor, unet, "model_output");
-        let combine = |out, offset, len, terms| Command::Combine { out, offset, len, terms };
-        let mut commands: Vec<Command<'_, E>> = Vec::with_capacity(12);
-
-        let sample = self.sample();
-        let unconditional = self.unconditional.as_ref().filter(|_| guidance.uncond.is_some());
-        #[cfg(feature = "cpu")]
-        let is_evaluated = match unconditional {
-            Some(out) => self.evaluate_with_partner(step, out).await?,
-            None => false,
-        };
-        #[cfg(not(feature = "cpu"))]
-        let is_evaluated = false;
-        if !is_evaluated {
-            // Both halves of the batch read the same sample.
-            for half in 0..batch {
-                commands.push(self.scaled_sample(step, unet, half * elements));
-            }
-            if let Some(out) = unconditional {
-                commands.extend(self.evaluation(evaluated, 0));
-                commands.push(combine(out, 0, elements, vec![term(1.0, model_output, 0)]));
-            }
-            commands.extend(self.prompts_half(evaluated));
-        }
-
-        // Guidance is linear too, so it needs no pass of its own, unless its deviation is moved.
-        let guided = |factor: f64| {
-            let cond = term(factor * guidance.cond, model_output, (batch - 1) * elements);
-            let without_prompt = unconditional.unwrap_or(model_output);
-            let uncond = guidance.uncond.map(|uncond| term(factor * uncond, without_prompt, 0));
-            std::iter::once(cond).chain(uncond).collect::<Vec<_>>()
-        };
-        let rescaled = self.rescaled.as_ref().filter(|_| guidance.uncond.is_some());
-        if let Some(out) = rescaled {
-            let (len, terms, rescale) = (elements, guided(1.0), guidance.rescale as f32);
-            commands.push(Command::CombineRescaled { out, offset: 0, len, terms, rescale });
-        }
-        let of_prediction = |map: LinearMap| {
-            let mut terms = vec![term(map.sample, sample, 0)];
-            match rescaled {
-                Some(rescaled) => terms.push(term(map.model_output, rescaled, 0)),
-                None => terms.extend(guided(map.model_output)),
-            }
-            terms
-        };
-        commands.push(combine(&self.denoised, 0, elements, of_prediction(step.denoised)));
-        let model_value = &self.history[position % self.history.len()];
-        commands.push(combine(model_value, 0, elements, of_prediction(step.model_value)));
-
-        if !step.correction.is_empty() {
-            commands.push(combine(sample, 0, elements, self.terms(position, &step.correction)));
-        }
-        if let Some((out, lower)) = self.sampling.lower() {
-            commands.push(combine(out, 0, elements, self.terms(position, lower)));
-        }
-        commands.push(self.update(position, &step.update));
-
-        if let Some(plan) = &plans.preview {
-            let latents = input::<E>(executor, plan, "latents");
-            commands.push(combine(latents, 0, elements, vec![term(1.0, &self.denoised, 0)]));
-            commands.push(Command::Evaluate(plan));
-        }
-        executor.submit_in_pieces(&commands).await
-    }
-
-    /// Has the partner evaluate the half without the prompt, into `out`, and evaluates the other meanwhile. False without
-    /// a partner, and where it failed: then both are still to be done.
-    #[cfg(feature = "cpu")]
-    async fn evaluate_with_partner(&self, step: &StepPlan, out: &E::Tensor) -> Result<bool> {
-        let Some(partner) = self.pairing.get() else { return Ok(false) };
-        let (executor, plans) = (self.executor.as_ref(), &self.plans);
-        let unet = &plans.unet;
-        executor.submit(&[self.scaled_sample(step, unet, 0)])?;
-        let mut encoder_hidden_states = executor.read(&self.prompt_embeds).await?;
-        encoder_hidden_states.truncate(plans.size.text_elements());
-        let answer = partner.begin(Half {
-            sample: executor.read(input::<E>(executor, unet, "sample")).await?,
-            timestep: step.timestep as f32,
-            encoder_hidden_states,
-            width: plans.size.width,
-            height: plans.size.height,
-        });
-        executor.submit_in_pieces(&self.prompts_half(plans)).await?;
-        match answer.await {
-            Ok(values) if values.len() == plans.size.latent_elements() => {
-                executor.write(out, &values)?;
-                Ok(true)
-            }
-            _ => {
-                self.pairing.end();
-                Ok(false)
-            }
-        }
-    }
-
-    /// The sample as the network takes it, from element `offset` of its batch.
-    fn scaled_sample<'a>(&'a self, step: &StepPlan, unet: &'a E::Plan, offset: usize) -> Command<'a, E> {
-        let out = input::<E>(&self.executor, unet, "sample");
-        let terms = vec![term(step.model_input_scale, self.sample(), 0)];
-        Command::Combine { out, offset, len: self.plans.size.latent_elements(), terms }
-    }
-
-    /// An evaluation with the prompts from element `from` of the embeddings.
-    fn evaluation<'a>(&'a self, plans: &'a Plans<E>, from: usize) -> [Command<'a, E>; 2] {
-        let out = input::<E>(&self.executor, &plans.unet, "encoder_hidden_states");
-        let (len, terms) = (plans.size.text_elements(), vec![term(1.0, &self.prompt_embeds, from)]);
-        [Command::Combine { out, offset: 0, len, terms }, Command::Evaluate(&plans.unet)]
-    }
-
-    /// The evaluation whose batch ends with the prompt.
-    fn prompts_half<'a>(&'a self, plans: &'a Plans<E>) -> [Command<'a, E>; 2] {
-        self.evaluation(plans, self.text_elements - plans.size.text_elements())
-    }
-
-    /// The update after entry `position` of the plan.
-    fn update(&self, position: usize, update: &[(Source, f64)]) -> Command<'_, E> {
-        // The oldest sample may be the one that is replaced: a term may be the output at the same offset.
-        let out = &self.samples[(position + 1) % self.samples.len()];
-        let (len, terms) = (self.plans.size.latent_elements(), self.terms(position, update));
-        Command::Combine { out, offset: 0, len, terms }
-    }
-
-    /// What a linear combination reads that belongs to entry `position` of the plan.
-    fn terms(&self, position: usize, combination: &[(Source, f64)]) -> Vec<Term<'_, E::Tensor>> {
-        let back = |tensors: &[E::Tensor], back: usize| (position + tensors.len() - back) % tensors.len();
-        let tensor = |source| match source {
-            Source::Sample(age) => Some(&self.samples[back(&self.samples, age)]),
-            Source::ModelValue(age) => Some(&self.history[back(&self.history, age)]),
-            Source::Noise => self.noise.as_ref(),
-        };
-        let term = |&(source, coefficient): &(Source, f64)| Some(term(coefficient, tensor(source)?, 0));
-        combination.iter().filter_map(term).collect()
-    }
-
-    /// The current sample.
-    fn sample(&self) -> &E::Tensor {
-        &self.samples[self.sampling.position % self.samples.len()]
-    }
-
-    /// Sends the state to the host, and the preview after it.
-    fn begin_report(&mut self) -> Result<()> {
-        let preview = self.plans.preview.as_ref().map(|plan| output::<E>(&self.executor, plan, "preview"));
-        let tensors: Vec<&E::Tensor> = self.tensors().chain(preview).collect();
-        if let Some(readback) = self.executor.begin_read(&tensors)? {
-            self.pending.push(Pending {
-                readback,
-                evaluations: self.sampling.evaluations,
-                errors: self.sampling.errors().len(),
-                before: self.sampling.before().to_vec(),
-            });
-        }
-        Ok(())
-    }
-
-    /// The newest report that has arrived; older ones are dropped.
-    fn latest_report(&mut self) -> Result<StepReport> {
-        let mut latest = None;
-        let mut waiting = Vec::new();
-        for mut pending in self.pending.drain(..) {
-            match self.executor.try_read(&mut pending.readback)? {
-                Some(values) => latest = Some((pending, values)),
-                None => waiting.push(pending),
-            }
-        }
-        self.pending = waiting;
-        let Some((pending, mut values)) = latest else { return Ok(StepReport::default()) };
-        let preview = values.split_off(self.tensors().count() * self.plans.size.latent_elements());
-        values.extend(pending.before);
-        let errors = self.sampling.errors()[..pending.errors].to_vec();
-        self.arrived = RunState { evaluations: pending.evaluations, errors, values };
-        let (width, height) = (self.plans.size.latent_width, self.plans.size.latent_height);
-        let preview = match self.plans.preview {
-            Some(_) => Some(Image::from_decoded(&preview, width, height, self.image_format, "the preview")?),
-            None => None,
-        };
-        Ok(StepReport { preview, state: Some(self.arrived.clone()) })
     }
 
     /// Decodes to a picture: the finished latents, or before the last step the network's latest estimate of
