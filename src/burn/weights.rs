@@ -132,9 +132,10 @@ impl Parameter {
         insert(arrived, start..end);
         if arrived.first() == Some(&(0..stored_bytes)) {
             let mut layouts = Layouts { bytes: std::mem::take(bytes), stored: None, columns: None };
-            // Convolutions want nothing else. Made now, they let go of the bytes, and nobody waits for them in the end.
+            // Convolutions want nothing else. Made now, they let go of the bytes, and nobody waits for them in the end; without room
+            // they are made when a plan asks, which then says so.
             if self.info.shape.len() == 4 {
-                layouts.columns(&self.info)?;
+                let _ = layouts.columns(&self.info);
             }
             self.state = State::Complete(Box::new(RefCell::new(layouts)));
         }
