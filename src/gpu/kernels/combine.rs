@@ -16,7 +16,7 @@ pub struct SlotTerm {
 
 /// With or without the factor of [`Command::CombineRescaled`](crate::executor::Command).
 pub fn variant(rescaled: bool) -> Variant {
-    Variant::of(Kernel::Combine).switch("RESCALED", rescaled)
+    Variant::of(Kernel::Combine).switch("RESCALED", rescaled).size("LINES", 1)
 }
 
 /// The shader's `Params`, in words. At most [`MAX_TERMS`] terms.

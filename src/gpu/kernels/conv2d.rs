@@ -64,40 +64,61 @@ pub struct MatrixPiece {
     pub scales: Binding,
 }
 
-/// The shape of a workgroup: threads along the outputs, four each, and along the rows, eight each.
+/// The shape of a workgroup: threads along the outputs and along the rows, eight of either each, and groups of threads that share the
+/// inputs of a sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Tile {
     columns: usize,
     lines: usize,
+    groups: usize,
 }
 
 /// For few outputs: latents, colours.
-const NARROW: Tile = Tile { columns: 4, lines: 16 };
-/// Where there are many tiles, those with the fewest bytes to load for what they compute. 12 columns are for the 40 or 48 channels of
+const NARROW: Tile = Tile { columns: 2, lines: 16, groups: 1 };
+/// Where there are many tiles, those with the fewest bytes to load for what they compute. Six columns are for the 40 or 48 channels of
 /// autoencoders for small pictures.
-const LARGE: [Tile; 3] =
-    [Tile { columns: 16, lines: 16 }, Tile { columns: 12, lines: 16 }, Tile { columns: 8, lines: 16 }];
+const LARGE: [Tile; 3] = [
+    Tile { columns: 8, lines: 16, groups: 1 },
+    Tile { columns: 6, lines: 16, groups: 1 },
+    Tile { columns: 4, lines: 16, groups: 1 },
+];
 /// Where there are few, those that keep more of a device busy.
-const SMALL: [Tile; 2] = [Tile { columns: 8, lines: 8 }, Tile { columns: 12, lines: 12 }];
+const SMALL: [Tile; 2] =
+    [Tile { columns: 8, lines: 4, groups: 1 }, Tile { columns: 6, lines: 4, groups: 1 }];
+/// Where all rows are in one line of tiles, narrow ones, as there are more of them.
+const LOW: [Tile; 2] = [SMALL[1], SMALL[0]];
 /// Tiles of the largest shape that are few.
 const FEW_TILES: usize = 128;
+/// Inputs of a sum that are enough for two groups of threads, where tiles are few.
+const LONG_SUM: usize = 1024;
 
 impl Tile {
-    /// For a product of so many rows and units of outputs: of those for that many tiles, the first among those that compute the
-    /// fewest outputs that are not there.
-    fn of(rows: usize, units: usize) -> Self {
-        if units <= NARROW.columns {
+    /// For a product of so many rows, inputs of a sum and units of outputs: of those for that many tiles, the first among those that
+    /// compute the fewest outputs that are not there.
+    fn of(rows: usize, depth: usize, units: usize) -> Self {
+        if units <= NARROW.units() {
             return NARROW;
         }
         let [columns, lines] = LARGE[0].count(rows, units);
-        let tiles: &[Self] = if columns * lines < FEW_TILES { &SMALL } else { &LARGE };
-        let padded = |tile: &&Self| units.next_multiple_of(tile.columns);
-        *tiles.iter().min_by_key(padded).expect("there are some of each")
+        let few = columns * lines < FEW_TILES;
+        let tiles: &[Self] = match few {
+            true if rows <= 8 * LOW[0].lines => &LOW,
+            true => &SMALL,
+            false => &LARGE,
+        };
+        let padded = |tile: &&Self| units.next_multiple_of(tile.units());
+        let tile = *tiles.iter().min_by_key(padded).expect("there are some of each");
+        Self { groups: if few && depth >= LONG_SUM { 2 } else { 1 }, ..tile }
+    }
+
+    /// Units of four outputs.
+    fn units(&self) -> usize {
+        2 * self.columns
     }
 
     /// Tiles along the outputs, and along the rows.
     fn count(&self, rows: usize, units: usize) -> [usize; 2] {
-        [units.div_ceil(self.columns), rows.div_ceil(8 * self.lines)]
+        [units.div_ceil(self.units()), rows.div_ceil(8 * self.lines)]
     }
 }
 
@@ -145,7 +166,7 @@ pub fn dispatches(
     let rows = run.rows.len();
     let dispatch = |piece: &MatrixPiece| {
         let units = piece.shape.output_units();
-        let tile = Tile::of(rows, units);
+        let tile = Tile::of(rows, taps * channels, units);
         let [columns, lines] = tile.count(rows, units);
         let layout = match source.second {
             Some(_) => "TWO_SOURCES",
@@ -155,8 +176,10 @@ pub fn dispatches(
         let x_channels = source.second.as_ref().map_or(channels, |(_, channels)| *channels);
         let variant = Variant::of(Kernel::Conv2d)
             .switch(layout, true)
+            .switch("ONE_GROUP", tile.groups == 1)
             .size("COLUMNS", tile.columns as u32)
-            .size("LINES", tile.lines as u32);
+            .size("LINES", tile.lines as u32)
+            .size("GROUPS", tile.groups as u32);
         let params = [
             shape.height,
             shape.width,
@@ -230,22 +253,29 @@ mod tests {
 
     #[test]
     fn tiles_are_as_the_shader_needs_them_and_fit_every_device() {
-        for Tile { columns, lines } in LARGE.into_iter().chain(SMALL).chain([NARROW]) {
-            assert!(columns.is_multiple_of(4) && lines >= columns && columns * lines <= 256);
-            let shared = 16 * (8 * lines * columns / 4 + columns * columns);
-            assert!(shared <= 16 << 10, "{columns} x {lines} share {shared} bytes");
+        let shapes = LARGE.into_iter().chain(SMALL).chain([NARROW]);
+        for tile in shapes.flat_map(|tile| [1, 2].map(|groups| Tile { groups, ..tile })) {
+            let Tile { columns, lines, groups } = tile;
+            let threads = columns * lines * groups;
+            assert!(columns.is_multiple_of(2) && threads <= 256 && (1..=2).contains(&groups));
+            let slab = 2 * columns * groups;
+            let exchanged = 8 * threads * (groups - 1);
+            let shared = 16 * (slab * 2 * lines + (slab * tile.units()).max(exchanged));
+            assert!(groups == 2 && lines > 4 || shared <= 16 << 10, "{tile:?} shares {shared} bytes");
         }
     }
 
     #[test]
-    fn tiles_fit_the_outputs() {
-        let tile = |rows: usize, outputs: usize| {
-            let Tile { columns, lines } = Tile::of(rows, outputs / 4);
-            (columns, lines)
+    fn tiles_fit_the_product() {
+        let tile = |rows: usize, depth: usize, outputs: usize| {
+            let Tile { columns, lines, groups } = Tile::of(rows, depth, outputs / 4);
+            (columns, lines, groups)
         };
-        let many = [4, 16, 32, 40, 48, 64, 80, 96, 192, 320].map(|outputs| tile(1 << 15, outputs).0);
-        assert_eq!(many, [4, 4, 8, 12, 12, 16, 12, 12, 16, 16]);
-        let few = [4, 40, 48, 64, 128, 192].map(|outputs| tile(512, outputs));
-        assert_eq!(few, [(4, 16), (12, 12), (12, 12), (8, 8), (8, 8), (8, 8)]);
+        let many = [4, 16, 32, 40, 48, 64, 80, 96, 192, 320].map(|outputs| tile(1 << 15, 576, outputs).0);
+        assert_eq!(many, [2, 2, 4, 6, 6, 8, 6, 6, 8, 8]);
+        let few = [4, 40, 48, 64, 128, 192].map(|outputs| tile(512, 1152, outputs));
+        assert_eq!(few, [(2, 16, 1), (6, 4, 2), (6, 4, 2), (8, 4, 2), (8, 4, 2), (8, 4, 2)]);
+        assert_eq!(tile(512, 576, 64), (8, 4, 1));
+        assert_eq!([128, 192, 320].map(|outputs| tile(32, 576, outputs).0), [8, 6, 8]);
     }
 }

@@ -1,7 +1,9 @@
 // y[b, i, j, o] = Σ_{t, c} x[b, i·stride + ky − top, j·stride + kx − left, c] · w[t, c, o], then epilogue.wgsl
 // x [B, H, W, C]    w [taps, C, O] as in weight.wgsl, tap t = ky · kernel_width + kx    y [B, H', W', O] = [M, O]
-// A workgroup of COLUMNS x LINES makes a tile of 8·LINES rows of M by 4·COLUMNS outputs, COLUMNS of K at a time; a thread 8 x 4 of it,
-// for which it reads 12 vectors of workgroup memory for each 32 multiply-adds of vectors. COLUMNS is a multiple of 4, LINES no less.
+// A workgroup makes a tile of 8·LINES rows of M by 8·COLUMNS outputs, a slab of 2·COLUMNS·GROUPS of K at a time. A thread makes 8 x 8 of
+// it by outer products: for each 64 multiply-adds it reads 4 vectors of workgroup memory. COLUMNS is even. Of two groups of threads each
+// takes every other half of a slab; the sums meet at the end. That is for products with so few tiles that threads are what lacks.
+// Sums have names, as an array that a variable indexes need not lie in registers.
 // Rows from first_row to end_row; the binding of x begins at pixel first_pixel. Sums of f32 in f32; int8 scales are applied to the sum.
 // Where `doubled`, the convolution sees x twice as large, each pixel four times (nearest neighbours): x has half of height and width.
 // With TWO_SOURCES, x is two tensors side by side along their channels. Both are what a UNet does on its way up, without a copy.
@@ -78,89 +80,171 @@ fn window(row: u32) -> Window {
     return Window(row < params.end_row, row / image, y, x);
 }
 
-fn x_through(window: Window, tap: u32, unit: u32) -> vec4<f32> {
+// The pixel of x that a tap of a window looks at, if it lies in the sample.
+struct Looked {
+    inside: bool,
+    pixel: u32,
+}
+
+fn looked(window: Window, tap: u32) -> Looked {
     let y = window.y + i32(tap / params.kernel_width);
     let x = window.x + i32(tap % params.kernel_width);
     let inside = y >= 0 && y < i32(params.height) && x >= 0 && x < i32(params.width);
-    if (window.inside && tap < params.taps && inside) {
-        let line = window.batch * (params.height >> params.doubled) + (u32(y) >> params.doubled);
-        let pixel = line * (params.width >> params.doubled) + (u32(x) >> params.doubled);
-        return x_at(pixel - params.first_pixel, unit);
+    let line = window.batch * (params.height >> params.doubled) + (u32(y) >> params.doubled);
+    let pixel = line * (params.width >> params.doubled) + (u32(x) >> params.doubled);
+    return Looked(window.inside && tap < params.taps && inside, pixel - params.first_pixel);
+}
+
+fn x_of(looked: Looked, unit: u32) -> vec4<f32> {
+    if (looked.inside) {
+        return x_at(looked.pixel, unit);
     }
     return vec4(0.0);
 }
 
-const TILE_ROWS = 8u * LINES;
-const SLAB_UNITS = COLUMNS / 4u;
+const THREADS = COLUMNS * LINES * GROUPS;
+// Rows of the tile by four, and units of four outputs.
+const TILE_FOURS = 2u * LINES;
+const TILE_UNITS = 2u * COLUMNS;
+const SLAB = 2u * COLUMNS * GROUPS;
+const SLAB_UNITS = SLAB / 4u;
 
-// [unit of four k][row], so that a thread's rows lie together.
-var<workgroup> x_tile: array<vec4<f32>, TILE_ROWS * SLAB_UNITS>;
-// [k][unit of four outputs].
-var<workgroup> w_tile: array<vec4<f32>, COLUMNS * COLUMNS>;
+// [k][four rows].
+var<workgroup> x_tile: array<vec4<f32>, SLAB * TILE_FOURS>;
+// [k][unit of four outputs]; at the end, what the groups give each other.
+var<workgroup> w_tile: array<vec4<f32>, max(SLAB * TILE_UNITS, 8u * THREADS * (GROUPS - 1u))>;
 
-@compute @workgroup_size(COLUMNS, LINES)
+@compute @workgroup_size(COLUMNS, LINES, GROUPS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let thread = local.y * COLUMNS + local.x;
+    let thread = (local.z * LINES + local.y) * COLUMNS + local.x;
     let channel_units = (params.channels + 3u) / 4u;
     let depth = 4u * params.taps * channel_units;
 
-    // What this thread loads of every slab of x: one unit of two rows, half a tile apart. The unit is a (tap, channel unit) that
-    // advances.
-    let load_row = thread / SLAB_UNITS;
+    // What this thread loads of every slab of x: one unit of four rows. The unit is a (tap, channel unit) that advances.
+    let load_four = thread / SLAB_UNITS;
     let load_unit = thread % SLAB_UNITS;
-    let tile = params.first_row + group.y * TILE_ROWS;
-    let upper = window(tile + load_row);
-    let lower = window(tile + TILE_ROWS / 2u + load_row);
+    let tile = params.first_row + group.y * 8u * LINES;
+    let load_row = tile + 4u * load_four;
+    let window0 = window(load_row);
+    let window1 = window(load_row + 1u);
+    let window2 = window(load_row + 2u);
+    let window3 = window(load_row + 3u);
     var tap = load_unit / channel_units;
     var channel_unit = load_unit % channel_units;
+    var looked0 = looked(window0, tap);
+    var looked1 = looked(window1, tap);
+    var looked2 = looked(window2, tap);
+    var looked3 = looked(window3, tap);
 
-    let output_unit = group.x * COLUMNS + local.x;
-    var sums = array<vec4<f32>, 8>();
+    let first_unit = group.x * TILE_UNITS;
+    var a0 = vec4(0.0);
+    var a1 = vec4(0.0);
+    var a2 = vec4(0.0);
+    var a3 = vec4(0.0);
+    var a4 = vec4(0.0);
+    var a5 = vec4(0.0);
+    var a6 = vec4(0.0);
+    var a7 = vec4(0.0);
+    var b0 = vec4(0.0);
+    var b1 = vec4(0.0);
+    var b2 = vec4(0.0);
+    var b3 = vec4(0.0);
+    var b4 = vec4(0.0);
+    var b5 = vec4(0.0);
+    var b6 = vec4(0.0);
+    var b7 = vec4(0.0);
 
-    for (var slab = 0u; slab < depth; slab += COLUMNS) {
-        x_tile[load_unit * TILE_ROWS + load_row] = x_through(upper, tap, channel_unit);
-        x_tile[load_unit * TILE_ROWS + TILE_ROWS / 2u + load_row] = x_through(lower, tap, channel_unit);
+    for (var slab = 0u; slab < depth; slab += SLAB) {
+        let row0 = x_of(looked0, channel_unit);
+        let row1 = x_of(looked1, channel_unit);
+        let row2 = x_of(looked2, channel_unit);
+        let row3 = x_of(looked3, channel_unit);
+        let to = 4u * load_unit * TILE_FOURS + load_four;
+        x_tile[to] = vec4(row0.x, row1.x, row2.x, row3.x);
+        x_tile[to + TILE_FOURS] = vec4(row0.y, row1.y, row2.y, row3.y);
+        x_tile[to + 2u * TILE_FOURS] = vec4(row0.z, row1.z, row2.z, row3.z);
+        x_tile[to + 3u * TILE_FOURS] = vec4(row0.w, row1.w, row2.w, row3.w);
         channel_unit += SLAB_UNITS;
-        while (channel_unit >= channel_units) {
-            channel_unit -= channel_units;
-            tap += 1u;
+        if (channel_unit >= channel_units) {
+            tap += channel_unit / channel_units;
+            channel_unit %= channel_units;
+            looked0 = looked(window0, tap);
+            looked1 = looked(window1, tap);
+            looked2 = looked(window2, tap);
+            looked3 = looked(window3, tap);
         }
 
-        if (local.y < COLUMNS) {
-            let k = slab + local.y;
+        for (var at = thread; at < SLAB * TILE_UNITS; at += THREADS) {
+            let k = slab + at / TILE_UNITS;
+            let unit = first_unit + at % TILE_UNITS;
             var weight = vec4(0.0);
-            if (k < depth && output_unit < params.units) {
-                weight = weight_at(k * params.units + output_unit);
+            if (k < depth && unit < params.units) {
+                weight = weight_at(k * params.units + unit);
             }
-            w_tile[thread] = weight;
+            w_tile[at] = weight;
         }
         workgroupBarrier();
 
-        for (var unit = 0u; unit < SLAB_UNITS; unit++) {
-            let w_at = 4u * unit * COLUMNS + local.x;
-            let w0 = w_tile[w_at];
-            let w1 = w_tile[w_at + COLUMNS];
-            let w2 = w_tile[w_at + 2u * COLUMNS];
-            let w3 = w_tile[w_at + 3u * COLUMNS];
-            let at = unit * TILE_ROWS + 8u * local.y;
-            for (var r = 0u; r < 8u; r++) {
-                sums[r] += product(x_tile[at + r], w0, w1, w2, w3);
-            }
+        for (var k = local.z; k < SLAB; k += GROUPS) {
+            let upper = x_tile[k * TILE_FOURS + 2u * local.y];
+            let lower = x_tile[k * TILE_FOURS + 2u * local.y + 1u];
+            let a = w_tile[k * TILE_UNITS + local.x];
+            let b = w_tile[k * TILE_UNITS + COLUMNS + local.x];
+            a0 += upper.x * a;
+            a1 += upper.y * a;
+            a2 += upper.z * a;
+            a3 += upper.w * a;
+            a4 += lower.x * a;
+            a5 += lower.y * a;
+            a6 += lower.z * a;
+            a7 += lower.w * a;
+            b0 += upper.x * b;
+            b1 += upper.y * b;
+            b2 += upper.z * b;
+            b3 += upper.w * b;
+            b4 += lower.x * b;
+            b5 += lower.y * b;
+            b6 += lower.z * b;
+            b7 += lower.w * b;
         }
         workgroupBarrier();
     }
 
-    if (output_unit >= params.units) {
-        return;
+    let first_row = tile + 8u * local.y;
+    let unit = first_unit + local.x;
+    let sums_a = array(a0, a1, a2, a3, a4, a5, a6, a7);
+    let sums_b = array(b0, b1, b2, b3, b4, b5, b6, b7);
+#if ONE_GROUP
+    finish_rows(first_row, unit, sums_a);
+    finish_rows(first_row, unit + COLUMNS, sums_b);
+#else
+    // Each group finishes one of the two units.
+    var kept = sums_a;
+    var given = sums_b;
+    if (local.z == 1u) {
+        kept = sums_b;
+        given = sums_a;
     }
-    let first = tile + 8u * local.y;
     for (var r = 0u; r < 8u; r++) {
-        if (first + r < params.end_row) {
-            finish(first + r, output_unit, sums[r]);
-        }
+        w_tile[r * THREADS + thread] = given[r];
     }
+    workgroupBarrier();
+    let other = (thread + COLUMNS * LINES) % THREADS;
+    for (var r = 0u; r < 8u; r++) {
+        kept[r] += w_tile[r * THREADS + other];
+    }
+    finish_rows(first_row, unit + local.z * COLUMNS, kept);
+#endif
 }
 
-fn product(x: vec4<f32>, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) -> vec4<f32> {
-    return x.x * w0 + x.y * w1 + x.z * w2 + x.w * w3;
+fn finish_rows(first_row: u32, unit: u32, sums: array<vec4<f32>, 8>) {
+    if (unit >= params.units) {
+        return;
+    }
+    var left = sums;
+    for (var r = 0u; r < 8u; r++) {
+        if (first_row + r < params.end_row) {
+            finish(first_row + r, unit, left[r]);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::unit::Unit;
 use super::{Binding, Dispatch, Kernel, Source, Variant, activation_code};
 use crate::graph::Activation;
 
@@ -37,17 +38,33 @@ impl GroupNormShape {
         (self.pixels.div_ceil(pixels), pixels)
     }
 
+    /// What a thread takes at once of a tensor of whose channels `first` come from a first source.
+    fn unit(&self, first: usize) -> Unit {
+        Unit::of([self.channels / self.groups, first])
+    }
+
     /// The extents and where `run` begins, as both shaders want them.
-    fn params(&self, run: &Run) -> Vec<u32> {
+    fn params(&self, run: &Run, unit: Unit) -> Vec<u32> {
         let (slices, slice_pixels) = self.slices();
         let first_group = run.samples.start * self.groups;
-        let places = [slices, slice_pixels, run.slices.start, first_group, run.first_element];
-        let extents = [self.pixels, self.channels, self.groups];
+        let places = [slices, slice_pixels, run.slices.start, first_group, run.first_element / unit.channels()];
+        let extents = [self.pixels, self.channels / unit.channels(), self.groups];
         extents.into_iter().chain(places).map(|value| value as u32).collect()
     }
 
-    fn workgroups(&self, run: &Run) -> [u32; 3] {
-        [run.slices.len() as u32, (run.samples.len() * self.groups) as u32, 1]
+    /// Groups that share a workgroup: the fewer threads, the more each has to do.
+    fn lines(&self, unit: Unit) -> usize {
+        let units = self.pixels * self.channels / self.groups / unit.channels();
+        let wanted = match units {
+            0..=256 => 4,
+            257..=512 => 2,
+            _ => 1,
+        };
+        if (self.batch * self.groups).is_multiple_of(wanted) { wanted } else { 1 }
+    }
+
+    fn workgroups(&self, run: &Run, lines: usize) -> [u32; 3] {
+        [run.slices.len() as u32, (run.samples.len() * self.groups / lines) as u32, 1]
     }
 
     /// Bytes of the statistics between the two dispatches.
@@ -85,15 +102,19 @@ pub fn dispatch(
     [gamma, beta, y]: [Binding; 3],
 ) -> Dispatch {
     let run = Run { samples: 0..shape.batch, slices: 0..1, first_element: 0 };
-    let mut params = shape.params(&run);
     let channels = source.second.as_ref().map_or(shape.channels, |(_, channels)| *channels);
-    params.extend([shape.eps.to_bits(), channels as u32]);
+    let unit = shape.unit(channels);
+    let lines = shape.lines(unit);
+    let mut params = shape.params(&run, unit);
+    params.extend([shape.eps.to_bits(), (channels / unit.channels()) as u32]);
     let mut bindings = vec![source.x, gamma, beta, y];
     let variant = Variant::of(Kernel::GroupNorm)
         .switch("TWO_SOURCES", source.second.is_some())
+        .switch(unit.switch(), true)
+        .size("LINES", lines as u32)
         .constant("ACTIVATION", activation_code(activation));
     bindings.extend(source.second.map(|(second, _)| second));
-    Dispatch { variant, bindings, params, workgroups: shape.workgroups(&run) }
+    Dispatch { variant, bindings, params, workgroups: shape.workgroups(&run, lines) }
 }
 
 /// The two dispatches for `run`; every run's first comes before any run's second. `stats` has room for
@@ -104,13 +125,14 @@ pub fn sliced_dispatches(
     activation: Option<Activation>,
     [x, gamma, beta, y, stats]: [Binding; 5],
 ) -> [Dispatch; 2] {
-    let params = shape.params(run);
+    let unit = shape.unit(shape.channels);
+    let params = shape.params(run, unit);
     let mut with_eps = params.clone();
-    with_eps.extend([shape.eps.to_bits(), shape.channels as u32]);
-    let workgroups = shape.workgroups(run);
+    with_eps.extend([shape.eps.to_bits(), (shape.channels / unit.channels()) as u32]);
+    let workgroups = shape.workgroups(run, 1);
     [
         Dispatch {
-            variant: Variant::of(Kernel::GroupNormStats),
+            variant: Variant::of(Kernel::GroupNormStats).switch(unit.switch(), true).size("LINES", 1),
             bindings: vec![x.clone(), stats.clone()],
             params,
             workgroups,
@@ -118,6 +140,8 @@ pub fn sliced_dispatches(
         Dispatch {
             variant: Variant::of(Kernel::GroupNorm)
                 .switch("SLICED", true)
+                .switch(unit.switch(), true)
+                .size("LINES", 1)
                 .constant("ACTIVATION", activation_code(activation)),
             bindings: vec![x, gamma, beta, y, stats],
             params: with_eps,

@@ -1,6 +1,7 @@
 // y = activation((x − mean) / √(variance + eps) · gamma + beta)
 // x, y [B, P, C]    gamma, beta [C]    G divides C
-// Workgroup (s, b · G + g), counted from first_slice and first_group, takes that slice; lane i its elements i, i + LANES, …
+// Line l of workgroup (s, n), counted from first_slice and first_group, takes slice s of the n · LINES + l th of the B · G groups; lane i
+// its units i, i + LANES, … (unit.wgsl). Small groups share a workgroup; their channels lie side by side.
 // SLICED: stats [B · G, slices, 2] come from group_norm_stats.wgsl; slices' means and squares are merged by Chan, Golub & LeVeque
 // 1979, Eq. (2.1). Otherwise a group is one slice, and its workgroup reads it three times: the mean, the squares, the map. It is at
 // most 16 KiB, so the last two find it in the cache.
@@ -9,6 +10,7 @@
 
 struct Params {
     pixels: u32,
+    // Units of them, as are first_unit and x_units.
     channels: u32,
     groups: u32,
     slices: u32,
@@ -16,43 +18,43 @@ struct Params {
     first_slice: u32,
     first_group: u32,
     // The bindings of x and y begin here.
-    first_element: u32,
+    first_unit: u32,
     eps: f32,
-    // TWO_SOURCES: channels of x; those of x2 follow them.
-    x_channels: u32,
+    // TWO_SOURCES: those of x; those of x2 follow them.
+    x_units: u32,
 }
 
 override ACTIVATION: u32 = 0u;
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> gamma: array<f32>;
-@group(0) @binding(3) var<storage, read_write> beta: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read_write> x: array<Unit>;
+@group(0) @binding(2) var<storage, read_write> gamma: array<Unit>;
+@group(0) @binding(3) var<storage, read_write> beta: array<Unit>;
+@group(0) @binding(4) var<storage, read_write> y: array<Unit>;
 #if SLICED
 @group(0) @binding(5) var<storage, read_write> stats: array<vec2<f32>>;
 #endif
 
 // Pixels count over all samples.
 #if TWO_SOURCES
-@group(0) @binding(5) var<storage, read_write> x2: array<f32>;
+@group(0) @binding(5) var<storage, read_write> x2: array<Unit>;
 
-fn x_at(pixel: u32, channel: u32) -> f32 {
-    if (channel < params.x_channels) {
-        return x[pixel * params.x_channels + channel];
+fn x_at(pixel: u32, channel: u32) -> Unit {
+    if (channel < params.x_units) {
+        return x[pixel * params.x_units + channel];
     }
-    return x2[pixel * (params.channels - params.x_channels) + channel - params.x_channels];
+    return x2[pixel * (params.channels - params.x_units) + channel - params.x_units];
 }
 #else
-fn x_at(pixel: u32, channel: u32) -> f32 {
-    return x[pixel * params.channels + channel - params.first_element];
+fn x_at(pixel: u32, channel: u32) -> Unit {
+    return x[pixel * params.channels + channel - params.first_unit];
 }
 #endif
 
-@compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+@compute @workgroup_size(LANES, LINES)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let width = params.channels / params.groups;
-    let index = params.first_group + workgroup.y;
+    let index = params.first_group + workgroup.y * LINES + local.y;
     let group = index % params.groups * width;
     let first = (params.first_slice + workgroup.x) * params.slice_pixels;
     let pixels = min(first + params.slice_pixels, params.pixels) - first;
@@ -64,32 +66,34 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #if SLICED
     for (var slice = 0u; slice < params.slices; slice++) {
         let begin = slice * params.slice_pixels;
-        let count = f32((min(begin + params.slice_pixels, params.pixels) - begin) * width);
+        let count = f32((min(begin + params.slice_pixels, params.pixels) - begin) * width * UNIT);
         let part = stats[index * params.slices + slice];
         let difference = part.x - mean;
-        let total = merged + count;
-        mean += difference * (count / total);
-        squares += part.y + difference * difference * (merged * count / total);
-        merged = total;
+        let both = merged + count;
+        mean += difference * (count / both);
+        squares += part.y + difference * difference * (merged * count / both);
+        merged = both;
     }
 #else
-    merged = f32(pixels * width);
-    for (var at = start(lane, width); at.x < pixels; at = next(at, width)) {
-        mean += x_at(base + at.x, group + at.y);
+    merged = f32(pixels * width * UNIT);
+    var sums = Unit();
+    for (var at = start(local.x, width); at.x < pixels; at = next(at, width)) {
+        sums += x_at(base + at.x, group + at.y);
     }
-    mean = sum_over_workgroup(lane, mean) / merged;
-    for (var at = start(lane, width); at.x < pixels; at = next(at, width)) {
+    mean = sum_over_line(local.xy, sum_of(sums)) / merged;
+    sums = Unit();
+    for (var at = start(local.x, width); at.x < pixels; at = next(at, width)) {
         let centred = x_at(base + at.x, group + at.y) - mean;
-        squares += centred * centred;
+        sums += centred * centred;
     }
-    squares = sum_over_workgroup(lane, squares);
+    squares = sum_over_line(local.xy, sum_of(sums));
 #endif
     let scale = inverseSqrt(squares / merged + params.eps);
 
-    for (var at = start(lane, width); at.x < pixels; at = next(at, width)) {
+    for (var at = start(local.x, width); at.x < pixels; at = next(at, width)) {
         let channel = group + at.y;
         let value = (x_at(base + at.x, channel) - mean) * scale * gamma[channel] + beta[channel];
-        let out = (base + at.x) * params.channels + channel - params.first_element;
-        y[out] = activate(ACTIVATION, vec4(value)).x;
+        let out = (base + at.x) * params.channels + channel - params.first_unit;
+        y[out] = activated(ACTIVATION, value);
     }
 }

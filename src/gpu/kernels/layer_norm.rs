@@ -1,7 +1,11 @@
 //! Layer normalisation; see layer_norm.wgsl.
 
+use super::unit::Unit;
 use super::{Binding, Dispatch, Kernel, Variant, activation_code, folded};
 use crate::graph::Activation;
+
+/// Rows of a workgroup.
+const LINES: usize = 4;
 
 /// Normalises `rows` rows of `width`. Bindings: `x, gamma, beta, y`.
 pub fn dispatch(
@@ -11,11 +15,15 @@ pub fn dispatch(
     activation: Option<Activation>,
     bindings: [Binding; 4],
 ) -> Dispatch {
+    let unit = Unit::of([width]);
     Dispatch {
-        variant: Variant::of(Kernel::LayerNorm).constant("ACTIVATION", activation_code(activation)),
+        variant: Variant::of(Kernel::LayerNorm)
+            .switch(unit.switch(), true)
+            .size("LINES", LINES as u32)
+            .constant("ACTIVATION", activation_code(activation)),
         bindings: bindings.to_vec(),
-        params: vec![rows as u32, width as u32, eps.to_bits()],
-        workgroups: folded(rows),
+        params: vec![rows as u32, (width / unit.channels()) as u32, eps.to_bits()],
+        workgroups: folded(rows.div_ceil(LINES)),
     }
 }
 

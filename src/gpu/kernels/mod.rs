@@ -22,6 +22,7 @@ pub mod peak_fma;
 pub mod repack;
 pub mod timestep_embedding;
 pub mod unary;
+pub mod unit;
 pub mod unpack;
 pub mod upsample;
 
@@ -75,17 +76,21 @@ impl Kernel {
             Self::Geglu => &[include_str!("geglu.wgsl"), include_str!("activation.wgsl")],
             Self::GroupNorm => &[
                 include_str!("group_norm.wgsl"),
+                include_str!("unit.wgsl"),
                 include_str!("walk.wgsl"),
                 include_str!("reduce.wgsl"),
                 include_str!("activation.wgsl"),
             ],
             Self::GroupNormStats => &[
                 include_str!("group_norm_stats.wgsl"),
+                include_str!("unit.wgsl"),
                 include_str!("walk.wgsl"),
                 include_str!("reduce.wgsl"),
+                include_str!("activation.wgsl"),
             ],
             Self::LayerNorm => &[
                 include_str!("layer_norm.wgsl"),
+                include_str!("unit.wgsl"),
                 include_str!("reduce.wgsl"),
                 include_str!("activation.wgsl"),
             ],

@@ -1,4 +1,4 @@
-// A workgroup's way through the elements of a group, pixel by pixel: lane i takes elements i, i + LANES, … as (pixel, channel within
+// A line of lanes on its way through the units of a group, pixel by pixel: lane i takes units i, i + LANES, … as (pixel, channel within
 // the group). It advances without a division.
 
 fn start(lane: u32, width: u32) -> vec2<u32> {
