@@ -36,28 +36,29 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
+// Of a pixel, which has so many units of four channels, one of them.
 #if CHANNELS4
 @group(0) @binding(1) var<storage, read_write> x: array<vec4<f32>>;
 
-fn x_at(pixel: u32, unit: u32) -> vec4<f32> {
-    return x[pixel * (params.channels / 4u) + unit];
+fn x_at(pixel: u32, units: u32, unit: u32) -> vec4<f32> {
+    return x[pixel * units + unit];
 }
 #endif
 #if TWO_SOURCES
 @group(0) @binding(1) var<storage, read_write> x: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> x2: array<vec4<f32>>;
 
-fn x_at(pixel: u32, unit: u32) -> vec4<f32> {
+fn x_at(pixel: u32, units: u32, unit: u32) -> vec4<f32> {
     if (unit < params.x_units) {
         return x[pixel * params.x_units + unit];
     }
-    return x2[pixel * (params.channels / 4u - params.x_units) + unit - params.x_units];
+    return x2[pixel * (units - params.x_units) + unit - params.x_units];
 }
 #endif
 #if ODD_CHANNELS
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;
 
-fn x_at(pixel: u32, unit: u32) -> vec4<f32> {
+fn x_at(pixel: u32, units: u32, unit: u32) -> vec4<f32> {
     let at = pixel * params.channels + 4u * unit;
     let left = vec4(params.channels - 4u * unit);
     return select(vec4(0.0), vec4(x[at], x[at + 1u], x[at + 2u], x[at + 3u]), left > vec4(0u, 1u, 2u, 3u));
@@ -95,9 +96,9 @@ fn looked(window: Window, tap: u32) -> Looked {
     return Looked(window.inside && tap < params.taps && inside, pixel - params.first_pixel);
 }
 
-fn x_of(looked: Looked, unit: u32) -> vec4<f32> {
+fn x_of(looked: Looked, units: u32, unit: u32) -> vec4<f32> {
     if (looked.inside) {
-        return x_at(looked.pixel, unit);
+        return x_at(looked.pixel, units, unit);
     }
     return vec4(0.0);
 }
@@ -137,6 +138,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var looked3 = looked(window3, tap);
 
     let first_unit = group.x * TILE_UNITS;
+    let units = params.units;
     var a0 = vec4(0.0);
     var a1 = vec4(0.0);
     var a2 = vec4(0.0);
@@ -155,10 +157,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var b7 = vec4(0.0);
 
     for (var slab = 0u; slab < depth; slab += SLAB) {
-        let row0 = x_of(looked0, channel_unit);
-        let row1 = x_of(looked1, channel_unit);
-        let row2 = x_of(looked2, channel_unit);
-        let row3 = x_of(looked3, channel_unit);
+        let row0 = x_of(looked0, channel_units, channel_unit);
+        let row1 = x_of(looked1, channel_units, channel_unit);
+        let row2 = x_of(looked2, channel_units, channel_unit);
+        let row3 = x_of(looked3, channel_units, channel_unit);
         let to = 4u * load_unit * TILE_FOURS + load_four;
         x_tile[to] = vec4(row0.x, row1.x, row2.x, row3.x);
         x_tile[to + TILE_FOURS] = vec4(row0.y, row1.y, row2.y, row3.y);
@@ -178,8 +180,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             let k = slab + at / TILE_UNITS;
             let unit = first_unit + at % TILE_UNITS;
             var weight = vec4(0.0);
-            if (k < depth && unit < params.units) {
-                weight = weight_at(k * params.units + unit);
+            if (k < depth && unit < units) {
+                weight = weight_at(k * units + unit);
             }
             w_tile[at] = weight;
         }
@@ -190,22 +192,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             let lower = x_tile[k * TILE_FOURS + 2u * local.y + 1u];
             let a = w_tile[k * TILE_UNITS + local.x];
             let b = w_tile[k * TILE_UNITS + COLUMNS + local.x];
-            a0 += upper.x * a;
-            a1 += upper.y * a;
-            a2 += upper.z * a;
-            a3 += upper.w * a;
-            a4 += lower.x * a;
-            a5 += lower.y * a;
-            a6 += lower.z * a;
-            a7 += lower.w * a;
-            b0 += upper.x * b;
-            b1 += upper.y * b;
-            b2 += upper.z * b;
-            b3 += upper.w * b;
-            b4 += lower.x * b;
-            b5 += lower.y * b;
-            b6 += lower.z * b;
-            b7 += lower.w * b;
+            a0 = fma(vec4(upper.x), a, a0);
+            a1 = fma(vec4(upper.y), a, a1);
+            a2 = fma(vec4(upper.z), a, a2);
+            a3 = fma(vec4(upper.w), a, a3);
+            a4 = fma(vec4(lower.x), a, a4);
+            a5 = fma(vec4(lower.y), a, a5);
+            a6 = fma(vec4(lower.z), a, a6);
+            a7 = fma(vec4(lower.w), a, a7);
+            b0 = fma(vec4(upper.x), b, b0);
+            b1 = fma(vec4(upper.y), b, b1);
+            b2 = fma(vec4(upper.z), b, b2);
+            b3 = fma(vec4(upper.w), b, b3);
+            b4 = fma(vec4(lower.x), b, b4);
+            b5 = fma(vec4(lower.y), b, b5);
+            b6 = fma(vec4(lower.z), b, b6);
+            b7 = fma(vec4(lower.w), b, b7);
         }
         workgroupBarrier();
     }
@@ -241,10 +243,11 @@ fn finish_rows(first_row: u32, unit: u32, sums: array<vec4<f32>, 8>) {
     if (unit >= params.units) {
         return;
     }
+    let column = column_of(unit);
     var left = sums;
     for (var r = 0u; r < 8u; r++) {
         if (first_row + r < params.end_row) {
-            finish(first_row + r, unit, left[r]);
+            finish(first_row + r, unit, column, left[r]);
         }
     }
 }

@@ -17,6 +17,12 @@ const HAS_BIAS = 1u;
 const HAS_ADDED = 2u;
 const HAS_RESIDUAL = 4u;
 
+// What all rows of four outputs have in common.
+struct Column {
+    scale: vec4<f32>,
+    bias: vec4<f32>,
+}
+
 #if INT8
 @group(0) @binding(3) var<storage, read_write> scales: array<vec4<f32>>;
 
@@ -61,24 +67,35 @@ fn store(i: u32, count: u32, value: vec4<f32>) {
 // Entries i and i + 1, i even, of the four that have them.
 fn two(i: u32, four: vec4<f32>) -> vec2<f32> { return select(four.xy, four.zw, i % 4u == 2u); }
 
-fn finish(row: u32, unit: u32, sum: vec4<f32>) {
+fn column_of(unit: u32) -> Column {
     let a = 2u * unit;
     let b = params.outputs + a;
-    var value = sum * vec4(two(a, scales_at(a)), two(b, scales_at(b)));
+    var column = Column(vec4(two(a, scales_at(a)), two(b, scales_at(b))), vec4(0.0));
     if ((params.terms & HAS_BIAS) != 0u) {
-        value += vec4(two(a, bias[a / 4u]), two(b, bias[b / 4u]));
+        column.bias = vec4(two(a, bias[a / 4u]), two(b, bias[b / 4u]));
     }
+    return column;
+}
+
+fn finish(row: u32, unit: u32, column: Column, sum: vec4<f32>) {
+    let a = 2u * unit;
+    let value = sum * column.scale + column.bias;
     y[((row - params.first_row) * params.outputs + a) / 2u] = value.xy * gelu(value).zw;
 }
 #else
 // `unit` counts from the first output of this dispatch, params.first_output.
-fn finish(row: u32, unit: u32, sum: vec4<f32>) {
+fn column_of(unit: u32) -> Column {
+    var column = Column(scales_at(4u * unit), vec4(0.0));
+    if ((params.terms & HAS_BIAS) != 0u) {
+        column.bias = bias_at(params.first_output + 4u * unit);
+    }
+    return column;
+}
+
+fn finish(row: u32, unit: u32, column: Column, sum: vec4<f32>) {
     let output = params.first_output + 4u * unit;
     let at = (row - params.first_row) * params.outputs + output;
-    var value = sum * scales_at(4u * unit);
-    if ((params.terms & HAS_BIAS) != 0u) {
-        value += bias_at(output);
-    }
+    var value = sum * column.scale + column.bias;
     if ((params.terms & HAS_ADDED) != 0u) {
         value += added_at(row / params.added_rows * params.added_stride + params.added_first + output);
     }

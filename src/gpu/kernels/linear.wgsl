@@ -51,6 +51,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         for (var line = 0u; line < LINES; line++) {
             sum += partial[(local.y * LINES + line) * COLUMNS + local.x];
         }
-        finish(row, unit, sum);
+        finish(row, unit, column_of(unit), sum);
     }
 }
