@@ -44,20 +44,46 @@ const DTYPES: [DType; 3] = [DType::F32, DType::F16, DType::Int8];
 
 #[test]
 fn conv2d() -> Result<()> {
-    // [B, H, W, C], O, kernel, stride, padding
-    let shapes = [
-        ([2, 32, 32, 128], 128, [3, 3], 1, [1; 4]),
-        ([1, 16, 16, 64], 96, [3, 3], 2, [1; 4]),
-        ([1, 16, 16, 32], 32, [3, 3], 2, [0, 0, 1, 1]),
-        ([2, 8, 8, 320], 320, [1, 1], 1, [0; 4]),
-        ([1, 64, 64, 4], 64, [3, 3], 1, [1; 4]),
-        ([1, 96, 96, 4], 96, [3, 3], 1, [1; 4]),
+    check(
+        "conv2d",
+        PRODUCT,
+        convolutions([
+            ([2, 32, 32, 128], 128, [3, 3], 1, [1; 4]),
+            ([1, 16, 16, 64], 96, [3, 3], 2, [1; 4]),
+            ([1, 16, 16, 32], 32, [3, 3], 2, [0, 0, 1, 1]),
+            ([2, 8, 8, 320], 320, [1, 1], 1, [0; 4]),
+            ([1, 64, 64, 4], 64, [3, 3], 1, [1; 4]),
+            ([1, 96, 96, 4], 96, [3, 3], 1, [1; 4]),
+            ([1, 32, 32, 64], 3, [3, 3], 1, [1; 4]),
+            ([3, 7, 5, 9], 13, [3, 3], 1, [1; 4]),
+            ([1, 9, 11, 5], 6, [5, 3], 3, [2, 1, 0, 3]),
+            ([2, 1, 1, 1], 1, [1, 1], 1, [0; 4]),
+        ])?,
+    )
+}
+
+/// Sums that two groups of threads share, as on a GPU: with all rows in one line of tiles and in several, with odd tails and without.
+#[test]
+fn conv2d_of_split_sums() -> Result<()> {
+    let Some(gpu) = gpu_with(GpuOptions { split_sums: Some(true), ..GpuOptions::default() }) else {
+        return Ok(());
+    };
+    for (label, case) in convolutions([
         ([2, 4, 4, 192], 192, [3, 3], 1, [1; 4]),
-        ([1, 32, 32, 64], 3, [3, 3], 1, [1; 4]),
-        ([3, 7, 5, 9], 13, [3, 3], 1, [1; 4]),
-        ([1, 9, 11, 5], 6, [5, 3], 3, [2, 1, 0, 3]),
-        ([2, 1, 1, 1], 1, [1, 1], 1, [0; 4]),
-    ];
+        ([2, 16, 16, 64], 64, [3, 3], 1, [1; 4]),
+        ([3, 7, 5, 75], 45, [3, 3], 1, [1; 4]),
+        ([1, 6, 6, 1024], 320, [1, 1], 1, [0; 4]),
+    ])? {
+        let error = case.error(&gpu)?;
+        assert!(error <= PRODUCT, "{label}: relative error {error:.2e} exceeds {PRODUCT:.0e}");
+    }
+    Ok(())
+}
+
+type Convolution = ([usize; 4], usize, [usize; 2], usize, [usize; 4]);
+
+/// [B, H, W, C], O, kernel, stride, padding
+fn convolutions<const N: usize>(shapes: [Convolution; N]) -> Result<Vec<(String, Case)>> {
     let mut cases = Vec::new();
     for (seed, (x, outputs, [kh, kw], stride, padding)) in shapes.into_iter().enumerate() {
         for dtype in DTYPES {
@@ -70,7 +96,7 @@ fn conv2d() -> Result<()> {
             cases.push((format!("{x:?} -> {outputs} {dtype:?}"), Case::random(graph, dtype, seed as u64)));
         }
     }
-    check("conv2d", PRODUCT, cases)
+    Ok(cases)
 }
 
 #[test]
@@ -129,7 +155,7 @@ fn gated_products() -> Result<()> {
     check("gated product", PRODUCT, cases)?;
 
     let dispatches = |max_binding_bytes: Option<u64>, extents: [usize; 3]| -> Result<Option<usize>> {
-        let options = GpuOptions { max_binding_bytes, max_buffer_bytes: None };
+        let options = GpuOptions { max_binding_bytes, ..GpuOptions::default() };
         let Some(gpu) = gpu_with(options) else { return Ok(None) };
         let case = Case::random(gated(extents, true)?, DType::F32, 1);
         let plan = block_on(gpu.plan(&case.graph, &case.weights(&gpu)?))?;
@@ -212,6 +238,7 @@ fn attention() -> Result<()> {
         (2, 37, 41, 3, 6, false, 3.0),
         (1, 40, 40, 2, 13, true, 3.0),
         (1, 9, 70, 1, 300, false, 1.0),
+        (1, 9, 40, 1, 600, false, 1.0),
     ];
     let mut cases = Vec::new();
     for (seed, (batch, queries, keys, heads, size, causal, factor)) in shapes.into_iter().enumerate() {

@@ -40,6 +40,12 @@ pub fn listen(device: &wgpu::Device, faults: &Faults) {
     }
 }
 
+/// Whether the device is a processor and no GPU, as far as the browser says.
+pub fn is_fallback(device: &wgpu::Device) -> bool {
+    let Some(device) = gpu_device(device) else { return false };
+    property(&property(&device, "adapterInfo"), "isFallbackAdapter").is_truthy()
+}
+
 /// Waits until the device has seen everything asked of it, so that its complaints have come.
 pub async fn round_trip(device: &wgpu::Device, faults: &Faults) {
     let Some(device) = gpu_device(device) else { return };

@@ -16,6 +16,9 @@ pub struct GpuOptions {
     pub max_binding_bytes: Option<u64>,
     /// Bytes of one buffer that are used at most, even if the device offers more.
     pub max_buffer_bytes: Option<u64>,
+    /// Whether two groups of threads share the sums of a product that has few tiles. By default on all but software adapters, where
+    /// threads are not what lacks.
+    pub split_sums: Option<bool>,
 }
 
 /// What is known of the adapter. Browsers hide most of it.
@@ -23,8 +26,7 @@ pub struct GpuOptions {
 pub struct DeviceInfo {
     /// Its own name; empty in a browser.
     pub name: String,
-    /// Whether it is a processor and no GPU. Always false in a browser, where `adapter.info.isFallbackAdapter` says
-    /// it and wgpu does not pass it on.
+    /// Whether it is a processor and no GPU.
     pub software: bool,
     /// Whether it offers 16-bit arithmetic.
     pub shader_f16: bool,
@@ -43,6 +45,7 @@ pub struct Device {
     queue: wgpu::Queue,
     faults: Faults,
     info: DeviceInfo,
+    split_sums: bool,
     max_binding_bytes: u64,
     max_buffer_bytes: u64,
     /// One for each submission that may still run, oldest first.
@@ -89,9 +92,13 @@ impl Device {
             .await
             .map_err(|error| unavailable(error.to_string()))?;
         let about = adapter.get_info();
+        #[cfg(not(all(target_arch = "wasm32", feature = "web")))]
+        let software = about.device_type == wgpu::DeviceType::Cpu;
+        #[cfg(all(target_arch = "wasm32", feature = "web"))]
+        let software = super::browser::is_fallback(&raw);
         let info = DeviceInfo {
             name: about.name,
-            software: about.device_type == wgpu::DeviceType::Cpu,
+            software,
             shader_f16: adapter.features().contains(wgpu::Features::SHADER_F16),
         };
         let device = Self {
@@ -99,6 +106,7 @@ impl Device {
             queue,
             faults: Faults::default(),
             info,
+            split_sums: options.split_sums.unwrap_or(!software),
             max_binding_bytes: limits
                 .max_storage_buffer_binding_size
                 .min(options.max_binding_bytes.unwrap_or(u64::MAX)),
@@ -152,6 +160,11 @@ impl Device {
     /// What is known of the adapter.
     pub fn info(&self) -> &DeviceInfo {
         &self.info
+    }
+
+    /// Whether two groups of threads share the sums of a product that has few tiles.
+    pub fn splits_sums(&self) -> bool {
+        self.split_sums
     }
 
     /// The largest buffer, in bytes.

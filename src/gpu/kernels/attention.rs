@@ -16,6 +16,8 @@ pub struct AttentionShape {
 
 const QUERIES: usize = 32;
 const KEYS: usize = 32;
+/// Units of four outputs that a thread sums at most.
+const MOST_UNITS: usize = 4;
 
 /// Where `q`, `k` and `v` are. `k` and `v` have rows of one stride.
 #[derive(Debug, Clone)]
@@ -43,12 +45,13 @@ pub enum Operands {
 pub fn dispatch(shape: &AttentionShape, operands: Operands, y: Binding) -> Dispatch {
     let size = shape.width / shape.heads;
     let units = size.div_ceil(4);
-    // Wider heads take more threads a query, so that a thread's sums stay in registers.
+    // Wider heads take more threads a query, so that a thread's sums stay in registers, and in the end more workgroups.
     let columns = match units {
         0..=16 => 8,
         17..=48 => 16,
         _ => 32,
     };
+    let units_each = units.div_ceil(columns).min(MOST_UNITS);
     let vectors = size.is_multiple_of(4);
     let (layout, q, [k_stride, k_first, v_first], others) = match operands {
         Operands::Apart { q, k, v } => ("APART", q, [k.stride, k.first, v.first], vec![k.binding, v.binding]),
@@ -70,10 +73,14 @@ pub fn dispatch(shape: &AttentionShape, operands: Operands, y: Binding) -> Dispa
             .switch(layout, vectors)
             .switch("SCALARS", !vectors)
             .size("COLUMNS", columns as u32)
-            .size("UNITS_EACH", units.div_ceil(columns) as u32),
+            .size("UNITS_EACH", units_each as u32),
         bindings: [y, q.binding].into_iter().chain(others).collect(),
         params,
-        workgroups: [queries.div_ceil(QUERIES) as u32, (batch * heads) as u32, 1],
+        workgroups: [
+            queries.div_ceil(QUERIES) as u32,
+            (batch * heads) as u32,
+            units.div_ceil(units_each * columns) as u32,
+        ],
     }
 }
 

@@ -3,7 +3,9 @@
 // q, k and v lie in rows of q_stride and k_stride elements, from q_first, k_first and v_first on: one product may have made several.
 // As WebGPU binds no memory twice, KV_TOGETHER reads k and v from one binding, and QKV_TOGETHER all three.
 // A workgroup takes 32 queries of one head, 32 keys at a time; thread (column, line) scores queries 4·line … + 3 with keys
-// column, column + COLUMNS, …, and sums units column, column + COLUMNS, … of their outputs. f32; one pass: sums are rescaled when m_i grows.
+// column, column + COLUMNS, …, and sums units column, column + COLUMNS, … of their outputs, at most four of either; heads that are wider
+// than that have several workgroups. f32; one pass: sums are rescaled when m_i grows. Sums have names, as an array that a variable indexes need not lie in registers; those that a size has no
+// use for are behind conditions that are constant.
 // Dao et al. 2022, arXiv:2205.14135, Algorithm 1; Milakov & Gimelshein 2018, arXiv:1805.02867. Twin: attention.rs.
 
 struct Params {
@@ -78,6 +80,33 @@ var<workgroup> scores: array<f32, QUERIES * STRIDE>;
 // What a query's sums are multiplied by: the rescaling while keys go by, 1 / Σ p at the end.
 var<workgroup> factors: array<f32, QUERIES>;
 
+// A unit of the outputs of four queries.
+struct Sums {
+    q0: vec4<f32>,
+    q1: vec4<f32>,
+    q2: vec4<f32>,
+    q3: vec4<f32>,
+}
+
+fn scaled(sums: Sums, by: vec4<f32>) -> Sums {
+    return Sums(sums.q0 * by.x, sums.q1 * by.y, sums.q2 * by.z, sums.q3 * by.w);
+}
+
+fn added(sums: Sums, p: vec4<f32>, v: vec4<f32>) -> Sums {
+    return Sums(
+        fma(vec4(p.x), v, sums.q0),
+        fma(vec4(p.y), v, sums.q1),
+        fma(vec4(p.z), v, sums.q2),
+        fma(vec4(p.w), v, sums.q3),
+    );
+}
+
+// Of a line's four queries.
+fn four_factors(line: u32) -> vec4<f32> {
+    let at = 4u * line;
+    return vec4(factors[at], factors[at + 1u], factors[at + 2u], factors[at + 3u]);
+}
+
 @compute @workgroup_size(COLUMNS, LINES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let size = params.width / params.heads;
@@ -95,18 +124,31 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let q1 = q_base + min(line + 1u, last) * params.q_stride;
     let q2 = q_base + min(line + 2u, last) * params.q_stride;
     let q3 = q_base + min(line + 3u, last) * params.q_stride;
-    let k_base = batch * params.keys * params.k_stride + params.k_first + head;
-    let v_base = batch * params.keys * params.k_stride + params.v_first + head;
-    let y_base = batch * params.queries * params.width + head;
+    let k_stride = params.k_stride;
+    let k_base = batch * params.keys * k_stride + params.k_first + head;
+    let v_base = batch * params.keys * k_stride + params.v_first + head;
+    let last_key = params.keys - 1u;
+    let first_unit = group.z * UNITS_EACH * COLUMNS + local.x;
 
-    var sums = array<vec4<f32>, 4u * UNITS_EACH>();
+    var sums0 = Sums();
+    var sums1 = Sums();
+    var sums2 = Sums();
+    var sums3 = Sums();
     // Of query first_query + thread, for the first QUERIES threads.
     var largest = LOWEST;
     var total = 0.0;
 
     let keys = select(params.keys, min(params.keys, first_query + QUERIES), params.causal != 0u);
     for (var first_key = 0u; first_key < keys; first_key += KEYS) {
-        var products = array<vec4<f32>, KEYS_EACH>();
+        let key = first_key + local.x;
+        let k0 = k_base + min(key, last_key) * k_stride;
+        let k1 = k_base + min(key + COLUMNS, last_key) * k_stride;
+        let k2 = k_base + min(key + 2u * COLUMNS, last_key) * k_stride;
+        let k3 = k_base + min(key + 3u * COLUMNS, last_key) * k_stride;
+        var products0 = vec4(0.0);
+        var products1 = vec4(0.0);
+        var products2 = vec4(0.0);
+        var products3 = vec4(0.0);
         for (var unit = 0u; unit < units; unit++) {
             let offset = 4u * unit;
             let left = size - offset;
@@ -114,17 +156,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             let a1 = q_at(q1 + offset, left);
             let a2 = q_at(q2 + offset, left);
             let a3 = q_at(q3 + offset, left);
-            for (var n = 0u; n < KEYS_EACH; n++) {
-                let key = min(first_key + local.x + n * COLUMNS, params.keys - 1u);
-                let b = k_at(k_base + key * params.k_stride + offset, left);
-                products[n] += vec4(dot(a0, b), dot(a1, b), dot(a2, b), dot(a3, b));
+            let b0 = k_at(k0 + offset, left);
+            products0 += vec4(dot(a0, b0), dot(a1, b0), dot(a2, b0), dot(a3, b0));
+            if (KEYS_EACH > 1u) {
+                let b1 = k_at(k1 + offset, left);
+                products1 += vec4(dot(a0, b1), dot(a1, b1), dot(a2, b1), dot(a3, b1));
+            }
+            if (KEYS_EACH > 2u) {
+                let b2 = k_at(k2 + offset, left);
+                products2 += vec4(dot(a0, b2), dot(a1, b2), dot(a2, b2), dot(a3, b2));
+                let b3 = k_at(k3 + offset, left);
+                products3 += vec4(dot(a0, b3), dot(a1, b3), dot(a2, b3), dot(a3, b3));
             }
         }
-        for (var n = 0u; n < KEYS_EACH; n++) {
-            let column = local.x + n * COLUMNS;
-            for (var r = 0u; r < 4u; r++) {
-                scores[(4u * local.y + r) * STRIDE + column] = params.scale * products[n][r];
-            }
+        let column = 4u * local.y * STRIDE + local.x;
+        keep_scores(column, products0);
+        if (KEYS_EACH > 1u) {
+            keep_scores(column + COLUMNS, products1);
+        }
+        if (KEYS_EACH > 2u) {
+            keep_scores(column + 2u * COLUMNS, products2);
+            keep_scores(column + 3u * COLUMNS, products3);
         }
         workgroupBarrier();
 
@@ -153,27 +205,29 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
         workgroupBarrier();
 
-        for (var r = 0u; r < 4u; r++) {
-            let factor = factors[4u * local.y + r];
-            for (var n = 0u; n < UNITS_EACH; n++) {
-                sums[r * UNITS_EACH + n] *= factor;
-            }
-        }
+        let factor = four_factors(local.y);
+        sums0 = scaled(sums0, factor);
+        sums1 = scaled(sums1, factor);
+        sums2 = scaled(sums2, factor);
+        sums3 = scaled(sums3, factor);
+        // A unit that the head does not have reads the last one, and is not stored.
+        let v0 = v_base + first_key * k_stride + 4u * min(first_unit, units - 1u);
+        let v1 = v_base + first_key * k_stride + 4u * min(first_unit + COLUMNS, units - 1u);
+        let v2 = v_base + first_key * k_stride + 4u * min(first_unit + 2u * COLUMNS, units - 1u);
+        let v3 = v_base + first_key * k_stride + 4u * min(first_unit + 3u * COLUMNS, units - 1u);
         for (var j = 0u; j < here; j++) {
             let base = 4u * local.y * STRIDE + j;
-            let p0 = scores[base];
-            let p1 = scores[base + STRIDE];
-            let p2 = scores[base + 2u * STRIDE];
-            let p3 = scores[base + 3u * STRIDE];
-            for (var n = 0u; n < UNITS_EACH; n++) {
-                let unit = local.x + n * COLUMNS;
-                if (unit < units) {
-                    let value = v_at(v_base + (first_key + j) * params.k_stride + 4u * unit);
-                    sums[n] += p0 * value;
-                    sums[UNITS_EACH + n] += p1 * value;
-                    sums[2u * UNITS_EACH + n] += p2 * value;
-                    sums[3u * UNITS_EACH + n] += p3 * value;
-                }
+            let p = vec4(scores[base], scores[base + STRIDE], scores[base + 2u * STRIDE], scores[base + 3u * STRIDE]);
+            let row = j * k_stride;
+            sums0 = added(sums0, p, v_at(v0 + row));
+            if (UNITS_EACH > 1u) {
+                sums1 = added(sums1, p, v_at(v1 + row));
+            }
+            if (UNITS_EACH > 2u) {
+                sums2 = added(sums2, p, v_at(v2 + row));
+            }
+            if (UNITS_EACH > 3u) {
+                sums3 = added(sums3, p, v_at(v3 + row));
             }
         }
         workgroupBarrier();
@@ -183,16 +237,41 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         factors[thread] = 1.0 / total;
     }
     workgroupBarrier();
-    for (var r = 0u; r < 4u; r++) {
-        let query = line + r;
-        if (query < params.queries) {
-            for (var n = 0u; n < UNITS_EACH; n++) {
-                let unit = local.x + n * COLUMNS;
-                if (unit < units) {
-                    let value = sums[r * UNITS_EACH + n] * factors[4u * local.y + r];
-                    store(y_base + query * params.width + 4u * unit, size - 4u * unit, value);
-                }
-            }
-        }
+    let factor = four_factors(local.y);
+    let y_base = batch * params.queries * params.width + head;
+    store_four(line, y_base, first_unit, scaled(sums0, factor));
+    if (UNITS_EACH > 1u) {
+        store_four(line, y_base, first_unit + COLUMNS, scaled(sums1, factor));
+    }
+    if (UNITS_EACH > 2u) {
+        store_four(line, y_base, first_unit + 2u * COLUMNS, scaled(sums2, factor));
+    }
+    if (UNITS_EACH > 3u) {
+        store_four(line, y_base, first_unit + 3u * COLUMNS, scaled(sums3, factor));
+    }
+}
+
+fn keep_scores(at: u32, products: vec4<f32>) {
+    let scores_here = params.scale * products;
+    scores[at] = scores_here.x;
+    scores[at + STRIDE] = scores_here.y;
+    scores[at + 2u * STRIDE] = scores_here.z;
+    scores[at + 3u * STRIDE] = scores_here.w;
+}
+
+fn store_four(first: u32, base: u32, unit: u32, sums: Sums) {
+    let size = params.width / params.heads;
+    if (4u * unit >= size) {
+        return;
+    }
+    store_inside(first, base, unit, sums.q0);
+    store_inside(first + 1u, base, unit, sums.q1);
+    store_inside(first + 2u, base, unit, sums.q2);
+    store_inside(first + 3u, base, unit, sums.q3);
+}
+
+fn store_inside(query: u32, base: u32, unit: u32, value: vec4<f32>) {
+    if (query < params.queries) {
+        store(base + query * params.width + 4u * unit, params.width / params.heads - 4u * unit, value);
     }
 }

@@ -47,7 +47,8 @@ impl GroupNormShape {
     fn params(&self, run: &Run, unit: Unit) -> Vec<u32> {
         let (slices, slice_pixels) = self.slices();
         let first_group = run.samples.start * self.groups;
-        let places = [slices, slice_pixels, run.slices.start, first_group, run.first_element / unit.channels()];
+        let places =
+            [slices, slice_pixels, run.slices.start, first_group, run.first_element / unit.channels()];
         let extents = [self.pixels, self.channels / unit.channels(), self.groups];
         extents.into_iter().chain(places).map(|value| value as u32).collect()
     }
