@@ -113,8 +113,11 @@ fn two_models_and_two_sizes_share_a_device() -> Result<()> {
 #[test]
 fn an_arena_of_several_buffers_and_matrices_of_several_pieces() -> Result<()> {
     // Less than the values alive at once, and than most of the matrices.
-    let options =
-        GpuOptions { max_binding_bytes: Some(28 << 10), max_buffer_bytes: Some(48 << 10), split_sums: None };
+    let options = GpuOptions {
+        max_binding_bytes: Some(28 << 10),
+        max_buffer_bytes: Some(48 << 10),
+        many_threads: None,
+    };
     let Some(gpu) = gpu_with(options) else { return Ok(()) };
     for (dtype, seed) in [(DType::F32, 1), (DType::F16, 2), (DType::Int8, 3)] {
         let case = Case::random(network(6, 32)?, dtype, seed);
@@ -175,8 +178,11 @@ fn decoder(size: usize, channels: usize) -> Result<Graph> {
 #[test]
 fn values_larger_than_a_binding_are_shown_in_parts() -> Result<()> {
     // The pictures take 2 · 48 · 48 · 12 · 4 = 216 KiB, those of the gated product twice that; the outputs, whole, 54 KiB.
-    let options =
-        GpuOptions { max_binding_bytes: Some(64 << 10), max_buffer_bytes: Some(500 << 10), split_sums: None };
+    let options = GpuOptions {
+        max_binding_bytes: Some(64 << 10),
+        max_buffer_bytes: Some(500 << 10),
+        many_threads: None,
+    };
     let Some(gpu) = gpu_with(options) else { return Ok(()) };
     let Some(roomy) = gpu_with(GpuOptions::default()) else { return Ok(()) };
     for (channels, dtype) in [(12, DType::F32), (10, DType::Int8)] {

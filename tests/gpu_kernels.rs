@@ -65,7 +65,7 @@ fn conv2d() -> Result<()> {
 /// Sums that two groups of threads share, as on a GPU: with all rows in one line of tiles and in several, with odd tails and without.
 #[test]
 fn conv2d_of_split_sums() -> Result<()> {
-    let Some(gpu) = gpu_with(GpuOptions { split_sums: Some(true), ..GpuOptions::default() }) else {
+    let Some(gpu) = gpu_with(GpuOptions { many_threads: Some(true), ..GpuOptions::default() }) else {
         return Ok(());
     };
     for (label, case) in convolutions([

@@ -68,7 +68,7 @@ fn products() -> Result<()> {
         top: 1,
         left: 0,
         doubled: false,
-        split_sums: false,
+        many_threads: false,
         matrix,
     };
     close("conv2d", &conv2d::plain(&shape, &inputs[0], &repack::plain(matrix, &inputs[1])), &expected);

@@ -16,9 +16,9 @@ pub struct GpuOptions {
     pub max_binding_bytes: Option<u64>,
     /// Bytes of one buffer that are used at most, even if the device offers more.
     pub max_buffer_bytes: Option<u64>,
-    /// Whether two groups of threads share the sums of a product that has few tiles. By default on all but software adapters, where
-    /// threads are not what lacks.
-    pub split_sums: Option<bool>,
+    /// Whether the device has more threads than a small product has tiles, so that these are made small, and two groups of threads share
+    /// the sums of one. By default so of all but software adapters.
+    pub many_threads: Option<bool>,
 }
 
 /// What is known of the adapter. Browsers hide most of it.
@@ -45,7 +45,7 @@ pub struct Device {
     queue: wgpu::Queue,
     faults: Faults,
     info: DeviceInfo,
-    split_sums: bool,
+    many_threads: bool,
     max_binding_bytes: u64,
     max_buffer_bytes: u64,
     /// One for each submission that may still run, oldest first.
@@ -106,7 +106,7 @@ impl Device {
             queue,
             faults: Faults::default(),
             info,
-            split_sums: options.split_sums.unwrap_or(!software),
+            many_threads: options.many_threads.unwrap_or(!software),
             max_binding_bytes: limits
                 .max_storage_buffer_binding_size
                 .min(options.max_binding_bytes.unwrap_or(u64::MAX)),
@@ -162,9 +162,9 @@ impl Device {
         &self.info
     }
 
-    /// Whether two groups of threads share the sums of a product that has few tiles.
-    pub fn splits_sums(&self) -> bool {
-        self.split_sums
+    /// Whether the device has more threads than a small product has tiles.
+    pub fn has_many_threads(&self) -> bool {
+        self.many_threads
     }
 
     /// The largest buffer, in bytes.

@@ -43,7 +43,7 @@ impl Lowering<'_> {
                     top,
                     left,
                     doubled: step.doubled.is_some(),
-                    split_sums: self.device.splits_sums(),
+                    many_threads: self.device.has_many_threads(),
                     matrix,
                 }
             }
@@ -53,7 +53,10 @@ impl Lowering<'_> {
                     let dispatches = linear::dispatches(rows, matrix, dtype, &x, &pieces, &epilogue, &y);
                     return dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch));
                 }
-                Conv2dShape { split_sums: self.device.splits_sums(), ..Conv2dShape::linear(rows, matrix) }
+                Conv2dShape {
+                    many_threads: self.device.has_many_threads(),
+                    ..Conv2dShape::linear(rows, matrix)
+                }
             }
         };
         let (channels, outputs) = (matrix.channels, matrix.results());
@@ -97,8 +100,8 @@ impl Lowering<'_> {
         let dispatches = if rows <= linear::FEW_ROWS {
             linear::dispatches(rows, matrix, dtype, &source.x, pieces, &epilogue, &y)
         } else {
-            let split_sums = self.device.splits_sums();
-            let shape = Conv2dShape { split_sums, ..Conv2dShape::linear(rows, matrix) };
+            let many_threads = self.device.has_many_threads();
+            let shape = Conv2dShape { many_threads, ..Conv2dShape::linear(rows, matrix) };
             conv2d::dispatches(&shape, dtype, &source, pieces, &epilogue, &y, &conv2d::Run::all(&shape))
         };
         dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch))

@@ -21,8 +21,8 @@ pub struct Conv2dShape {
     pub left: usize,
     /// `x` is seen twice as large, by nearest neighbours: `height` and `width` are those that the convolution sees.
     pub doubled: bool,
-    /// Whether two groups of threads may share the inputs of a sum.
-    pub split_sums: bool,
+    /// Whether the device has more threads than a small product has tiles.
+    pub many_threads: bool,
     pub matrix: MatrixShape,
 }
 
@@ -40,7 +40,7 @@ impl Conv2dShape {
             top: 0,
             left: 0,
             doubled: false,
-            split_sums: false,
+            many_threads: false,
             matrix,
         }
     }
@@ -92,28 +92,28 @@ const SMALL: [Tile; 2] = [Tile { columns: 8, lines: 4, groups: 1 }, Tile { colum
 /// Where all rows are in one line of tiles, narrow ones, as there are more of them.
 const LOW: [Tile; 2] = [SMALL[1], SMALL[0]];
 /// Tiles of the large and of the medium shape that are enough.
-const ENOUGH_LARGE: usize = 128;
-const ENOUGH_MEDIUM: usize = 32;
+const ENOUGH: [usize; 2] = [128, 32];
 /// Inputs of a sum that are worth two groups of threads, where tiles are few.
 const LONG_SUM: usize = 512;
 
 impl Tile {
-    /// For a product of so many rows and units of outputs, and sums of so many inputs, which may be split: of the tiles of a size, the
-    /// first among those that compute the fewest outputs that are not there.
-    fn of(rows: usize, units: usize, depth: usize, split_sums: bool) -> Self {
+    /// For a product of so many rows and units of outputs, and sums of so many inputs: of the tiles of a size, the first among those that
+    /// compute the fewest outputs that are not there.
+    fn of(rows: usize, units: usize, depth: usize, many_threads: bool) -> Self {
         if units <= NARROW.units() {
             return NARROW;
         }
-        let enough = |tile: Tile, enough: usize| tile.count(rows, units).iter().product::<usize>() >= enough;
+        let [large, medium] = ENOUGH;
+        let count = |tile: Self| tile.count(rows, units).iter().product::<usize>();
         let tiles: &[Self] = match () {
-            () if enough(LARGE[0], ENOUGH_LARGE) => &LARGE,
-            () if enough(MEDIUM[0], ENOUGH_MEDIUM) => &MEDIUM,
-            () if rows > 8 * LOW[0].lines => &SMALL,
-            () => &LOW,
+            () if rows <= 8 * LOW[0].lines => &LOW,
+            () if many_threads && count(LARGE[0]) >= large => &LARGE,
+            () if many_threads && count(MEDIUM[0]) >= medium => &MEDIUM,
+            () => &SMALL,
         };
         let padded = |tile: &&Self| units.next_multiple_of(tile.units());
         let tile = *tiles.iter().min_by_key(padded).expect("there are some of each");
-        let split = split_sums && tile.lines == SMALL[0].lines && depth >= LONG_SUM;
+        let split = many_threads && tile.lines == SMALL[0].lines && depth >= LONG_SUM;
         Self { groups: if split { 2 } else { 1 }, ..tile }
     }
 
@@ -172,7 +172,7 @@ pub fn dispatches(
     let rows = run.rows.len();
     let dispatch = |piece: &MatrixPiece| {
         let units = piece.shape.output_units();
-        let tile = Tile::of(rows, units, taps * channels, shape.split_sums);
+        let tile = Tile::of(rows, units, taps * channels, shape.many_threads);
         let [columns, lines] = tile.count(rows, units);
         let layout = match source.second {
             Some(_) => "TWO_SOURCES",
@@ -183,6 +183,7 @@ pub fn dispatches(
         let variant = Variant::of(Kernel::Conv2d)
             .switch(layout, true)
             .switch("ONE_GROUP", tile.groups == 1)
+            .switch("SHARED_WEIGHTS", shape.many_threads)
             .size("COLUMNS", tile.columns as u32)
             .size("LINES", tile.lines as u32)
             .size("GROUPS", tile.groups as u32);
@@ -284,6 +285,7 @@ mod tests {
         assert_eq!([4, 40, 64].map(|outputs| tile(512, outputs)), [(2, 16, 1), (6, 4, 2), (8, 4, 2)]);
         assert_eq!([128, 192, 320].map(|outputs| tile(32, outputs)), [(8, 4, 2), (6, 4, 2), (8, 4, 2)]);
         assert_eq!(Tile::of(512, 16, 256, true).groups, 1, "a short sum");
-        assert_eq!(Tile::of(512, 16, 576, false).groups, 1, "not wanted");
+        let few_threads = [32, 128, 512, 2048].map(|rows| Tile::of(rows, 16, 576, false));
+        assert_eq!(few_threads, [LOW[1], SMALL[0], SMALL[0], SMALL[0]]);
     }
 }

@@ -3,6 +3,7 @@
 // A workgroup makes a tile of 8·LINES rows of M by 8·COLUMNS outputs, a slab of 2·COLUMNS·GROUPS of K at a time. A thread makes 8 x 8 of
 // it by outer products: for each 64 multiply-adds it reads 4 vectors of workgroup memory. COLUMNS is even. Of two groups of threads each
 // takes every other half of a slab; the sums meet at the end. That is for products with so few tiles that threads are what lacks.
+// Without SHARED_WEIGHTS a thread reads weights where they lie: for processors in disguise, to which workgroup memory is memory like any.
 // Sums have names, as an array that a variable indexes need not lie in registers.
 // Rows from first_row to end_row; the binding of x begins at pixel first_pixel. Sums of f32 in f32; int8 scales are applied to the sum.
 // Where `doubled`, the convolution sees x twice as large, each pixel four times (nearest neighbours): x has half of height and width.
@@ -81,19 +82,31 @@ fn window(row: u32) -> Window {
     return Window(row < params.end_row, row / image, y, x);
 }
 
+// Line and column of a kernel.
+struct Tap {
+    y: u32,
+    x: u32,
+}
+
+fn next_tap(tap: Tap) -> Tap {
+    let wraps = tap.x + 1u == params.kernel_width;
+    return Tap(select(tap.y, tap.y + 1u, wraps), select(tap.x + 1u, 0u, wraps));
+}
+
 // The pixel of x that a tap of a window looks at, if it lies in the sample.
 struct Looked {
     inside: bool,
     pixel: u32,
 }
 
-fn looked(window: Window, tap: u32) -> Looked {
-    let y = window.y + i32(tap / params.kernel_width);
-    let x = window.x + i32(tap % params.kernel_width);
-    let inside = y >= 0 && y < i32(params.height) && x >= 0 && x < i32(params.width);
+fn looked(window: Window, tap: Tap) -> Looked {
+    let y = window.y + i32(tap.y);
+    let x = window.x + i32(tap.x);
+    let is_tap = tap.y * params.kernel_width < params.taps;
+    let inside = is_tap && y >= 0 && y < i32(params.height) && x >= 0 && x < i32(params.width);
     let line = window.batch * (params.height >> params.doubled) + (u32(y) >> params.doubled);
     let pixel = line * (params.width >> params.doubled) + (u32(x) >> params.doubled);
-    return Looked(window.inside && tap < params.taps && inside, pixel - params.first_pixel);
+    return Looked(window.inside && inside, pixel - params.first_pixel);
 }
 
 fn x_of(looked: Looked, units: u32, unit: u32) -> vec4<f32> {
@@ -112,8 +125,10 @@ const SLAB_UNITS = SLAB / 4u;
 
 // [k][four rows].
 var<workgroup> x_tile: array<vec4<f32>, SLAB * TILE_FOURS>;
+#if SHARED_WEIGHTS
 // [k][unit of four outputs]; at the end, what the groups give each other.
 var<workgroup> w_tile: array<vec4<f32>, max(SLAB * TILE_UNITS, 8u * THREADS * (GROUPS - 1u))>;
+#endif
 
 @compute @workgroup_size(COLUMNS, LINES, GROUPS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
@@ -130,8 +145,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let window1 = window(load_row + 1u);
     let window2 = window(load_row + 2u);
     let window3 = window(load_row + 3u);
-    var tap = load_unit / channel_units;
-    var channel_unit = load_unit % channel_units;
+    var channel_unit = load_unit;
+    var tap = Tap();
+    while (channel_unit >= channel_units) {
+        channel_unit -= channel_units;
+        tap = next_tap(tap);
+    }
     var looked0 = looked(window0, tap);
     var looked1 = looked(window1, tap);
     var looked2 = looked(window2, tap);
@@ -168,14 +187,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         x_tile[to + 3u * TILE_FOURS] = vec4(row0.w, row1.w, row2.w, row3.w);
         channel_unit += SLAB_UNITS;
         if (channel_unit >= channel_units) {
-            tap += channel_unit / channel_units;
-            channel_unit %= channel_units;
+            while (channel_unit >= channel_units) {
+                channel_unit -= channel_units;
+                tap = next_tap(tap);
+            }
             looked0 = looked(window0, tap);
             looked1 = looked(window1, tap);
             looked2 = looked(window2, tap);
             looked3 = looked(window3, tap);
         }
 
+#if SHARED_WEIGHTS
         for (var at = thread; at < SLAB * TILE_UNITS; at += THREADS) {
             let k = slab + at / TILE_UNITS;
             let unit = first_unit + at % TILE_UNITS;
@@ -185,13 +207,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             }
             w_tile[at] = weight;
         }
+#else
+        var weights_at = slab * units + first_unit + local.x;
+#endif
         workgroupBarrier();
 
         for (var k = local.z; k < SLAB; k += GROUPS) {
             let upper = x_tile[k * TILE_FOURS + 2u * local.y];
             let lower = x_tile[k * TILE_FOURS + 2u * local.y + 1u];
+#if SHARED_WEIGHTS
             let a = w_tile[k * TILE_UNITS + local.x];
             let b = w_tile[k * TILE_UNITS + COLUMNS + local.x];
+#else
+            let a = weight_at(weights_at);
+            let b = weight_at(weights_at + COLUMNS);
+            weights_at += units;
+#endif
             a0 = fma(vec4(upper.x), a, a0);
             a1 = fma(vec4(upper.y), a, a1);
             a2 = fma(vec4(upper.z), a, a2);
