@@ -24,8 +24,11 @@ use tenstep::model::{
 /// What a figure may be at most, by that in the file.
 const RISE: f64 = 1.15;
 /// What every WebGPU device offers, so that nothing is cut differently on a device that offers more.
-const LIMITS: GpuOptions =
-    GpuOptions { max_binding_bytes: Some(128 << 20), max_buffer_bytes: Some(256 << 20), many_threads: None };
+const LIMITS: GpuOptions = GpuOptions {
+    max_binding_bytes: Some(128 << 20),
+    max_buffer_bytes: Some(256 << 20),
+    many_threads: Some(true),
+};
 /// The most dispatches of a UNet, by the operations of its graph.
 const UNET_DISPATCHES: f64 = 0.6;
 const WRITE: &str = "TENSTEP_WRITE_COUNTED_WORK";

@@ -15,7 +15,7 @@ use tenstep::weights::{DType, Manifest};
 const MOST_DIFFERENCE: f64 = 1e-4;
 /// What a binding shows. The largest values of the decoders below take several times as much.
 const LIMITS: GpuOptions =
-    GpuOptions { max_binding_bytes: Some(600 << 10), max_buffer_bytes: None, many_threads: None };
+    GpuOptions { max_binding_bytes: Some(600 << 10), max_buffer_bytes: None, many_threads: Some(true) };
 /// In latents; neither is a multiple of a tile.
 const REQUEST: AutoencoderRequest = AutoencoderRequest { batch: 1, height: 18, width: 13 };
 

@@ -8,7 +8,7 @@ use gpu_support::{Case, Random, gpu, gpu_with};
 use pollster::block_on;
 use tenstep::Result;
 use tenstep::executor::Executor;
-use tenstep::gpu::GpuOptions;
+use tenstep::gpu::{Gpu, GpuOptions};
 use tenstep::graph::{Activation, Graph, GraphBuilder};
 use tenstep::weights::DType;
 
@@ -23,9 +23,18 @@ const ATTENTION: f64 = 2e-6;
 
 fn check(name: &str, bound: f64, cases: impl IntoIterator<Item = (String, Case)>) -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
+    check_on(&gpu, name, bound, cases)
+}
+
+fn check_on(
+    gpu: &Gpu,
+    name: &str,
+    bound: f64,
+    cases: impl IntoIterator<Item = (String, Case)>,
+) -> Result<()> {
     let mut worst: f64 = 0.0;
     for (label, case) in cases {
-        let error = case.error(&gpu)?;
+        let error = case.error(gpu)?;
         assert!(error <= bound, "{name} {label}: relative error {error:.2e} exceeds {bound:.0e}");
         worst = worst.max(error);
     }
@@ -42,12 +51,13 @@ fn one(build: impl FnOnce(&mut GraphBuilder) -> Result<tenstep::graph::Value>) -
 
 const DTYPES: [DType; 3] = [DType::F32, DType::F16, DType::Int8];
 
+/// As on a GPU, and as on a processor in disguise: tiles of every size, sums that two groups of threads share, odd tails.
 #[test]
 fn conv2d() -> Result<()> {
-    check(
-        "conv2d",
-        PRODUCT,
-        convolutions([
+    for many_threads in [true, false] {
+        let options = GpuOptions { many_threads: Some(many_threads), ..GpuOptions::default() };
+        let Some(gpu) = gpu_with(options) else { return Ok(()) };
+        let cases = convolutions([
             ([2, 32, 32, 128], 128, [3, 3], 1, [1; 4]),
             ([1, 16, 16, 64], 96, [3, 3], 2, [1; 4]),
             ([1, 16, 16, 32], 32, [3, 3], 2, [0, 0, 1, 1]),
@@ -58,24 +68,11 @@ fn conv2d() -> Result<()> {
             ([3, 7, 5, 9], 13, [3, 3], 1, [1; 4]),
             ([1, 9, 11, 5], 6, [5, 3], 3, [2, 1, 0, 3]),
             ([2, 1, 1, 1], 1, [1, 1], 1, [0; 4]),
-        ])?,
-    )
-}
-
-/// Sums that two groups of threads share, as on a GPU: with all rows in one line of tiles and in several, with odd tails and without.
-#[test]
-fn conv2d_of_split_sums() -> Result<()> {
-    let Some(gpu) = gpu_with(GpuOptions { many_threads: Some(true), ..GpuOptions::default() }) else {
-        return Ok(());
-    };
-    for (label, case) in convolutions([
-        ([2, 4, 4, 192], 192, [3, 3], 1, [1; 4]),
-        ([2, 16, 16, 64], 64, [3, 3], 1, [1; 4]),
-        ([3, 7, 5, 75], 45, [3, 3], 1, [1; 4]),
-        ([1, 6, 6, 1024], 320, [1, 1], 1, [0; 4]),
-    ])? {
-        let error = case.error(&gpu)?;
-        assert!(error <= PRODUCT, "{label}: relative error {error:.2e} exceeds {PRODUCT:.0e}");
+            ([2, 4, 4, 192], 192, [3, 3], 1, [1; 4]),
+            ([3, 7, 5, 75], 45, [3, 3], 1, [1; 4]),
+            ([1, 6, 6, 1024], 320, [1, 1], 1, [0; 4]),
+        ])?;
+        check_on(&gpu, &format!("conv2d, many threads {many_threads}"), PRODUCT, cases)?;
     }
     Ok(())
 }

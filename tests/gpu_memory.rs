@@ -16,8 +16,11 @@ const CONFIG: &str = "tests/goldens/models/sd15_full_width/unet.json";
 /// Beside the weights as they are stored.
 const MOST_BESIDE_WEIGHTS: u64 = 350_000_000;
 /// What every WebGPU device offers for a binding, and for a buffer.
-const LIMITS: GpuOptions =
-    GpuOptions { max_binding_bytes: Some(128 << 20), max_buffer_bytes: Some(256 << 20), many_threads: None };
+const LIMITS: GpuOptions = GpuOptions {
+    max_binding_bytes: Some(128 << 20),
+    max_buffer_bytes: Some(256 << 20),
+    many_threads: Some(true),
+};
 
 #[test]
 #[ignore = "takes two gigabytes; run by hand"]

@@ -26,8 +26,9 @@ pub fn gpu_with(options: GpuOptions) -> Option<Gpu> {
     }
 }
 
+/// One that runs what a GPU would run, whatever it is. The browsers' tests run what a software adapter runs.
 pub fn gpu() -> Option<Gpu> {
-    gpu_with(GpuOptions::default())
+    gpu_with(GpuOptions { many_threads: Some(true), ..GpuOptions::default() })
 }
 
 /// Small numbers from a linear congruential generator: the same on every machine.

@@ -25,10 +25,11 @@ pub fn relative_error(actual: &[f32], expected: &[f32]) -> f64 {
     difference / size
 }
 
-/// The GPU executor. Without an adapter the calling test fails, unless `TENSTEP_SKIP_GPU=1` says that this
+/// The GPU executor, which runs what a GPU would run, whatever the adapter is; the browsers' tests run what a software adapter runs.
+/// Without an adapter the calling test fails, unless `TENSTEP_SKIP_GPU=1` says that this
 /// machine has none.
 pub async fn gpu() -> Option<Gpu> {
-    match Gpu::new(GpuOptions::default()).await {
+    match Gpu::new(GpuOptions { many_threads: Some(true), ..GpuOptions::default() }).await {
         Ok(gpu) => Some(gpu),
         Err(error) if std::env::var("TENSTEP_SKIP_GPU").is_ok_and(|value| value == "1") => {
             println!("skipped, as TENSTEP_SKIP_GPU=1 asks: {error}");

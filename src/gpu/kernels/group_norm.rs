@@ -19,6 +19,8 @@ pub struct GroupNormShape {
 
 /// Elements of a slice that are worth a workgroup.
 const SLICE_ELEMENTS: usize = 4096;
+/// Units of a group that are worth no workgroup of their own.
+const FEW_UNITS: usize = 256;
 /// A workgroup of the second dispatch reads the statistics of all slices.
 const MAX_SLICES: usize = 64;
 
@@ -53,15 +55,11 @@ impl GroupNormShape {
         extents.into_iter().chain(places).map(|value| value as u32).collect()
     }
 
-    /// Groups that share a workgroup: the fewer threads, the more each has to do.
+    /// Groups that share a workgroup: four where each has little to do for a whole one.
     fn lines(&self, unit: Unit) -> usize {
         let units = self.pixels * self.channels / self.groups / unit.channels();
-        let wanted = match units {
-            0..=256 => 4,
-            257..=512 => 2,
-            _ => 1,
-        };
-        if (self.batch * self.groups).is_multiple_of(wanted) { wanted } else { 1 }
+        let groups = self.batch * self.groups;
+        if units <= FEW_UNITS && groups.is_multiple_of(4) { 4 } else { 1 }
     }
 
     fn workgroups(&self, run: &Run, lines: usize) -> [u32; 3] {

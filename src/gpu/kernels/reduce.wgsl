@@ -1,5 +1,5 @@
-// The sum of one value a thread over a line of LANES threads, known to all of them, for the LINES lines of a workgroup of 64: sums of
-// a part of the lanes each, then one of the parts. Two barriers instead of a tree's six; between two calls none is needed.
+// The sum of one value a thread over a line of LANES threads, known to all of them, for the LINES lines, one or four, of a workgroup of
+// 64: sums of a part of the lanes each, then one of the parts. Two barriers instead of a tree's six; between two calls none is needed.
 
 const LANES = 64u / LINES;
 const PARTS = 8u / (1u + LINES / 4u);
