@@ -1,5 +1,6 @@
 // Tables of what was measured on this project's own models, from docs/methods/measured: files as training.fashion.methods
-// and training.evaluate.methods write them. What is not in a file is a dash.
+// and training.evaluate.methods write them. What is not in a file is a dash. A row that was measured on other samples than the file's
+// says on how many (`samples`), and its figure has an asterisk.
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -33,7 +34,8 @@ function figures(file, name, digits, figureOf) {
   const { rows, ...made } = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : { rows: [] };
   const key = (...run) => run.join(" ");
   // Fashion-MNIST has one spacing for all rows.
-  const known = new Map(rows.map((row) => [key(row.solver, row.budget, row.schedule ?? made.schedule), figureOf(row)]));
+  const figure = (row) => ({ ...figureOf(row), isOther: row.samples !== undefined });
+  const known = new Map(rows.map((row) => [key(row.solver, row.budget, row.schedule ?? made.schedule), figure(row)]));
   return { name, digits, of: (solver, budget, schedule = SCHEDULE) => known.get(key(solver, budget, schedule)) };
 }
 
@@ -106,5 +108,6 @@ function spacings(models) {
 }
 
 function withError(figure, { digits }) {
-  return figure === undefined ? "–" : `${figure.value.toFixed(digits)} ± ${figure.error.toFixed(digits)}`;
+  if (figure === undefined) return "–";
+  return `${figure.value.toFixed(digits)} ± ${figure.error.toFixed(digits)}${figure.isOther ? "\\*" : ""}`;
 }

@@ -16,6 +16,8 @@ const SEED = 20261126;
 /** Aborts of pictures until every pool has found its size, and what those that follow may add: less than one of their arenas each. */
 const WARM_PICTURES = 10;
 const MEMORY_LIMIT_KIB = 20 * 1024;
+/** What is read back after a step. */
+const READ_BACK_BYTES = 9216;
 
 /** Counts the worker's GPU buffers, and tells whoever asks on a channel. */
 const COUNTING = `
@@ -153,7 +155,9 @@ describe("an abort", { timeout: 1_200_000 }, () => {
       assert.deepEqual(again, undisturbed);
       assert.ok(ends.AbortError >= (LOADS + PICTURES) / 2, "most moments lay within");
       assert.ok(before.buffers > 0);
-      assert.deepEqual(after, before);
+      // The ring of read-backs makes its second buffer when it first needs one; a leak would be one an abort.
+      const ring = after.buffers > before.buffers ? 1 : 0;
+      assert.deepEqual(after, { buffers: before.buffers + ring, bytes: before.bytes + ring * READ_BACK_BYTES });
     });
   });
 });
