@@ -91,7 +91,7 @@ describe("an abort", { timeout: 1_200_000 }, () => {
   }
 
   // Sizes whose evaluation takes long enough to be aborted within.
-  for (const [backend, units] of [["webgpu", 6], ["cpu", 16]]) {
+  for (const [backend, units] of [["webgpu", 8], ["cpu", 16]]) {
     it(`is heard within an evaluation, between its pieces, on ${backend}`, async () => {
       await inChromium(backend, async (page) => {
         const { evaluation, next, alone } = await page.evaluate(async ([large, small]) => {
