@@ -4,8 +4,9 @@
 // As WebGPU binds no memory twice, KV_TOGETHER reads k and v from one binding, and QKV_TOGETHER all three.
 // A workgroup takes 32 queries of one head, 32 keys at a time; thread (column, line) scores queries 4·line … + 3 with keys
 // column, column + COLUMNS, …, and sums units column, column + COLUMNS, … of their outputs, at most four of either; heads that are wider
-// than that have several workgroups. f32; one pass: sums are rescaled when m_i grows. Sums have names, as an array that a variable indexes need not lie in registers; those that a size has no
-// use for are behind conditions that are constant.
+// than that have several workgroups. f32; one pass: sums are rescaled when m_i grows.
+// Sums have names, as an array that a variable indexes need not lie in registers; those that a size has no use for are behind conditions
+// that are constant.
 // Dao et al. 2022, arXiv:2205.14135, Algorithm 1; Milakov & Gimelshein 2018, arXiv:1805.02867. Twin: attention.rs.
 
 struct Params {
