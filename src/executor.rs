@@ -6,6 +6,7 @@
 
 use crate::error::Result;
 use crate::graph::Graph;
+use crate::solver::Thresholding;
 use crate::weights::TensorInfo;
 
 /// Which executor runs, on what, and why it was chosen.
@@ -47,6 +48,8 @@ pub enum Command<'a, E: Executor + ?Sized> {
         terms: Vec<Term<'a, E::Tensor>>,
         rescale: f32,
     },
+    /// Replaces the first `len` elements, one picture, by what [`Thresholding::apply`] makes of them.
+    Threshold { estimate: &'a E::Tensor, len: usize, thresholding: Thresholding },
 }
 
 /// The most terms of one [`Command::Combine`]: with the output and the uniforms they fill the eight storage

@@ -108,6 +108,10 @@ impl Executor for Counting {
                     let (offset, len, terms, rescale) = (*offset, *len, borrowed(&copied), *rescale);
                     self.cpu.submit(&[Command::CombineRescaled { out, offset, len, terms, rescale }])?;
                 }
+                Command::Threshold { estimate, len, thresholding } => {
+                    let (len, thresholding) = (*len, *thresholding);
+                    self.cpu.submit(&[Command::Threshold { estimate, len, thresholding }])?;
+                }
             }
         }
         Ok(())

@@ -11,6 +11,7 @@ use tenstep::Result;
 use tenstep::executor::{Command, Executor, MAX_TERMS, Term};
 use tenstep::gpu::{Gpu, GpuOptions, Tensor};
 use tenstep::graph::{Activation, Graph, GraphBuilder};
+use tenstep::solver::Thresholding;
 use tenstep::weights::{DType, TensorInfo};
 
 const BOUND: f64 = 2e-6;
@@ -290,6 +291,47 @@ fn combinations() -> Result<()> {
     for (offset, len, terms) in bad {
         assert_code(gpu.submit(&[Command::Combine { out: &out, offset, len, terms }]), "shape-mismatch");
     }
+    Ok(())
+}
+
+#[test]
+fn thresholding_finds_the_quantile_that_sorting_finds() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let mut random = Random::new(10);
+    for len in [1, 2, 3, 255, 256, 257, 3072, 12288] {
+        let mut normals = random.normals(&[len], 2.0);
+        let rounded: Vec<f32> = normals.iter().map(|value| (2.0 * value).round() / 2.0).collect();
+        let small: Vec<f32> = normals.iter().map(|value| 0.1 * value).collect();
+        // Beyond what is thresholded nothing changes.
+        normals.push(1e9);
+        for values in [normals, rounded, small, vec![-3.0; len], vec![0.0; len]] {
+            for ratio in [0.0, 0.37, 0.995, 1.0] {
+                for sample_max_value in [1.0, 2.5, 1000.0] {
+                    let thresholding = Thresholding { ratio, sample_max_value };
+                    let estimate = filled(&gpu, &values)?;
+                    gpu.submit(&[Command::Threshold { estimate: &estimate, len, thresholding }])?;
+                    let actual = block_on(gpu.read(&estimate))?;
+                    let mut expected: Vec<f64> = values.iter().map(|&value| f64::from(value)).collect();
+                    thresholding.apply(&mut expected[..len]);
+                    for (actual, expected) in actual.iter().zip(&expected) {
+                        let error = (f64::from(*actual) - expected).abs();
+                        assert!(
+                            error <= 1e-6 * expected.abs(),
+                            "{thresholding:?}, {len}: {actual} {expected}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    let estimate = filled(&gpu, &[1.0; 4])?;
+    let thresholding = Thresholding { ratio: 0.5, sample_max_value: 1.0 };
+    let none = Command::Threshold { estimate: &estimate, len: 0, thresholding };
+    gpu.submit(&[none])?;
+    assert_code(
+        gpu.submit(&[Command::Threshold { estimate: &estimate, len: 5, thresholding }]),
+        "shape-mismatch",
+    );
     Ok(())
 }
 

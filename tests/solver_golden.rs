@@ -139,6 +139,7 @@ macro_rules! goldens {
 
 goldens! {
     spacings_follow_the_reference: "spacings", 180;
+    thresholding_follows_the_reference_and_diffusers: "thresholding", 288;
     flow_follows_the_reference_and_diffusers: "flow", 342;
     ddim_follows_the_reference_and_diffusers: "ddim", 155;
     dpmpp_2m_follows_the_reference_and_diffusers: "dpmpp-2m", 188;

@@ -97,6 +97,8 @@ fn check(
     };
     assert!(plan.evaluations() <= budget, "{name}: {} evaluations", plan.evaluations());
     assert_eq!(plan.stages.iter().sum::<usize>(), plan.evaluations(), "{name}");
+    let by_denoised = plan.steps.iter().flat_map(|step| step.model_value_by_denoised());
+    assert!(by_denoised.into_iter().all(f64::is_finite), "{name}: no model value follows from an estimate");
     assert!(plan.history <= 13 && plan.samples <= 4, "{name}: {} {}", plan.history, plan.samples);
     // Within a step, an ancestral method may evaluate below the level it ends at; churn raises levels.
     let firsts = plan.stages.iter().scan(0, |evaluations, stages| {
@@ -131,7 +133,7 @@ fn valid_options_give_finite_plans_within_the_budget_that_end_where_asked() {
     for solver in solver::all().filter(|solver| !solver.is_adaptive()) {
         for _ in 0..60 {
             let mut fields = Vec::new();
-            for spec in solver.options() {
+            for spec in solver.options().iter().chain(&solver::OF_EVERY_METHOD) {
                 if random.below(2) == 0 {
                     fields.push(field(&mut random, spec));
                 }
@@ -194,7 +196,7 @@ fn invalid_options_are_refused_by_name() {
 fn every_option_that_a_method_lists_can_be_set() {
     let mut random = Random(11);
     for solver in solver::all() {
-        for spec in solver.options() {
+        for spec in solver.options().iter().chain(&solver::OF_EVERY_METHOD) {
             assert!(SolverOptions::NAMES.contains(&spec.name));
             let options = SolverOptions::from_fields(&[field(&mut random, spec)]).expect("a valid option");
             let config = SchedulerConfig::default();

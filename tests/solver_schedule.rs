@@ -79,7 +79,6 @@ fn timesteps_and_sigmas_are_inverse() {
 fn configs_that_cannot_be_followed_name_the_field() {
     let refused = [
         ("clip_sample", json!(true)),
-        ("thresholding", json!(true)),
         ("beta_schedule", json!("sigmoid")),
         ("prediction_type", json!("score")),
         ("use_exponential_sigmas", json!(true)),
@@ -109,6 +108,9 @@ fn configs_that_cannot_be_followed_name_the_field() {
         json!({"trained_betas": [0.1]}),
         json!({"steps_offset": 1000}),
         json!({"flow_shift": 0.0}),
+        json!({"dynamic_thresholding_ratio": 1.01}),
+        json!({"sample_max_value": 0.5}),
+        json!({"thresholding": "yes"}),
         json!({"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": -3.0}),
     ];
     for json in nonsense {
@@ -164,17 +166,25 @@ fn steps_that_the_schedule_has_no_levels_for_are_refused() {
     assert_eq!(error.code(), "invalid-option");
 }
 
-/// With `sigma_min` the karras spacing ends with an evaluation at the level where it stops.
+/// With `sigma_min` the spacings over noise levels end with an evaluation at the level where they stop.
 #[test]
 fn a_step_of_no_length_changes_nothing() {
-    for solver_type in [SolverType::Midpoint, SolverType::Heun] {
-        let final_sigmas_type = FinalSigmas::SigmaMin;
-        let config = SchedulerConfig { solver_type, final_sigmas_type, ..SchedulerConfig::default() };
+    let of_v = SchedulerConfig {
+        prediction_type: PredictionType::VPrediction,
+        final_sigmas_type: FinalSigmas::SigmaMin,
+        ..SchedulerConfig::default()
+    };
+    for (solver_type, rescale_betas_zero_snr) in
+        [(SolverType::Midpoint, false), (SolverType::Heun, false), (SolverType::Heun, true)]
+    {
+        let config = SchedulerConfig { solver_type, rescale_betas_zero_snr, ..of_v.clone() };
         for name in ["dpmpp-2m", "dpmpp-3m", "dpm-2m", "dpm-3m", "dpmpp-2m-sde", "ddim", "ddpm"] {
-            for steps in 2..=100 {
-                let plan = plan(name, &config, Spacing::Karras, steps).expect("a plan");
-                let update = &plan.steps[steps - 1].update;
-                assert_eq!(*update, [(Source::Sample(0), 1.0)], "{name}, {steps} steps");
+            for spacing in [Spacing::Karras, Spacing::Exponential, Spacing::Beta] {
+                for steps in 2..=100 {
+                    let plan = plan(name, &config, spacing, steps).expect("a plan");
+                    let update = &plan.steps[steps - 1].update;
+                    assert_eq!(*update, [(Source::Sample(0), 1.0)], "{name}, {spacing:?}, {steps} steps");
+                }
             }
         }
     }

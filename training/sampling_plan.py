@@ -66,6 +66,8 @@ def run(plan: dict, network: Network, latents: torch.Tensor, seed: int) -> torch
     for step in plan["steps"]:
         x = samples[0]
         output = network(step["modelInputScale"] * x, step["timestep"])
+        if plan["thresholding"]:
+            output = in_range(plan["thresholding"], step["denoised"], x, output)
         values.insert(0, step["modelValue"]["sample"] * x + step["modelValue"]["modelOutput"] * output)
         terms = step["update"] + step["correction"]
         drawn = noise.of(step["noiseSpan"]) if any(term["of"] == "noise" for term in terms) else None
@@ -79,3 +81,11 @@ def run(plan: dict, network: Network, latents: torch.Tensor, seed: int) -> torch
         samples.insert(0, combined(step["update"]))
         del samples[kept:], values[kept:]
     return samples[0]
+
+
+def in_range(thresholding: dict, denoised: dict, x: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+    """The output that would have led to the estimate of a clean sample which dynamic thresholding makes of `output`'s."""
+    estimate = denoised["sample"] * x + denoised["modelOutput"] * output
+    s = estimate.flatten(1).abs().quantile(thresholding["ratio"], dim=1)
+    s = s.clamp(1, thresholding["sampleMaxValue"]).reshape(-1, *[1] * (x.dim() - 1))
+    return (estimate.clamp(-s, s) / s - denoised["sample"] * x) / denoised["modelOutput"]

@@ -6,6 +6,7 @@ use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::executor::{BackendReport, Command, Executor, MAX_TERMS, Term};
 use crate::graph::Graph;
+use crate::solver::Thresholding;
 use crate::weights::TensorInfo;
 
 /// The host's processor. Work is done when it is submitted, so nothing is ever in flight.
@@ -79,6 +80,9 @@ impl Executor for Cpu {
                 Command::CombineRescaled { out, offset, len, terms, rescale } => {
                     combine(out, *offset, *len, terms, *rescale)?;
                 }
+                Command::Threshold { estimate, len, thresholding } => {
+                    threshold(estimate, *len, *thresholding)?;
+                }
             }
         }
         Ok(())
@@ -146,6 +150,24 @@ fn combine(out: &Tensor, offset: usize, len: usize, terms: &[Term<'_, Tensor>], 
     out.with_values_mut(|values| {
         for (value, sum) in values[offset..].iter_mut().zip(&sums) {
             *value = (factor * sum) as f32;
+        }
+    });
+    Ok(())
+}
+
+fn threshold(estimate: &Tensor, len: usize, thresholding: Thresholding) -> Result<()> {
+    if len > estimate.elements() {
+        return Err(Error::ShapeMismatch {
+            operation: "threshold".to_owned(),
+            expected: format!("a tensor that holds {len} elements"),
+            actual: estimate.elements().to_string(),
+        });
+    }
+    estimate.with_values_mut(|values| {
+        let mut exact: Vec<f64> = values[..len].iter().map(|&value| f64::from(value)).collect();
+        thresholding.apply(&mut exact);
+        for (value, exact) in values.iter_mut().zip(exact) {
+            *value = exact as f32;
         }
     });
     Ok(())

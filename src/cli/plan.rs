@@ -111,6 +111,7 @@ fn as_json(solver: &str, levels: &str, plan: &SamplingPlan) -> Value {
         "evaluations": plan.evaluations(),
         "solverSteps": plan.solver_steps(),
         "stages": plan.stages,
+        "thresholding": plan.thresholding,
         "steps": steps,
     })
 }

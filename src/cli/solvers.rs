@@ -22,7 +22,14 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         let solvers: Vec<Value> = solver::all().map(as_json).collect();
-        return print(&[format!("{:#}", json!({ "solvers": solvers, "schedules": Spacing::NAMES }))]);
+        return print(&[format!(
+            "{:#}",
+            json!({
+                "solvers": solvers,
+                "optionsOfEveryMethod": solver::OF_EVERY_METHOD,
+                "schedules": Spacing::NAMES,
+            })
+        )]);
     }
     let mut lines =
         vec![format!("{:<13} {:>5} {:>8} {:>11}  options", "name", "order", "measured", "evaluations")];
@@ -33,6 +40,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let evaluations = evaluations_per_step(solver);
         lines.push(format!("{name:<13} {order:>5} {measured:>8} {evaluations:>11}  {}", options.join(", ")));
     }
+    let shared: Vec<&str> = solver::OF_EVERY_METHOD.iter().map(|spec| spec.name).collect();
+    lines.push(format!("every method, for models of pixels: {}", shared.join(", ")));
     print(&lines)
 }
 

@@ -55,6 +55,11 @@ impl Checkpoint {
         Ok(Self { files, tensors, read: HashSet::new() })
     }
 
+    /// Of a part that has no weights.
+    pub fn empty() -> Self {
+        Self { files: Vec::new(), tensors: BTreeMap::new(), read: HashSet::new() }
+    }
+
     /// The tensor's values. A trailing extent of 1 more or less is the same tensor: diffusers stores some
     /// linear maps as convolutions of 1 by 1.
     pub fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {

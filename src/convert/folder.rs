@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::tokenizer_files::tokenizer_files;
 use crate::error::{Error, Result};
@@ -21,6 +21,8 @@ pub struct Folder {
     pub preview: Option<Preview>,
     /// image.json: what the decoder's channels mean, `{ channels, alpha }`.
     pub image: Option<ImageFormat>,
+    /// Whether there is an autoencoder. A model of pixels has none.
+    pub has_vae: bool,
     /// training.json: how the weights came to be; anything.
     pub training: Value,
 }
@@ -28,7 +30,8 @@ pub struct Folder {
 impl Folder {
     /// Reads everything but the networks' configs.
     pub fn open(path: &Path) -> Result<Self> {
-        check_pipeline(&read_json(&path.join("model_index.json"))?)?;
+        let index = read_json(&path.join("model_index.json"))?;
+        check_pipeline(&index)?;
         let name = path.file_name().map_or_else(|| "model".to_owned(), |name| name.display().to_string());
         Ok(Self {
             name,
@@ -36,6 +39,8 @@ impl Folder {
             tokenizer: tokenizer_files(&path.join("tokenizer"))?,
             preview: optional(&path.join("preview.json"))?,
             image: optional(&path.join("image.json"))?,
+            // diffusers writes a part that is left out as [null, null].
+            has_vae: index.get("vae").is_none_or(|class| *class != json!([null, null])),
             training: optional(&path.join("training.json"))?.unwrap_or(Value::Null),
             path: path.to_owned(),
         })

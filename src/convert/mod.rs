@@ -3,7 +3,8 @@
 //! ```text
 //! model_index.json                       StableDiffusionPipeline
 //! scheduler/scheduler_config.json        any scheduler's
-//! text_encoder/ unet/ vae/               config.json, *.safetensors (one file, or several with an index)
+//! text_encoder/ unet/ vae/               config.json, *.safetensors (one file, or several with an index); no vae/
+//!                                        where model_index.json has "vae": [null, null]: a model of pixels
 //! tokenizer/                             tokenizer_config.json; vocab.json and merges.txt, tokenizer.json, or
 //!                                        words.json
 //! preview.json image.json training.json  optional, of our own: see `folder`
@@ -85,7 +86,10 @@ pub fn convert(source: &Path, out: &Path, options: &Options) -> Result<Conversio
     let mut components = Vec::new();
     let mut unused = Vec::new();
     for part in ["text_encoder", "unet", "vae"] {
-        let mut checkpoint = Checkpoint::open(&source.join(part))?;
+        let mut checkpoint = match part == "vae" && !folder.has_vae {
+            true => Checkpoint::empty(),
+            false => Checkpoint::open(&source.join(part))?,
+        };
         for network in networks.of_part(part) {
             components.push(Component {
                 name: network.name.to_owned(),
@@ -120,7 +124,7 @@ pub fn convert(source: &Path, out: &Path, options: &Options) -> Result<Conversio
             schedule: options.schedule.clone(),
         },
         image: networks.image,
-        preview: folder.preview.clone(),
+        preview: folder.preview.clone().or(networks.preview),
         provenance: json!({
             "converter": concat!("tenstep ", env!("CARGO_PKG_VERSION")),
             "training": folder.training,

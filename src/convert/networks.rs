@@ -9,7 +9,7 @@ use crate::model::{self, AutoencoderConfig, AutoencoderRequest, TextEncoderConfi
 use crate::model::{UNetConfig, UNetRequest};
 use crate::solver::SchedulerConfig;
 use crate::tokenizer::Tokenizer;
-use crate::weights::{Alpha, Channels, ImageFormat};
+use crate::weights::{Alpha, Channels, ImageFormat, Preview};
 
 /// Side of the latents where a config leaves it out: that of Stable Diffusion.
 const DEFAULT_SAMPLE_SIZE: [usize; 2] = [64, 64];
@@ -20,6 +20,8 @@ pub struct Networks {
     pub image: ImageFormat,
     /// Height and width in pixels.
     pub default_size: [usize; 2],
+    /// Where it follows from the networks.
+    pub preview: Option<Preview>,
 }
 
 /// One component of the manifest to be.
@@ -35,18 +37,23 @@ pub struct Network {
 impl Networks {
     /// Reads all configs as the engine will, and checks that the networks fit each other.
     pub fn new(folder: &Folder) -> Result<Self> {
-        SchedulerConfig::from_json(&folder.scheduler)?;
+        let scheduler = SchedulerConfig::from_json(&folder.scheduler)?;
         let tokenizer = Tokenizer::from_files(&folder.tokenizer)?;
-        let (text_json, unet_json, vae_json) =
-            (folder.config("text_encoder")?, folder.config("unet")?, folder.config("vae")?);
+        let (text_json, unet_json) = (folder.config("text_encoder")?, folder.config("unet")?);
         let text = TextEncoderConfig::from_json(&text_json)?;
         let unet = UNetConfig::from_json(&unet_json)?;
+        let vae_json = match folder.has_vae {
+            true => folder.config("vae")?,
+            false => AutoencoderConfig::identity(unet.in_channels),
+        };
         let vae = AutoencoderConfig::from_json(&vae_json)?;
         let length = text.max_position_embeddings;
         require("tokenizer", "model_max_length", tokenizer.model_max_length(), length)?;
         require("unet", "cross_attention_dim", unet.cross_attention_dim, text.hidden_size)?;
         require("unet", "in_channels", unet.in_channels, vae.latent_channels())?;
         require("unet", "out_channels", unet.out_channels, vae.latent_channels())?;
+
+        scheduler.check_samples(vae.is_identity())?;
 
         let [height, width] = unet.sample_size.unwrap_or(DEFAULT_SAMPLE_SIZE);
         let text_request = TextEncoderRequest { batch: 1, length, ..TextEncoderRequest::default() };
@@ -67,6 +74,7 @@ impl Networks {
             networks,
             image: image_format(folder, vae.out_channels())?,
             default_size: [height * scale, width * scale],
+            preview: vae.is_identity().then(|| identity_preview(vae.latent_channels())),
         })
     }
 
@@ -82,6 +90,12 @@ impl Network {
             graph.parameters().map(|(name, value)| (name.to_owned(), graph.shape(value).to_vec())).collect();
         Self { part, name, lazy, config, parameters }
     }
+}
+
+/// Pixels look like themselves.
+fn identity_preview(channels: usize) -> Preview {
+    let row = |of: usize| (0..channels).map(|channel| if channel == of { 1.0 } else { 0.0 }).collect();
+    Preview { weight: (0..channels).map(row).collect(), bias: vec![0.0; channels] }
 }
 
 fn image_format(folder: &Folder, out_channels: usize) -> Result<ImageFormat> {

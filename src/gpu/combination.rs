@@ -1,4 +1,5 @@
-//! [`Command::Combine`](crate::executor::Command): checked, and bound with bind groups kept between steps.
+//! What a solver does to tensors, all commands but [`Command::Evaluate`]: checked, and bound with bind groups kept between
+//! steps.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -6,11 +7,14 @@ use std::rc::{Rc, Weak};
 
 use super::buffer::{ALIGNMENT, GpuBuffer, Tensor};
 use super::device::Device;
+use super::executor::Gpu;
 use super::kernels::combine::{self, OUT_SLOT, SlotTerm};
+use super::kernels::{Variant, per_element, threshold};
 use super::pipelines::{Bound, Pipelines, Range};
 use super::sequence::Sequence;
 use crate::error::{Error, Result};
-use crate::executor::{MAX_TERMS, Term};
+use crate::executor::{Command, MAX_TERMS, Term};
+use crate::solver::Thresholding;
 
 /// A combination to run.
 pub struct Combination<'a> {
@@ -18,8 +22,67 @@ pub struct Combination<'a> {
     pub offset: usize,
     pub len: usize,
     pub terms: &'a [Term<'a, Tensor>],
-    /// Of [`Command::CombineRescaled`](crate::executor::Command).
-    pub rescale: Option<f32>,
+    pub kind: Kind,
+}
+
+/// What is done besides, or instead.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    Plain,
+    /// Of [`Command::CombineRescaled`].
+    Rescaled(f32),
+    /// [`Command::Threshold`], of `out`; there are no terms.
+    Threshold(Thresholding),
+}
+
+impl<'a> Combination<'a> {
+    /// What a command comes to; `None`: the evaluation of a plan, or nothing.
+    pub fn of(command: &'a Command<'a, Gpu>) -> Option<Self> {
+        match command {
+            Command::Combine { out, offset, len, terms } => {
+                Some(Self { out, offset: *offset, len: *len, terms, kind: Kind::Plain })
+            }
+            Command::CombineRescaled { out, offset, len, terms, rescale } => {
+                Some(Self { out, offset: *offset, len: *len, terms, kind: Kind::Rescaled(*rescale) })
+            }
+            Command::Threshold { estimate, len, thresholding } => {
+                let kind = Kind::Threshold(*thresholding);
+                Some(Self { out: estimate, offset: 0, len: *len, terms: &[], kind })
+            }
+            Command::Evaluate(_) => None,
+        }
+        .filter(|combination| combination.len > 0)
+    }
+
+    fn variant(&self) -> Variant {
+        match self.kind {
+            Kind::Plain => combine::variant(false),
+            Kind::Rescaled(_) => combine::variant(true),
+            Kind::Threshold(_) => threshold::variant(),
+        }
+    }
+
+    fn params(&self, terms: &[SlotTerm]) -> Vec<u32> {
+        match self.kind {
+            Kind::Plain => combine::params(self.len, self.offset, terms, 0.0),
+            Kind::Rescaled(rescale) => combine::params(self.len, self.offset, terms, rescale),
+            Kind::Threshold(thresholding) => threshold::params(self.len, thresholding),
+        }
+    }
+
+    /// One alone where all elements have to be known.
+    fn workgroups(&self) -> [u32; 3] {
+        match self.kind {
+            Kind::Plain => per_element(self.len),
+            Kind::Rescaled(_) | Kind::Threshold(_) => [1, 1, 1],
+        }
+    }
+}
+
+/// All that [`Combinations::bind`] may ask for, and how many storage bindings each has.
+pub fn variants() -> [(Variant, usize); 3] {
+    [combine::variant(false), combine::variant(true), threshold::variant()]
+        .map(|variant| (variant, MAX_TERMS + 1))
 }
 
 /// Bind groups of combinations by place in the submission and by the memory they touch, and the parameters
@@ -57,13 +120,12 @@ impl Combinations {
         let mut bound = Vec::with_capacity(list.len());
         for (index, combination) in list.iter().enumerate() {
             let (tensors, terms) = slots(combination)?;
-            let rescale = combination.rescale;
-            words.extend(combine::params(combination.len, combination.offset, &terms, rescale));
+            words.extend(combination.params(&terms));
             words.resize((index + 1) * (ALIGNMENT / 4) as usize, 0);
             bound.push(Bound {
-                pipeline: pipelines.get(&combine::variant(rescale.is_some())),
+                pipeline: pipelines.get(&combination.variant()),
                 group: self.group(device, pipelines, index, &tensors, combination.out),
-                workgroups: combine::workgroups(combination.len, rescale.is_some()),
+                workgroups: combination.workgroups(),
             });
         }
         if !words.is_empty() {

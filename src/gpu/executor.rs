@@ -8,9 +8,8 @@ use std::rc::Rc;
 
 use super::arena::Arena;
 use super::buffer::Tensor;
-use super::combination::{Combination, Combinations};
+use super::combination::{Combination, Combinations, variants};
 use super::device::{Device, DeviceInfo, GpuOptions};
-use super::kernels::combine;
 use super::pace::Pace;
 use super::pipelines::Pipelines;
 use super::plan::Plan;
@@ -18,7 +17,7 @@ use super::readback::{self, Readback, Ring};
 use super::sequence::{Part, Sequence, count, send, split};
 use super::weights::Weights;
 use crate::error::{Error, Result};
-use crate::executor::{BackendReport, Command, Executor, MAX_TERMS};
+use crate::executor::{BackendReport, Command, Executor};
 use crate::graph::Graph;
 use crate::host::now_millis;
 use crate::weights::TensorInfo;
@@ -55,8 +54,8 @@ impl BoundCommands {
         for command in commands {
             match command {
                 Command::Evaluate(_) => parts.extend(plans.next().map(|plan| plan.whole())),
-                Command::Combine { len: 0, .. } => {}
-                Command::Combine { .. } | Command::CombineRescaled { .. } => {
+                other if Combination::of(other).is_none() => {}
+                _ => {
                     match parts.last_mut() {
                         Some((last, range)) if std::ptr::eq(*last, &self.combinations) => range.end += 1,
                         _ => parts.push((&self.combinations, combined..combined + 1)),
@@ -79,8 +78,7 @@ impl Gpu {
     pub async fn new(options: GpuOptions) -> Result<Self> {
         let device = Device::new(&options).await?;
         let pipelines = Pipelines::new(&device)?;
-        let variants = [false, true].map(|rescaled| (combine::variant(rescaled), MAX_TERMS + 1));
-        pipelines.prepare(&device, &variants).await?;
+        pipelines.prepare(&device, &variants()).await?;
         let combinations = Combinations::new(&device);
         device.settled_check().await?;
         #[cfg(all(target_arch = "wasm32", feature = "web"))]
@@ -145,19 +143,7 @@ impl Gpu {
     fn bind(&self, commands: &[Command<'_, Self>]) -> Result<BoundCommands> {
         let Shared { device, pipelines, combinations, .. } = &*self.0;
         device.check()?;
-        let combined: Vec<Combination<'_>> = commands
-            .iter()
-            .filter_map(|command| match command {
-                Command::Combine { out, offset, len, terms } if *len > 0 => {
-                    Some(Combination { out, offset: *offset, len: *len, terms, rescale: None })
-                }
-                Command::CombineRescaled { out, offset, len, terms, rescale } => {
-                    let rescale = Some(*rescale);
-                    Some(Combination { out, offset: *offset, len: *len, terms, rescale })
-                }
-                _ => None,
-            })
-            .collect();
+        let combined: Vec<Combination<'_>> = commands.iter().filter_map(Combination::of).collect();
         let combinations = combinations.bind(device, pipelines, &combined)?;
         let plans: Vec<&Plan> = commands
             .iter()

@@ -1,12 +1,14 @@
-//! The autoencoder of a checkpoint, whichever of the two kinds it is: pictures to latents and back.
+//! The autoencoder of a checkpoint, whichever kind it is: pictures to latents and back.
 //!
 //! Latents here are always those of the diffusion model, near mean 0 and deviation 1: the encoder's graph ends
 //! with `latents = (mean − shift_factor) · scaling_factor`, the decoder's begins with the inverse. So no caller
 //! touches either factor. Rombach et al. 2022, appendix G.
+//!
+//! A model of pixels has none: its latents are the picture.
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
-use super::fields::require_size;
+use super::fields::{Fields, WIDTHS, require_size};
 use super::{AutoencoderKlConfig, AutoencoderTinyConfig, autoencoder_kl, autoencoder_tiny};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphBuilder, Value};
@@ -16,7 +18,14 @@ use crate::graph::{Graph, GraphBuilder, Value};
 pub enum AutoencoderConfig {
     Kl(AutoencoderKlConfig),
     Tiny(AutoencoderTinyConfig),
+    /// None: the network works on pixels, of so many channels.
+    Identity {
+        latent_channels: usize,
+    },
 }
+
+/// The class of [`AutoencoderConfig::Identity`], which diffusers has no need to name.
+const IDENTITY: &str = "Identity";
 
 /// The shapes of one encoder or decoder graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +51,30 @@ impl AutoencoderConfig {
     pub fn from_json(config: &Json) -> Result<Self> {
         match config.get("_class_name").and_then(Json::as_str) {
             Some("AutoencoderTiny") => AutoencoderTinyConfig::from_json(config).map(Self::Tiny),
+            Some(IDENTITY) => {
+                let mut fields = Fields::new("vae", config, &[IDENTITY])?;
+                let latent_channels = fields.size("latent_channels", 3, WIDTHS)?;
+                fields.finish()?;
+                Ok(Self::Identity { latent_channels })
+            }
             None | Some("AutoencoderKL") => AutoencoderKlConfig::from_json(config).map(Self::Kl),
             Some(other) => Err(Error::UnsupportedConfig {
                 component: "vae".to_owned(),
                 field: "_class_name".to_owned(),
                 value: other.chars().take(80).collect(),
-                accepted: "AutoencoderKL, AutoencoderTiny".to_owned(),
+                accepted: format!("AutoencoderKL, AutoencoderTiny, {IDENTITY}"),
             }),
         }
+    }
+
+    /// The config of a model of pixels.
+    pub fn identity(channels: usize) -> Json {
+        json!({ "_class_name": IDENTITY, "latent_channels": channels })
+    }
+
+    /// Whether latents are pixels, with the range of pixels.
+    pub fn is_identity(&self) -> bool {
+        matches!(self, Self::Identity { .. })
     }
 
     /// Pixels along a side for one latent: 8 in Stable Diffusion.
@@ -57,6 +82,7 @@ impl AutoencoderConfig {
         match self {
             Self::Kl(config) => 1 << (config.block_out_channels.len() - 1),
             Self::Tiny(config) => 1 << (config.num_encoder_blocks.len() - 1),
+            Self::Identity { .. } => 1,
         }
     }
 
@@ -65,6 +91,7 @@ impl AutoencoderConfig {
         match self {
             Self::Kl(config) => config.latent_channels,
             Self::Tiny(config) => config.latent_channels,
+            Self::Identity { latent_channels } => *latent_channels,
         }
     }
 
@@ -73,6 +100,7 @@ impl AutoencoderConfig {
         match self {
             Self::Kl(config) => config.out_channels,
             Self::Tiny(config) => config.out_channels,
+            Self::Identity { latent_channels } => *latent_channels,
         }
     }
 
@@ -81,6 +109,7 @@ impl AutoencoderConfig {
         match self {
             Self::Kl(config) => config.in_channels,
             Self::Tiny(config) => config.in_channels,
+            Self::Identity { latent_channels } => *latent_channels,
         }
     }
 
@@ -88,6 +117,7 @@ impl AutoencoderConfig {
         match self {
             Self::Kl(config) => config.latent_scale,
             Self::Tiny(config) => config.latent_scale,
+            Self::Identity { .. } => LatentScale { scaling_factor: 1.0, shift_factor: 0.0 },
         }
     }
 }
@@ -106,6 +136,8 @@ pub fn decoder(config: &AutoencoderConfig, request: &AutoencoderRequest) -> Resu
     let sample = match config {
         AutoencoderConfig::Kl(config) => autoencoder_kl::decode(&mut graph, config, latents)?,
         AutoencoderConfig::Tiny(config) => autoencoder_tiny::decode(&mut graph, config, latents)?,
+        // An output is a tensor of its own.
+        AutoencoderConfig::Identity { .. } => graph.affine(latents, 1.0, 0.0),
     };
     graph.output("sample", sample)?;
     graph.finish()
@@ -125,6 +157,7 @@ pub fn encoder(config: &AutoencoderConfig, request: &AutoencoderRequest) -> Resu
     let sample = graph.input("sample", &[batch, height * factor, width * factor, config.in_channels()])?;
     let mean = match config {
         AutoencoderConfig::Tiny(config) => autoencoder_tiny::encode(&mut graph, config, sample)?,
+        AutoencoderConfig::Identity { .. } => graph.affine(sample, 1.0, 0.0),
         AutoencoderConfig::Kl(config) => {
             let [mean, logvar] = autoencoder_kl::encode(&mut graph, config, sample)?;
             graph.output("logvar", logvar)?;

@@ -8,6 +8,7 @@ use super::networks::Networks;
 use super::rounding::{Rounding, is_rounded};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
+use crate::solver::SchedulerConfig;
 use crate::weights::{Manifest, Piece, Shard, ShardSet, TensorInfo};
 
 const UNET: &str = "unet";
@@ -40,6 +41,8 @@ impl<E: Executor> Loader<E> {
     fn make(executor: Rc<E>, manifest: Manifest, rounding: Option<Rounding>) -> Result<Self> {
         let networks = Networks::new(&manifest)?;
         networks.check_tensors(&manifest)?;
+        let scheduler = SchedulerConfig::from_json(&manifest.scheduler)?;
+        scheduler.check_samples(networks.autoencoder().is_identity())?;
         let info = ModelInfo { rounded: rounding.is_some(), ..ModelInfo::new(&manifest, &networks)? };
         let room = |tensors: &[TensorInfo]| match rounding {
             None => executor.weights(tensors),

@@ -131,6 +131,14 @@ impl<E: Executor> Run<E> {
         let [height, width, channels] = latent_shape(size);
         let latents = [1, height, width, channels];
         let sampling = Sampling::new(executor.as_ref(), options, &model.scheduler, &latents)?;
+        if sampling.plan().thresholding.is_some() && !model_plans.networks.autoencoder().is_identity() {
+            return Err(Error::InvalidOption {
+                option: "thresholding",
+                accepted: "left out or false: this model's network works on latents, which have no range"
+                    .to_owned(),
+                value: "true".to_owned(),
+            });
+        }
         let plans = model_plans.plans_that_fit(size).await?;
         let in_halves = plans.size.batch < prompts;
         if plans.size.batch < batch {

@@ -4,6 +4,8 @@
 //! is only its author's choice of a solver. Fields that would change the noise or the arithmetic in a way that
 //! this crate does not follow are errors; a field that no scheduler of diffusers writes is one too.
 
+use std::ops::RangeInclusive;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -36,6 +38,11 @@ pub struct SchedulerConfig {
     pub solver_type: SolverType,
     /// Leaves out timesteps whose half log signal-to-noise ratio is below this. Steep schedules need it.
     pub lambda_min_clipped: Option<f64>,
+    /// Whether estimates of a clean picture are kept to the range of pixels, with the two fields that follow: see
+    /// [`Thresholding`](super::Thresholding).
+    pub thresholding: bool,
+    pub dynamic_thresholding_ratio: f64,
+    pub sample_max_value: f64,
     /// Flow matching: how much more the noisy part of the way counts; 1 is even.
     #[serde(alias = "shift")]
     pub flow_shift: f64,
@@ -117,6 +124,9 @@ impl Default for SchedulerConfig {
             euler_at_final: false,
             solver_type: SolverType::Midpoint,
             lambda_min_clipped: None,
+            thresholding: false,
+            dynamic_thresholding_ratio: 0.995,
+            sample_max_value: 1.0,
             flow_shift: 1.0,
         }
     }
@@ -138,6 +148,9 @@ const READ: &[&str] = &[
     "euler_at_final",
     "solver_type",
     "lambda_min_clipped",
+    "thresholding",
+    "dynamic_thresholding_ratio",
+    "sample_max_value",
     "flow_shift",
     "shift",
 ];
@@ -152,8 +165,6 @@ const CHOSEN_BY_OPTIONS: &[&str] = &[
     "disable_corrector",
     "solver_p",
     "interpolation_type",
-    "sample_max_value",
-    "dynamic_thresholding_ratio",
     "clip_sample_range",
     "time_shift_type",
     "base_shift",
@@ -168,7 +179,6 @@ const CHOSEN_BY_OPTIONS: &[&str] = &[
 /// Fields that must hold what changes nothing.
 const ONLY: &[(&str, &[&str])] = &[
     ("clip_sample", &["false"]),
-    ("thresholding", &["false"]),
     ("use_exponential_sigmas", &["false"]),
     ("use_beta_sigmas", &["false"]),
     ("use_lu_lambdas", &["false"]),
@@ -188,6 +198,11 @@ const ONLY: &[(&str, &[&str])] = &[
 
 /// The largest shift of flow matching; published models have 1 to 17.
 const MAX_FLOW_SHIFT: f64 = 1000.0;
+
+/// Of [`Thresholding::ratio`](super::Thresholding::ratio).
+pub(super) const DYNAMIC_THRESHOLDING_RATIO: RangeInclusive<f64> = 0.0..=1.0;
+/// Of [`Thresholding::sample_max_value`](super::Thresholding::sample_max_value).
+pub(super) const SAMPLE_MAX_VALUE: RangeInclusive<f64> = 1.0..=1000.0;
 
 /// The longest table of betas.
 const MAX_TRAIN_TIMESTEPS: usize = 100_000;
@@ -234,6 +249,20 @@ impl SchedulerConfig {
         Ok(config)
     }
 
+    /// Whether the schedule suits a network whose samples are pixels, or else latents.
+    ///
+    /// Errors: [`Error::UnsupportedConfig`] if latents are to be kept to the range of pixels.
+    pub fn check_samples(&self, are_pixels: bool) -> Result<()> {
+        match self.thresholding && !are_pixels {
+            true => unsupported(
+                "thresholding",
+                "true".to_owned(),
+                "false (this network works on latents, which have no range)".to_owned(),
+            ),
+            false => Ok(()),
+        }
+    }
+
     fn check(&self) -> Result<()> {
         let count = self.num_train_timesteps;
         if !(2..=MAX_TRAIN_TIMESTEPS).contains(&count) {
@@ -250,6 +279,14 @@ impl SchedulerConfig {
             }
             _ if !(self.flow_shift > 0.0 && self.flow_shift <= MAX_FLOW_SHIFT) => {
                 invalid(format!("flow_shift must be within 0 to {MAX_FLOW_SHIFT}, not {}", self.flow_shift))
+            }
+            _ if !DYNAMIC_THRESHOLDING_RATIO.contains(&self.dynamic_thresholding_ratio) => {
+                let ratio = self.dynamic_thresholding_ratio;
+                invalid(format!("dynamic_thresholding_ratio must be within 0 to 1, not {ratio}"))
+            }
+            _ if !SAMPLE_MAX_VALUE.contains(&self.sample_max_value) => {
+                let (most, value) = (SAMPLE_MAX_VALUE.end(), self.sample_max_value);
+                invalid(format!("sample_max_value must be within 1 to {most}, not {value}"))
             }
             _ if self.steps_offset >= count => {
                 invalid(format!("steps_offset must be below {count}, not {}", self.steps_offset))

@@ -122,6 +122,7 @@ impl Adaptive {
                 stages: Vec::new(),
                 history: order,
                 samples: order + 1,
+                thresholding: settings.thresholding,
             },
             schedule,
         };

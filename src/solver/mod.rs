@@ -36,6 +36,7 @@ mod quadrature;
 mod runge_kutta;
 mod sa_solver;
 mod schedule;
+mod thresholding;
 mod timesteps;
 mod unipc;
 
@@ -45,11 +46,12 @@ pub use convergence::{Convergence, Spread};
 pub use dpm_adaptive::Adaptive;
 pub use guidance::Guidance;
 pub use level::NoiseLevel;
-pub use options::{Accepted, NoiseSampler, OptionSpec, Settings, SolverOptions};
+pub use options::{Accepted, NoiseSampler, OF_EVERY_METHOD, OptionSpec, Settings, SolverOptions};
 pub use plan::{LinearMap, SamplingPlan, Source, StepPlan};
 pub use prediction::PredictionType;
 pub use problem::Problem;
 pub use schedule::Schedule;
+pub use thresholding::Thresholding;
 pub use timesteps::{Grid, Levels, Spacing};
 
 use crate::error::{Error, Result};
@@ -286,5 +288,6 @@ fn plan_on(
     let from_pure_noise = solver.can_start_from_pure_noise().then(|| grid.starting_from_pure_noise(schedule));
     let grid = from_pure_noise.as_ref().unwrap_or(grid);
     let problem = Problem { schedule, settings: *settings, grid, stages: &stages };
-    SamplingPlan::new(solver.steps(&problem)?, stages)
+    let plan = SamplingPlan::new(solver.steps(&problem)?, stages)?;
+    Ok(SamplingPlan { thresholding: settings.thresholding, ..plan })
 }

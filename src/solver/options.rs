@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FinalSigmas, PredictionType, SchedulerConfig, SolverType};
+use super::config::{DYNAMIC_THRESHOLDING_RATIO, SAMPLE_MAX_VALUE};
+use super::{FinalSigmas, PredictionType, SchedulerConfig, SolverType, Thresholding};
 use crate::error::{Error, Result};
 use crate::options::Field;
 
@@ -36,6 +37,12 @@ pub struct SolverOptions {
     pub euler_at_final: Option<bool>,
     /// The level where the run ends.
     pub final_sigmas: Option<FinalSigmas>,
+    /// Whether estimates of a clean picture are kept to the range of pixels; see [`Thresholding`].
+    pub thresholding: Option<bool>,
+    /// [`Thresholding::ratio`].
+    pub dynamic_thresholding_ratio: Option<f64>,
+    /// [`Thresholding::sample_max_value`].
+    pub sample_max_value: Option<f64>,
 }
 
 /// Where the noise of a stochastic step comes from.
@@ -78,6 +85,27 @@ pub enum Accepted {
     /// Yes or no, and which if left out; `None` is what the checkpoint says.
     Switch { default: Option<bool> },
 }
+
+/// Accepted by every method, for networks of pixels. What the checkpoint says is taken where it says something.
+pub static OF_EVERY_METHOD: [OptionSpec; 3] = [
+    OptionSpec { name: "thresholding", accepted: Accepted::Switch { default: None } },
+    OptionSpec {
+        name: "dynamic_thresholding_ratio",
+        accepted: Accepted::Number {
+            least: *DYNAMIC_THRESHOLDING_RATIO.start(),
+            most: *DYNAMIC_THRESHOLDING_RATIO.end(),
+            default: 0.995,
+        },
+    },
+    OptionSpec {
+        name: "sample_max_value",
+        accepted: Accepted::Number {
+            least: *SAMPLE_MAX_VALUE.start(),
+            most: *SAMPLE_MAX_VALUE.end(),
+            default: 1.0,
+        },
+    },
+];
 
 /// Accepted by every method that does not choose its own end.
 pub(super) const FINAL_SIGMAS: OptionSpec =
@@ -158,6 +186,13 @@ impl SolverOptions {
                 }
                 "euler_at_final" => options.euler_at_final = Some(switch("euler_at_final", field)?),
                 "final_sigmas" => options.final_sigmas = Some(word("final_sigmas", field)?),
+                "thresholding" => options.thresholding = Some(switch("thresholding", field)?),
+                "dynamic_thresholding_ratio" => {
+                    options.dynamic_thresholding_ratio = Some(number("dynamic_thresholding_ratio", field)?);
+                }
+                "sample_max_value" => {
+                    options.sample_max_value = Some(number("sample_max_value", field)?);
+                }
                 _ => {
                     return Err(Error::InvalidOption {
                         option: "solverOptions",
@@ -171,7 +206,7 @@ impl SolverOptions {
     }
 
     /// Every option's name.
-    pub const NAMES: [&str; 14] = [
+    pub const NAMES: [&str; 17] = [
         "order",
         "solver_type",
         "eta",
@@ -186,12 +221,16 @@ impl SolverOptions {
         "lower_order_final",
         "euler_at_final",
         "final_sigmas",
+        "thresholding",
+        "dynamic_thresholding_ratio",
+        "sample_max_value",
     ];
 
-    /// Whether the method called `solver`, which has the options `specs`, accepts every option that is set.
+    /// Whether the method called `solver`, which has the options `specs` and those of every method, accepts every option
+    /// that is set.
     pub(super) fn check(&self, solver: &str, specs: &[OptionSpec]) -> Result<()> {
         for (name, value) in self.set() {
-            let Some(spec) = specs.iter().find(|spec| spec.name == name) else {
+            let Some(spec) = specs.iter().chain(&OF_EVERY_METHOD).find(|spec| spec.name == name) else {
                 let known: Vec<&str> = specs.iter().map(|spec| spec.name).collect();
                 let accepted = match known.as_slice() {
                     [] => format!("left out: {solver} has none"),
@@ -233,6 +272,9 @@ impl SolverOptions {
             ("lower_order_final", self.lower_order_final.map(Value::Switch)),
             ("euler_at_final", self.euler_at_final.map(Value::Switch)),
             ("final_sigmas", self.final_sigmas.map(|value| Value::Word(value.name()))),
+            ("thresholding", self.thresholding.map(Value::Switch)),
+            ("dynamic_thresholding_ratio", self.dynamic_thresholding_ratio.map(Value::Number)),
+            ("sample_max_value", self.sample_max_value.map(Value::Number)),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
@@ -273,6 +315,7 @@ pub struct Settings {
     pub corrector: bool,
     pub atol: Option<f64>,
     pub rtol: Option<f64>,
+    pub thresholding: Option<Thresholding>,
     order: Option<usize>,
     eta: Option<f64>,
 }
@@ -293,6 +336,10 @@ impl Settings {
             corrector: options.corrector.unwrap_or(true),
             atol: options.atol,
             rtol: options.rtol,
+            thresholding: options.thresholding.unwrap_or(config.thresholding).then(|| Thresholding {
+                ratio: options.dynamic_thresholding_ratio.unwrap_or(config.dynamic_thresholding_ratio),
+                sample_max_value: options.sample_max_value.unwrap_or(config.sample_max_value),
+            }),
             order: options.order,
             eta: options.eta,
         }

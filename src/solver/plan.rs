@@ -1,6 +1,6 @@
 //! The contract between a solver and a sampling loop.
 
-use super::NoiseLevel;
+use super::{NoiseLevel, Thresholding};
 use crate::error::{Error, Result};
 use crate::executor::MAX_TERMS;
 
@@ -10,7 +10,11 @@ use crate::executor::MAX_TERMS;
 /// sample = init_noise_sigma · noise
 /// for each evaluation:
 ///     model_output = network(model_input_scale · sample, timestep)              guided, where guidance is on
+///     denoised     = denoised.sample · sample + denoised.model_output · model_output
 ///     model_value  = model_value.sample · sample + model_value.model_output · model_output
+///     where there is thresholding, instead:
+///         denoised     = thresholding(denoised)
+///         model_value  = by_denoised[0] · sample + by_denoised[1] · denoised       StepPlan::model_value_by_denoised
 ///     sample       = Σ coefficient · source                over correction, where there is one
 ///     sample       = Σ coefficient · source                over update
 /// ```
@@ -26,6 +30,8 @@ pub struct SamplingPlan {
     pub history: usize,
     /// How many samples must be kept, the current one included; at least 1.
     pub samples: usize,
+    /// What is done to each estimate of the clean sample.
+    pub thresholding: Option<Thresholding>,
 }
 
 /// One evaluation of the network, and how the sample goes on from it: to the next noise level, or to the next
@@ -72,6 +78,13 @@ pub enum Source {
 }
 
 impl StepPlan {
+    /// The model value's coefficients of the sample and of [`StepPlan::denoised`], for whoever changes the latter: the
+    /// output is what would have led to it.
+    pub fn model_value_by_denoised(&self) -> [f64; 2] {
+        let of_denoised = self.model_value.model_output / self.denoised.model_output;
+        [self.model_value.sample - of_denoised * self.denoised.sample, of_denoised]
+    }
+
     fn sources(&self) -> impl Iterator<Item = (Source, f64)> {
         self.correction.iter().chain(&self.update).copied()
     }
@@ -119,6 +132,6 @@ impl SamplingPlan {
         };
         let history = reach(|source| if let Source::ModelValue(back) = source { Some(back) } else { None });
         let samples = reach(|source| if let Source::Sample(back) = source { Some(back) } else { None });
-        Ok(Self { init_noise_sigma: 1.0, steps, stages, history, samples })
+        Ok(Self { init_noise_sigma: 1.0, steps, stages, history, samples, thresholding: None })
     }
 }

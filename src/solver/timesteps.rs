@@ -377,9 +377,12 @@ fn sigma_grid(
     let sigma_max = schedule.most_sigma();
     let sigma_min = schedule.sigma(schedule.level(0));
     let sigmas = (0..n).map(|index| sigma(sigma_max, sigma_min, ramp(index, n)));
-    // The way there and back through a power must not put the last evaluation past the end.
-    let level =
-        |sigma: f64| if sigma <= sigma_min { schedule.level(0) } else { schedule.level_from_sigma(sigma) };
+    // The way there and back through a power or a logarithm puts the last evaluation neither past the end nor a rounding
+    // before it.
+    let level = |sigma: f64| match sigma <= sigma_min * (1.0 + 1e-9) {
+        true => schedule.level(0),
+        false => schedule.level_from_sigma(sigma),
+    };
     let levels: Vec<NoiseLevel> = sigmas.map(level).chain([last]).collect();
     let timestep = |level: &NoiseLevel| schedule.timestep_from_sigma(level.sigma_over_alpha());
     Grid::new(levels[..n].iter().map(timestep).collect(), levels)

@@ -68,6 +68,7 @@ pub struct Component {
     pub lazy: bool,
     /// diffusers' config.json of the folder that the component was part of.
     pub config: Value,
+    /// None where the config says that there is nothing to learn.
     pub tensors: Vec<TensorInfo>,
     pub shards: Vec<Shard>,
 }
@@ -277,9 +278,6 @@ impl Manifest {
 impl Component {
     fn check(&self) -> Result<()> {
         let name = &self.name;
-        if self.tensors.is_empty() {
-            return invalid(format!("component {name} has no tensors"));
-        }
         if !self.config.is_object() {
             return invalid(format!("component {name}: config must be an object"));
         }

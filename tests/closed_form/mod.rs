@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tenstep::options::Field;
 use tenstep::solver::{
-    NoiseLevel, PredictionType, SamplingPlan, Schedule, SchedulerConfig, SolverOptions, Source,
+    LinearMap, NoiseLevel, PredictionType, SamplingPlan, Schedule, SchedulerConfig, SolverOptions, Source,
 };
 
 pub type Sample = [f64; 3];
@@ -96,9 +96,18 @@ impl Rings {
         let step = &plan.steps[index];
         let x = self.sample(index);
         let output = network.output(x.map(|value| step.model_input_scale * value), step.timestep);
-        let value = |i: usize| step.model_value.sample * x[i] + step.model_value.model_output * output[i];
+        let mapped =
+            |map: LinearMap| std::array::from_fn(|i| map.sample * x[i] + map.model_output * output[i]);
         let (now, kept) = (index % self.samples.len(), index % self.values.len());
-        self.values[kept] = std::array::from_fn(value);
+        self.values[kept] = match plan.thresholding {
+            None => mapped(step.model_value),
+            Some(thresholding) => {
+                let mut denoised: Sample = mapped(step.denoised);
+                thresholding.apply(&mut denoised);
+                let [of_sample, of_denoised] = step.model_value_by_denoised();
+                std::array::from_fn(|i| of_sample * x[i] + of_denoised * denoised[i])
+            }
+        };
         if !step.correction.is_empty() {
             self.samples[now] = self.combination(index, &step.correction, noise);
         }

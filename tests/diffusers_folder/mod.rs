@@ -76,6 +76,13 @@ pub fn vae_config() -> Value {
     })
 }
 
+/// The same for pixels.
+pub fn pixel_unet_config() -> Value {
+    let mut config = unet_config();
+    (config["in_channels"], config["out_channels"]) = (json!(3), json!(3));
+    config
+}
+
 /// Random values for the parameters of graphs.
 fn tensors(graphs: &[Graph], seed: u64) -> Tensors {
     let mut tensors = Tensors::new();
@@ -91,16 +98,17 @@ fn tensors(graphs: &[Graph], seed: u64) -> Tensors {
     tensors
 }
 
+fn unet_graph(config: &Value) -> Graph {
+    let request = UNetRequest { batch: 1, height: 8, width: 8, text_length: 5, ..UNetRequest::default() };
+    let config = UNetConfig::from_json(config).expect("a config");
+    model::unet(&config, &request).expect("a graph")
+}
+
 pub fn part_tensors(part: &str) -> Tensors {
-    let unet_request =
-        UNetRequest { batch: 1, height: 8, width: 8, text_length: 5, ..UNetRequest::default() };
     let vae_request = AutoencoderRequest { batch: 1, height: 8, width: 8 };
     let text_request = TextEncoderRequest { batch: 1, length: 5, ..TextEncoderRequest::default() };
     let graphs = match part {
-        "unet" => {
-            let config = UNetConfig::from_json(&unet_config()).expect("a config");
-            vec![model::unet(&config, &unet_request).expect("a graph")]
-        }
+        "unet" => vec![unet_graph(&unet_config())],
         "vae" => {
             let config = AutoencoderConfig::from_json(&vae_config()).expect("a config");
             let decoder = model::decoder(&config, &vae_request).expect("a graph");
@@ -160,5 +168,19 @@ pub fn source(name: &str) -> Folder {
     for part in ["text_encoder", "unet", "vae"] {
         folder.write(weights_file(part), safetensors(&part_tensors(part)));
     }
+    folder
+}
+
+/// A model of pixels: its network has three channels, there is no autoencoder, and its scheduler keeps estimates in range.
+pub fn pixel_source(name: &str) -> Folder {
+    let folder = source(name);
+    fs::remove_dir_all(folder.join("vae")).expect("the part was there");
+    folder.write("model_index.json", r#"{"_class_name": "StableDiffusionPipeline", "vae": [null, null]}"#);
+    folder.write("unet/config.json", pixel_unet_config().to_string());
+    folder.write(weights_file("unet"), safetensors(&tensors(&[unet_graph(&pixel_unet_config())], 4)));
+    folder.write(
+        "scheduler/scheduler_config.json",
+        r#"{"prediction_type": "v_prediction", "thresholding": true, "sample_max_value": 1.5}"#,
+    );
     folder
 }

@@ -85,6 +85,7 @@ impl<E: Executor> Limited<E> {
             Command::Combine { out, offset, len, .. } | Command::CombineRescaled { out, offset, len, .. } => {
                 Some(((*out).clone(), *offset, *len))
             }
+            Command::Threshold { estimate, len, .. } => Some(((*estimate).clone(), 0, *len)),
         });
         self.written.borrow_mut().extend(written);
         self.call()
@@ -117,6 +118,9 @@ fn inner<'a, E: Executor>(command: &Command<'a, Limited<E>>) -> Command<'a, E> {
         Command::CombineRescaled { out, offset, len, terms, rescale } => {
             let (out, offset, len, rescale) = (*out, *offset, *len, *rescale);
             Command::CombineRescaled { out, offset, len, terms: same(terms), rescale }
+        }
+        Command::Threshold { estimate, len, thresholding } => {
+            Command::Threshold { estimate: *estimate, len: *len, thresholding: *thresholding }
         }
     }
 }

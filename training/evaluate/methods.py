@@ -20,6 +20,7 @@ import torch
 
 from training import sampling_plan, settings
 from training.evaluate import frechet, looks, networks, pictures, preset, prompts
+from training.evaluate.first_outputs import FirstOutputs
 from training.evaluate.frechet import Gaussian
 from training.evaluate.networks import Networks, layout
 from training.evaluate.sampler import decode, noise
@@ -33,30 +34,6 @@ SMALL_STEPS = 60
 
 def batch_size(model: Networks) -> int:
     return BATCH if model.device.type == "cpu" else BATCH_ON_GPU
-
-
-class FirstOutputs:
-    """The networks' outputs for unit noise, by batch and level: every method begins with the same evaluation."""
-
-    def __init__(self):
-        self.kept: dict[tuple, torch.Tensor] = {}
-
-    def of(self, batch: int, plan: dict, network: sampling_plan.Network) -> sampling_plan.Network:
-        """`network`, whose next call is asked for only if no plan before began at this level."""
-        step = plan["steps"][0]
-        key = (batch, step["timestep"], round(step["modelInputScale"] * plan["initNoiseSigma"], 6))
-        begun = False
-
-        def evaluate(sample: torch.Tensor, timestep: float) -> torch.Tensor:
-            nonlocal begun
-            if begun:
-                return network(sample, timestep)
-            begun = True
-            if key not in self.kept:
-                self.kept[key] = network(sample, timestep)
-            return self.kept[key]
-
-        return evaluate
 
 
 def samples(model: Networks, plan: dict, count: int, scale: float, first_outputs: FirstOutputs) -> torch.Tensor:
@@ -121,8 +98,7 @@ def main() -> None:
     torch.backends.cudnn.benchmark = True  # every batch has the same shape
     model = networks.load(options.manifest).to(options.device)
     if options.compile:
-        torch._inductor.config.freezing = True
-        model.unet = torch.compile(model.unet)
+        model.unet = networks.compiled(model.unet)
     scale = model.guidance_scale if options.guidance_scale is None else options.guidance_scale
     made = {
         "model": model.manifest["name"], "revision": model.manifest["revision"],

@@ -21,6 +21,12 @@ TOKENIZER_FILES = ("tokenizer_config.json", "words.json")
 GUIDANCE_SCALE = 4.0  # of a folder that was not converted yet: what `tenstep convert` gives it
 
 
+def compiled(module: nn.Module) -> nn.Module:
+    """The same, its weights constants of what the compiler makes of it: slow at first, and quicker from then on."""
+    torch._inductor.config.freezing = True
+    return torch.compile(module)
+
+
 @dataclass
 class Networks:
     manifest: dict

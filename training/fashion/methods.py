@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from training import sampling_plan, settings
-from training.evaluate import accuracy, frechet, preset
+from training.evaluate import accuracy, frechet, networks, preset
+from training.evaluate.first_outputs import FirstOutputs
 from training.evaluate.frechet import Gaussian
 from training.evaluate.networks import layout
 from training.evaluate.sampler import noise
@@ -26,7 +27,7 @@ from training.fashion.unet import Network
 SCHEDULE = "trailing"
 
 
-def samples(network: Network, plan: dict, latents: torch.Tensor) -> torch.Tensor:
+def samples(network: Network, plan: dict, latents: torch.Tensor, first_outputs: FirstOutputs) -> torch.Tensor:
     """Unit noise f32[N, 4, 14, 14] -> f32[N, 1, 28, 28] in [-1, 1], classes in turn."""
     device, drawn = latents.device, []
     for some in batches(len(latents), device.type):
@@ -38,6 +39,7 @@ def samples(network: Network, plan: dict, latents: torch.Tensor) -> torch.Tensor
             return network(sample.contiguous(memory_format=layout(device)), at, classes)
 
         x_t = latents[some.start : some.stop]
+        evaluate = first_outputs.of(some.start, plan, evaluate)
         drawn.append(data.to_pixels(sampling_plan.run(plan, evaluate, x_t, seed=some.start)))
     return torch.cat(drawn)
 
@@ -65,6 +67,7 @@ def main() -> None:
     options.add_argument("--samples", type=int, help="how many a row (default: the preset's)")
     options.add_argument("--steps", default="5,6,8,10,15,20,50", help="budgets of evaluations, with commas between")
     options.add_argument("--solvers", help="methods, with commas between (default: all)")
+    options.add_argument("--compile", action="store_true", help="compile the network first: a fifth quicker on a CPU")
     options = options.parse_args()
     presets = read(options)
     config = presets["evaluate"]
@@ -74,11 +77,14 @@ def main() -> None:
     torch.set_grad_enabled(False)
     torch.backends.cudnn.benchmark = True  # every batch has the same shape
     network, state = load(Network(presets["unet"]), options.root / "unet.ckpt", options.device)
+    if options.compile:
+        network = networks.compiled(network)
     classifier, learned = load(Classifier(presets["classifier"]["width"]), options.root / "classifier.ckpt", options.device)
     reference = of_training_pictures(classifier, options.root, learned["images_seen"])
     classes = np.arange(count) % len(data.CLASSES)
     latents = noise((4, 14, 14), list(range(count))).to(options.device)
 
+    first_outputs = FirstOutputs()
     path = options.root / "methods.json"
     rows = json.loads(path.read_text())["rows"] if path.exists() else []
     done = {(row["solver"], row["budget"], row["frechet"]["n"]) for row in rows}
@@ -93,7 +99,7 @@ def main() -> None:
                 plan = sampling_plan.plan(options.tenstep, name, SCHEDULE, budget, file.name)
                 if plan is None:  # adaptive, or its start takes more
                     continue
-                features, scores = look(classifier, samples(network, plan, latents))
+                features, scores = look(classifier, samples(network, plan, latents, first_outputs))
                 distance = frechet.with_interval(features, reference, config["resamples"], device=options.device)
                 row = {
                     "solver": name, "budget": budget, "evaluations": plan["evaluations"],

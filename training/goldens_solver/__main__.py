@@ -66,7 +66,7 @@ def cases(solver: str):
 
 
 def method_case(name: str, solver: str, options: dict, spacing: str, evaluations: int) -> dict:
-    config, drawn = CONFIGS[name], noise(evaluations)
+    config, drawn = (CONFIGS | IN_RANGE)[name], noise(evaluations)
     times, stages, final = methods.sample(config, solver, spacing, evaluations, START, options, drawn)
     as_shipped, as_raised = (
         shipped.of_method(library, config, solver, spacing, evaluations, START, options, drawn) for library in (SHIPPED, RAISED)
@@ -145,6 +145,25 @@ def spacing_cases():
                 yield method_case(name, "dpmpp-2m-sde", {"eta": 0.0}, spacing, evaluations) | {"shipped": None, "raised": None}
 
 
+IN_RANGE = {
+    "sd-quantile": CONFIGS["sd"] | {"thresholding": True, "dynamic_thresholding_ratio": 0.8, "sample_max_value": 5.0},
+    "v-up-to-1.1": CONFIGS["linear-v"] | {"thresholding": True, "dynamic_thresholding_ratio": 0.9, "sample_max_value": 1.1},
+    "sample-clipped": CONFIGS["linear-sample-heun"]
+    | {"thresholding": True, "dynamic_thresholding_ratio": 0.995, "sample_max_value": 1.0},
+    "sigma-min-quantile": CONFIGS["sd-sigma-min"]
+    | {"thresholding": True, "dynamic_thresholding_ratio": 0.35, "sample_max_value": 5.0},
+}  # fmt: skip
+
+
+def cases_in_range():
+    """Estimates that dynamic thresholding keeps to the range of pixels."""
+    for name in IN_RANGE:
+        for solver in (*shipped.THRESHOLDING, "heun", "dpm2", "lms", "euler-a", "rhork-4", "deis-tab", "tcd", "dpmpp-3m-sde"):
+            for evaluations in (4, 10):
+                for spacing in ("trailing", "linspace"):
+                    yield method_case(name, solver, {}, spacing, evaluations)
+
+
 FAMILIES = {
     "dpm-multistep": ("dpmpp-3m", "dpm-2m", "dpm-3m"),
     "dpm-sde": ("dpmpp-2m-sde", "dpmpp-3m-sde"),
@@ -179,6 +198,7 @@ def main() -> None:
     for family, solvers in FAMILIES.items():
         rows = [row for solver in solvers for row in method_cases(solver)]
         write(f"solver/{family}.json", {"start": START.tolist(), "configs": CONFIGS, "cases": rows})
+    write("solver/thresholding.json", {"start": START.tolist(), "configs": IN_RANGE, "cases": list(cases_in_range())})
     write("solver/spacings.json", {"start": START.tolist(), "configs": CONFIGS, "cases": list(spacing_cases())})
     others = {name: CONFIGS[name] for name in ("sd", "zero-snr-v")}
     rows = list(flow_cases.rows((SHIPPED, RAISED), others))

@@ -66,6 +66,7 @@ def levels(config: dict, single: bool, spacing: str, n: int, rho: np.ndarray) ->
                 spread = most * (least / most) ** ramp
             case "beta":  # quantiles of Beta(0.6, 0.6)
                 spread = least + np.array([beta_quantile(1 - r) for r in ramp]) * (most - least)
+        spread[np.isclose(spread, least, rtol=1e-9, atol=0)] = least  # a power's rounding is no step
         rhos = np.minimum(rho_of_s(spread), rho[-1]) if flow else spread
         t = timesteps_from_rho(rhos, rho)
         if spacing == "karras" and config.get("beta_schedule") != "squaredcos_cap_v2":

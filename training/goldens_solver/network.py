@@ -19,6 +19,7 @@ class Mixture:
     def __init__(self, config: dict):
         self.prediction_type = "flow_prediction" if is_flow(config) else config["prediction_type"]
         self.count = config["num_train_timesteps"]
+        self.config = config
         if not is_flow(config):
             self.table, self.rhos = alphas_cumprod(config), nonzero_rhos(config)
 
@@ -57,7 +58,15 @@ class Mixture:
                 return epsilon - denoised
 
     def estimate(self, x: np.ndarray, rho: float, t: float) -> np.ndarray:
-        """Of the clean sample, by what the network gives at t for the variance-preserving x."""
+        """Of the clean sample, by what the network gives at t for the variance-preserving x, and in range if so asked."""
+        estimate = self.plain_estimate(x, rho, t)
+        if not self.config.get("thresholding"):
+            return estimate
+        s = np.quantile(np.abs(estimate), self.config["dynamic_thresholding_ratio"])
+        s = np.clip(s, 1, self.config["sample_max_value"])
+        return np.clip(estimate, -s, s) / s
+
+    def plain_estimate(self, x: np.ndarray, rho: float, t: float) -> np.ndarray:
         pure = np.isinf(rho)
         alpha, sigma = (0.0, 1.0) if pure else (1 / np.sqrt(1 + rho**2), rho / np.sqrt(1 + rho**2))
         match self.prediction_type:

@@ -13,6 +13,8 @@ from .network import Mixture
 
 
 RAISED_ONLY = ("lms", "dpmpp-sde")  # they need packages that only raised.py does without
+# Whose schedulers take the noise from the estimate that is in range. DDIM's does with an option; others have no thresholding.
+THRESHOLDING = ("dpm-2m", "dpm-3m", "dpmpp-3m", "dpmpp-2m-sde", "dpmpp-2s", "dpmpp-3s", "unipc", "deis", "sa-solver", "lcm")
 
 
 class Shipped:
@@ -79,6 +81,8 @@ def scheduler_of(library, config: dict, solver: str, options: dict):
 
     """
     if solver in RAISED_ONLY and library.dtype == torch.float32:
+        return None
+    if config.get("thresholding") and solver not in THRESHOLDING:
         return None
     make = lambda name, **fields: library.scheduler(f"{name}Scheduler")(**fields)  # noqa: E731
     known = {k: v for k, v in config.items() if k not in ("set_alpha_to_one", "solver_type")}

@@ -147,6 +147,12 @@ export interface SolverOptions {
   euler_at_final?: boolean;
   /** Where the picture ends: without noise, or at the noise of timestep 0. */
   final_sigmas?: "zero" | "sigma_min";
+  /** Models of pixels: whether estimates of the picture are kept to the range of pixels. Default: the checkpoint's. */
+  thresholding?: boolean;
+  /** Thresholding: the part of the pixels that lie within what becomes the range, 0 to 1. */
+  dynamic_thresholding_ratio?: number;
+  /** Thresholding: how far beyond the range that may be, 1 to 1000. */
+  sample_max_value?: number;
 }
 
 /** The picture to make. Everything is optional: `{}` is the unconditional picture. */

@@ -1,6 +1,6 @@
 //! Linear combinations of tensors, the solvers' one kernel; see combine.wgsl.
 
-use super::{Kernel, Variant, per_element};
+use super::{Kernel, Variant};
 use crate::executor::MAX_TERMS;
 
 /// The slot of `out` itself.
@@ -20,19 +20,13 @@ pub fn variant(rescaled: bool) -> Variant {
 }
 
 /// The shader's `Params`, in words. At most [`MAX_TERMS`] terms.
-pub fn params(len: usize, offset: usize, terms: &[SlotTerm], rescale: Option<f32>) -> Vec<u32> {
-    let rescale = rescale.unwrap_or(0.0).to_bits();
-    let mut words = vec![len as u32, offset as u32, terms.len() as u32, rescale];
+pub fn params(len: usize, offset: usize, terms: &[SlotTerm], rescale: f32) -> Vec<u32> {
+    let mut words = vec![len as u32, offset as u32, terms.len() as u32, rescale.to_bits()];
     for term in terms {
         words.extend([term.slot as u32, term.offset as u32, term.coefficient.to_bits(), 0]);
     }
     words.resize(4 + 4 * MAX_TERMS, 0);
     words
-}
-
-/// Workgroups for `len` elements; one alone where it needs to know all of them.
-pub fn workgroups(len: usize, rescaled: bool) -> [u32; 3] {
-    if rescaled { [1, 1, 1] } else { per_element(len) }
 }
 
 /// The twin.

@@ -20,6 +20,7 @@ pub mod peak_copy;
 #[cfg(feature = "native")]
 pub mod peak_fma;
 pub mod repack;
+pub mod threshold;
 pub mod timestep_embedding;
 pub mod unary;
 pub mod unit;
@@ -52,6 +53,7 @@ pub enum Kernel {
     #[cfg(feature = "native")]
     PeakFma,
     Repack,
+    Threshold,
     TimestepEmbedding,
     Unary,
     Unpack,
@@ -105,6 +107,7 @@ impl Kernel {
             #[cfg(feature = "native")]
             Self::PeakFma => &[include_str!("peak_fma.wgsl")],
             Self::Repack => &[include_str!("repack.wgsl"), include_str!("stored.wgsl")],
+            Self::Threshold => &[include_str!("threshold.wgsl")],
             Self::TimestepEmbedding => &[include_str!("timestep_embedding.wgsl")],
             Self::Unary => &[include_str!("unary.wgsl"), include_str!("activation.wgsl")],
             Self::Unpack => &[include_str!("unpack.wgsl"), include_str!("stored.wgsl")],

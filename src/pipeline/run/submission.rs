@@ -80,7 +80,15 @@ impl<E: Executor> Run<E> {
         };
         commands.push(combine(&self.denoised, 0, elements, of_prediction(step.denoised)));
         let model_value = &self.history[position % self.history.len()];
-        commands.push(combine(model_value, 0, elements, of_prediction(step.model_value)));
+        let kept = match self.sampling.plan().thresholding {
+            None => of_prediction(step.model_value),
+            Some(thresholding) => {
+                commands.push(Command::Threshold { estimate: &self.denoised, len: elements, thresholding });
+                let [of_sample, of_denoised] = step.model_value_by_denoised();
+                vec![term(of_sample, sample, 0), term(of_denoised, &self.denoised, 0)]
+            }
+        };
+        commands.push(combine(model_value, 0, elements, kept));
 
         if !step.correction.is_empty() {
             commands.push(combine(sample, 0, elements, self.terms(position, &step.correction)));

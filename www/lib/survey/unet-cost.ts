@@ -26,7 +26,9 @@ export interface Cost {
 export function unetCost(networks: { unet?: Network | undefined; text?: Network | undefined; decoder?: Network | undefined }, width: number, height: number): Cost | null {
   const { unet, text, decoder } = networks;
   const levels = lengthOf(unet?.config["block_out_channels"]);
-  const factor = 2 ** (lengthOf(decoder?.config["block_out_channels"]) - 1);
+  // A model of pixels has no decoder to speak of.
+  const isOfPixels = decoder?.config["_class_name"] === "Identity";
+  const factor = isOfPixels ? 1 : 2 ** (lengthOf(decoder?.config["block_out_channels"]) - 1);
   const tokens = text?.config["max_position_embeddings"];
   if (!unet || levels === 0 || !(factor >= 1) || typeof tokens !== "number") return null;
 
