@@ -34,7 +34,10 @@ pub struct Term<'a, T> {
 
 /// One piece of device work.
 pub enum Command<'a, E: Executor + ?Sized> {
-    /// Runs a plan's graph: reads its input tensors, writes its output tensors.
+    /// Computes what depends on a plan's lasting inputs alone ([`Graph::lasting`]), and keeps it.
+    Prepare(&'a E::Plan),
+    /// Runs a plan's graph: reads its input tensors, writes its output tensors. One with lasting inputs has to have been
+    /// prepared since they were written.
     Evaluate(&'a E::Plan),
     /// `out[offset + i] = Σ coefficient · tensor[term.offset + i]` for `i < len`, with at most
     /// [`MAX_TERMS`] terms. `out` may also be a term only at the same offset.

@@ -27,6 +27,7 @@ struct Counting {
     /// Rows of all batches that the UNet was evaluated with.
     rows: Cell<usize>,
     evaluations: Cell<usize>,
+    preparations: Cell<usize>,
     awaited_reads: Cell<usize>,
     /// Of each evaluation of the UNet.
     model_outputs: RefCell<Vec<Vec<f32>>>,
@@ -87,6 +88,10 @@ impl Executor for Counting {
         };
         for command in commands {
             match command {
+                Command::Prepare(plan) => {
+                    self.preparations.set(self.preparations.get() + 1);
+                    self.cpu.submit(&[Command::Prepare(&plan.plan)])?;
+                }
                 Command::Evaluate(plan) => {
                     if let Some(batch) = plan.unet_batch {
                         self.evaluations.set(self.evaluations.get() + 1);
@@ -156,6 +161,7 @@ fn model_with_room(room: usize) -> (Rc<Counting>, Model<Counting>) {
         room,
         rows: Cell::new(0),
         evaluations: Cell::new(0),
+        preparations: Cell::new(0),
         awaited_reads: Cell::new(0),
         model_outputs: RefCell::default(),
     });
@@ -168,6 +174,7 @@ fn model_with_room(room: usize) -> (Rc<Counting>, Model<Counting>) {
 struct Cost {
     evaluations: usize,
     rows: usize,
+    preparations: usize,
     awaited_reads: usize,
     /// What the run said of itself.
     steps: usize,
@@ -179,7 +186,7 @@ fn cost(executor: &Counting, model: &Model<Counting>, fields: &[(&str, Field)]) 
         fields.iter().map(|(name, field)| ((*name).to_owned(), field.clone())).collect();
     let options = GenerateOptions::from_fields(&fields, model.limits()).expect("good options");
     let mut run = block_on(model.start(&options)).expect("a run");
-    for counter in [&executor.evaluations, &executor.rows, &executor.awaited_reads] {
+    for counter in [&executor.evaluations, &executor.rows, &executor.preparations, &executor.awaited_reads] {
         counter.set(0);
     }
     while !run.is_done() {
@@ -188,6 +195,7 @@ fn cost(executor: &Counting, model: &Model<Counting>, fields: &[(&str, Field)]) 
     let cost = Cost {
         evaluations: executor.evaluations.get(),
         rows: executor.rows.get(),
+        preparations: executor.preparations.get(),
         awaited_reads: executor.awaited_reads.get(),
         steps: run.steps(),
         solver_steps: run.solver_steps(),
@@ -217,6 +225,7 @@ fn a_method_costs_its_evaluations_and_no_wait() {
             cost.evaluations
         );
         assert!(cost.solver_steps <= cost.evaluations, "{name}");
+        assert_eq!(cost.preparations, 1, "{name} makes keys and values of the text once");
         if solver.is_adaptive() {
             // Two samples of each attempt that is judged.
             assert!(cost.awaited_reads > 0 && cost.awaited_reads <= 2 * cost.evaluations, "{name}");
@@ -243,6 +252,41 @@ fn where_there_is_no_guidance_the_prompt_alone_is_evaluated() {
     assert_eq!(rows([1e6, 1e7]), 10);
     let some = rows([0.3, 3.0]);
     assert!(some > 10 && some < 20, "{some}");
+}
+
+/// Two runs in turns share a plan: each has to make its own keys and values.
+#[test]
+fn a_text_is_prepared_again_after_another_run_had_its_turn() {
+    let (executor, model) = model();
+    let start = |prompt: &str| {
+        let fields = [
+            ("prompt", Field::Text(prompt.to_owned())),
+            ("steps", Field::Number(4.0)),
+            ("seed", Field::Number(3.0)),
+        ];
+        let fields: Vec<(String, Field)> =
+            fields.iter().map(|(name, field)| ((*name).to_owned(), field.clone())).collect();
+        let options = GenerateOptions::from_fields(&fields, model.limits()).expect("good options");
+        block_on(model.start(&options)).expect("a run")
+    };
+    let prompts = ["a red apple", "a blue fish"];
+    let alone = prompts.map(|prompt| {
+        let mut run = start(prompt);
+        while !run.is_done() {
+            block_on(run.step()).expect("a step");
+        }
+        block_on(run.latents()).expect("latents")
+    });
+    executor.preparations.set(0);
+    let mut runs = prompts.map(start);
+    while !runs[0].is_done() {
+        for run in &mut runs {
+            block_on(run.step()).expect("a step");
+        }
+    }
+    assert_eq!(executor.preparations.get(), 8);
+    let in_turns = runs.map(|run| block_on(run.latents()).expect("latents"));
+    assert!(in_turns == alone, "each picture is as if it had been alone");
 }
 
 #[test]

@@ -47,13 +47,27 @@ fn interpreted(case: &Case) -> Outputs {
     outputs.into_iter().map(|(name, array)| (name, array.data)).collect()
 }
 
-/// One evaluation on an executor, with f32 weights.
+/// An evaluation on an executor, with f32 weights. What lasts is prepared once, and an evaluation of something else comes
+/// between.
 async fn executed<E: Executor>(executor: &E, case: &Case) -> Outputs {
     let weights = weights(executor, &case.graph);
     let plan = executor.plan(&case.graph, &weights).await.expect("a plan");
-    for (name, values) in &case.inputs {
-        executor.write(executor.input(&plan, name).expect(name), values).expect("a write");
-    }
+    let lasting = case.graph.lasting();
+    let write = |lasts: bool, change: fn(f32) -> f32| {
+        for (name, values) in &case.inputs {
+            let (_, input) = case.graph.inputs().find(|(input, _)| input == name).expect(name);
+            if lasting[input.index()] == lasts {
+                let values: Vec<f32> = values.iter().copied().map(change).collect();
+                executor.write(executor.input(&plan, name).expect(name), &values).expect("a write");
+            }
+        }
+    };
+    write(true, |value| value);
+    executor.submit(&[Command::Prepare(&plan)]).expect("a submission");
+    write(true, |_| f32::NAN);
+    write(false, |value| 0.5 * value);
+    executor.submit(&[Command::Evaluate(&plan)]).expect("a submission");
+    write(false, |value| value);
     executor.submit(&[Command::Evaluate(&plan)]).expect("a submission");
     let mut outputs = Outputs::new();
     for (name, _) in case.graph.outputs() {

@@ -75,6 +75,7 @@ impl Executor for Cpu {
     fn submit(&self, commands: &[Command<'_, Self>]) -> Result<()> {
         for command in commands {
             match command {
+                Command::Prepare(plan) => plan.prepare(),
                 Command::Evaluate(plan) => plan.evaluate(),
                 Command::Combine { out, offset, len, terms } => combine(out, *offset, *len, terms, 0.0)?,
                 Command::CombineRescaled { out, offset, len, terms, rescale } => {

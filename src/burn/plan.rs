@@ -1,5 +1,7 @@
 //! A graph made ready to run: what each step reads, for how long, and the weights in the layout it wants.
 
+use std::cell::RefCell;
+
 use burn_flex::FlexTensor;
 
 use super::columns::columns_from_stored;
@@ -13,6 +15,10 @@ use crate::host::{now_millis, other_tasks};
 
 /// A graph made ready to run. It shares its parameters with the other plans of the same weights.
 pub struct Plan {
+    /// What depends on lasting inputs alone.
+    lasting_steps: Vec<Step>,
+    /// What the lasting steps made and the others read.
+    kept: RefCell<Vec<(usize, FlexTensor)>>,
     steps: Vec<Step>,
     values: usize,
     inputs: Vec<Named>,
@@ -60,8 +66,10 @@ impl Plan {
         for (_, value) in graph.outputs() {
             read_later[value.index()] = true;
         }
+        let lasting = graph.lasting();
+        let (first, others): (Vec<_>, Vec<_>) = graph.values().partition(|(value, _)| lasting[value.index()]);
         let mut steps = Vec::new();
-        for (value, node) in graph.values().collect::<Vec<_>>().into_iter().rev() {
+        for (value, node) in first.into_iter().chain(others).rev() {
             if matches!(node.op, Op::Input { .. } | Op::Parameter { .. }) || !read_later[value.index()] {
                 continue;
             }
@@ -87,7 +95,15 @@ impl Plan {
         }
         steps.reverse();
         require_memory(most_elements(&steps, graph))?;
-        Ok(Self { steps, values: graph.nodes().len(), inputs, outputs })
+        let others = steps.split_off(steps.partition_point(|step| lasting[step.value.index()]));
+        Ok(Self {
+            lasting_steps: steps,
+            kept: RefCell::default(),
+            steps: others,
+            values: graph.nodes().len(),
+            inputs,
+            outputs,
+        })
     }
 
     pub(super) fn input(&self, name: &str) -> Option<&Tensor> {
@@ -98,7 +114,16 @@ impl Plan {
         self.outputs.iter().find(|output| output.name == name).map(|output| &output.tensor)
     }
 
-    /// Runs every step. A value's memory is reused or freed at its last use.
+    /// Runs the lasting steps.
+    pub(super) fn prepare(&self) {
+        let mut values = self.values_of_inputs();
+        self.lasting_steps.iter().for_each(|step| step.run(&mut values));
+        let made = self.lasting_steps.iter().map(|step| step.value.index());
+        let kept = made.filter_map(|index| Some((index, values[index].take()?)));
+        *self.kept.borrow_mut() = kept.collect();
+    }
+
+    /// Runs every other step. A value's memory is reused or freed at its last use.
     pub(super) fn evaluate(&self) {
         let mut values = self.values_of_inputs();
         self.steps.iter().for_each(|step| step.run(&mut values));
@@ -137,6 +162,9 @@ impl Plan {
         let mut values = vec![None; self.values];
         for input in &self.inputs {
             values[input.value.index()] = Some(input.tensor.get());
+        }
+        for (index, tensor) in self.kept.borrow().iter() {
+            values[*index] = Some(tensor.clone());
         }
         values
     }

@@ -1,4 +1,4 @@
-//! What a solver does to tensors, all commands but [`Command::Evaluate`]: checked, and bound with bind groups kept between
+//! What a solver does to tensors, all commands that have no plan: checked, and bound with bind groups kept between
 //! steps.
 
 use std::cell::RefCell;
@@ -49,7 +49,7 @@ impl<'a> Combination<'a> {
                 let kind = Kind::Threshold(*thresholding);
                 Some(Self { out: estimate, offset: 0, len: *len, terms: &[], kind })
             }
-            Command::Evaluate(_) => None,
+            Command::Prepare(_) | Command::Evaluate(_) => None,
         }
         .filter(|combination| combination.len > 0)
     }

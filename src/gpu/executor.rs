@@ -36,6 +36,8 @@ struct Shared {
     combinations: Combinations,
     ring: Ring,
     pace: Pace,
+    /// Dispatches of the work that was last submitted, if it went out as one and nobody has waited since.
+    whole: std::cell::Cell<usize>,
     /// Bytes written since the last submission. Native drivers hold a copy of them until then.
     written: std::cell::Cell<u64>,
 }
@@ -43,6 +45,7 @@ struct Shared {
 /// What commands come to on the device: their combinations, and their plans' dispatches.
 struct BoundCommands {
     combinations: Sequence,
+    /// One for each command that has a plan.
     plans: Vec<Rc<Sequence>>,
 }
 
@@ -53,7 +56,12 @@ impl BoundCommands {
         let mut parts: Vec<Part<'_>> = Vec::new();
         for command in commands {
             match command {
-                Command::Evaluate(_) => parts.extend(plans.next().map(|plan| plan.whole())),
+                Command::Prepare(plan) => {
+                    parts.extend(plans.next().map(|bound| (bound.as_ref(), plan.preparation())));
+                }
+                Command::Evaluate(plan) => {
+                    parts.extend(plans.next().map(|bound| (bound.as_ref(), plan.evaluation())));
+                }
                 other if Combination::of(other).is_none() => {}
                 _ => {
                     match parts.last_mut() {
@@ -90,6 +98,7 @@ impl Gpu {
             combinations,
             ring: Ring::default(),
             pace: Pace::default(),
+            whole: std::cell::Cell::new(0),
             written: std::cell::Cell::new(0),
         })))
     }
@@ -148,7 +157,7 @@ impl Gpu {
         let plans: Vec<&Plan> = commands
             .iter()
             .filter_map(|command| match command {
-                Command::Evaluate(plan) => Some(*plan),
+                Command::Prepare(plan) | Command::Evaluate(plan) => Some(*plan),
                 _ => None,
             })
             .collect();
@@ -167,6 +176,7 @@ impl Gpu {
         let Shared { device, pace, .. } = &*self.0;
         let bound = self.bind(commands)?;
         let mut left = bound.in_order(commands);
+        let dispatches = count(&left);
         while count(&left) > pace.piece() {
             let started = now_millis();
             let (piece, rest) = split(&left, pace.piece());
@@ -176,6 +186,7 @@ impl Gpu {
             pace.note(now_millis() - started);
             left = rest;
         }
+        self.0.whole.set(if count(&left) == dispatches { dispatches } else { 0 });
         self.send(&left);
         Ok(())
     }
@@ -255,6 +266,7 @@ impl Executor for Gpu {
     fn submit(&self, commands: &[Command<'_, Self>]) -> Result<()> {
         let bound = self.bind(commands)?;
         self.send(&bound.in_order(commands));
+        self.0.whole.set(0);
         Ok(())
     }
 
@@ -273,13 +285,16 @@ impl Executor for Gpu {
     }
 
     async fn read(&self, tensor: &Tensor) -> Result<Vec<f32>> {
+        self.0.whole.set(0);
         let values = readback::read(&self.0.device, tensor).await;
         self.after_shortage(values).await
     }
 
     async fn settle(&self, in_flight: usize) -> Result<()> {
-        let device = &self.0.device;
+        let Shared { device, pace, whole, .. } = &*self.0;
+        let started = now_millis();
         let mut settled = device.settle(in_flight).await;
+        pace.note_whole(whole.take(), now_millis() - started);
         // Nothing is under way any more, so what there is to complain about can be known.
         if settled.is_ok() && in_flight == 0 {
             settled = device.settled_check().await;

@@ -17,7 +17,7 @@ use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Op, Value};
 
-/// Lowers `steps`, whose parameters have been converted.
+/// Lowers `steps`, whose parameters have been converted; those that last come first.
 ///
 /// Errors: a value exceeds what one binding or one dispatch of the device can take.
 pub fn lower(
@@ -30,8 +30,12 @@ pub fn lower(
     let apart = read_apart(device, graph, steps, storage);
     let (strided, done) = (HashMap::new(), Lowered::default());
     let mut lowering = Lowering { device, graph, storage, weights, apart, strided, done };
+    let lasting = graph.lasting();
     for step in steps {
         lowering.step(step)?;
+        if lasting[step.result.index()] {
+            lowering.done.lasting = lowering.done.dispatches.len();
+        }
         #[cfg(feature = "native")]
         lowering.done.note_step();
     }

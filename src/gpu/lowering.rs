@@ -18,6 +18,8 @@ pub struct Lowered {
     pub dispatches: Vec<Dispatch>,
     /// Bytes of each [`Binding::Scratch`].
     pub scratch: Vec<u64>,
+    /// How many of the dispatches, the first, are of what lasts from one evaluation to the next.
+    pub lasting: usize,
     /// How many of the dispatches there were after each step; those beyond are copies to outputs.
     #[cfg(feature = "native")]
     pub step_ends: Vec<usize>,

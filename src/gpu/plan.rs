@@ -5,10 +5,11 @@ mod account;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use super::arena::{Arena, Needs};
-use super::buffer::{ALIGNMENT, Tensor};
+use super::buffer::{ALIGNMENT, GpuBuffer, Tensor};
 use super::device::Device;
 use super::fusion::fuse;
 use super::joint::{self, join};
@@ -16,7 +17,7 @@ use super::kernels::{Binding, Dispatch};
 use super::liveness::{Interval, Place, place};
 use super::lower::lower;
 use super::lowering::Lowered;
-use super::pipelines::{ParamsBuffer, Pipelines, Range};
+use super::pipelines::{self, ParamsBuffer, Pipelines};
 use super::sequence::Sequence;
 use super::storage::{Storage, parameter_forms, value_bytes};
 use super::weights::Weights;
@@ -29,7 +30,7 @@ pub use account::{Account, Class, Work};
 /// What a binding of a plan's dispatch shows.
 enum Source {
     /// Memory of the plan's own, or of the model.
-    Own(Range),
+    Own(pipelines::Range),
     /// Part of the shared arena.
     Arena(Place, u64),
     Absent,
@@ -40,8 +41,8 @@ impl Source {
     fn part(self, start: u64, bytes: u64) -> Self {
         let up_to = |whole: u64| bytes.next_multiple_of(ALIGNMENT).min(whole - start);
         match self {
-            Self::Own(Range { buffer, offset, bytes }) => {
-                Self::Own(Range { buffer, offset: offset + start, bytes: up_to(bytes) })
+            Self::Own(pipelines::Range { buffer, offset, bytes }) => {
+                Self::Own(pipelines::Range { buffer, offset: offset + start, bytes: up_to(bytes) })
             }
             Self::Arena(place, bytes) => {
                 Self::Arena(Place { offset: place.offset + start, ..place }, up_to(bytes))
@@ -66,6 +67,8 @@ pub struct Plan {
     inputs: Vec<(String, Tensor)>,
     outputs: Vec<(String, Tensor)>,
     dispatches: Vec<(Dispatch, Vec<Source>)>,
+    /// How many of them, the first, prepare the plan: what they make is kept for all evaluations.
+    lasting: usize,
     params: ParamsBuffer,
     needs: Rc<Needs>,
     /// The dispatches bound, and the generation of the arena that they were bound to.
@@ -92,6 +95,10 @@ impl Plan {
             weights,
             device.max_binding_bytes(),
         );
+        let lasting = graph.lasting();
+        let (first, others): (Vec<_>, Vec<_>) =
+            steps.into_iter().partition(|step| lasting[step.result.index()]);
+        let steps = [first, others].concat();
         let storage = Storage::of(graph, &steps);
         let forms = parameter_forms(graph, &steps, &storage);
         pipelines.prepare(device, &weights.conversions()).await?;
@@ -120,6 +127,7 @@ impl Plan {
         Ok(Self {
             inputs: inputs.0,
             outputs: outputs.0,
+            lasting: lowered.lasting,
             dispatches: lowered.dispatches.into_iter().zip(sources).collect(),
             params,
             needs: Rc::new(needs),
@@ -146,7 +154,17 @@ impl Plan {
 
     /// Number of dispatches of one evaluation.
     pub fn dispatch_count(&self) -> usize {
-        self.dispatches.len()
+        self.evaluation().len()
+    }
+
+    /// The dispatches that prepare the plan.
+    pub(super) fn preparation(&self) -> Range<usize> {
+        0..self.lasting
+    }
+
+    /// The dispatches of one evaluation.
+    pub(super) fn evaluation(&self) -> Range<usize> {
+        self.lasting..self.dispatches.len()
     }
 
     /// What an evaluation does and takes, counted.
@@ -167,12 +185,12 @@ impl Plan {
             Source::Own(range) => Some(range.clone()),
             Source::Arena(place, bytes) => {
                 let buffer = arena.buffer(place.buffer).clone();
-                Some(Range { buffer, offset: place.offset, bytes: *bytes })
+                Some(pipelines::Range { buffer, offset: place.offset, bytes: *bytes })
             }
             Source::Absent => None,
         };
         let bind = |(index, (dispatch, sources)): (usize, &(Dispatch, Vec<Source>))| {
-            let ranges: Vec<Option<Range>> = sources.iter().map(range).collect();
+            let ranges: Vec<Option<pipelines::Range>> = sources.iter().map(range).collect();
             pipelines.bind(device, dispatch, &self.params.range(index), &ranges)
         };
         let sequence = Sequence::new(device, self.dispatches.iter().enumerate().map(bind).collect());
@@ -235,13 +253,24 @@ fn place_all(
             intervals[index].last = at;
         }
     }
+    // Other plans may use the arena between two evaluations, so what lasts is not there.
+    let lasts = |interval: &Interval| interval.first < lowered.lasting && interval.last >= lowered.lasting;
+    let kept = intervals
+        .iter()
+        .map(|interval| match lasts(interval) {
+            true => GpuBuffer::new(device, "kept", interval.bytes).map(|buffer| Some(Rc::new(buffer))),
+            false => Ok(None),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    intervals.iter_mut().filter(|interval| lasts(interval)).for_each(|interval| interval.bytes = 0);
     let (places, needs) = place(&intervals, device.max_buffer_bytes());
     let whole = |binding: &Binding| match (binding, memory(binding)) {
-        (_, Some((memory, bytes))) => {
-            Source::Arena(places[index_of[&memory]], bytes.next_multiple_of(ALIGNMENT))
-        }
-        (Binding::Value(value), None) => Source::Own(Range::all(tensors[value].buffer())),
-        (Binding::Buffer(buffer), None) => Source::Own(Range::all(buffer)),
+        (_, Some((memory, bytes))) => match &kept[index_of[&memory]] {
+            Some(buffer) => Source::Own(pipelines::Range::all(buffer)),
+            None => Source::Arena(places[index_of[&memory]], bytes.next_multiple_of(ALIGNMENT)),
+        },
+        (Binding::Value(value), None) => Source::Own(pipelines::Range::all(tensors[value].buffer())),
+        (Binding::Buffer(buffer), None) => Source::Own(pipelines::Range::all(buffer)),
         _ => Source::Absent,
     };
     let source = |binding: &Binding| match (binding, whole(binding.whole())) {

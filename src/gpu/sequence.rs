@@ -37,11 +37,6 @@ impl Sequence {
     pub fn dispatches(&self) -> &[Bound] {
         &self.dispatches
     }
-
-    /// All of it.
-    pub fn whole(&self) -> Part<'_> {
-        (self, 0..self.dispatches.len())
-    }
 }
 
 /// Sends dispatches: one encoder, one compute pass, one submission.

@@ -36,6 +36,11 @@ impl GraphBuilder {
         Ok(value)
     }
 
+    /// Says that an input stays the same for many evaluations: see [`Graph::lasting`].
+    pub fn lasts(&mut self, input: Value) {
+        self.graph.lasting.push(input);
+    }
+
     /// A tensor of the checkpoint. Asking again for a name gives the same value; the shape must agree.
     pub fn parameter(&mut self, name: &str, shape: &[usize]) -> Result<Value> {
         require_elements("parameter", shape)?;

@@ -45,6 +45,7 @@ pub struct Node {
 pub struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) outputs: Vec<(String, Value)>,
+    pub(crate) lasting: Vec<Value>,
 }
 
 impl Graph {
@@ -82,6 +83,24 @@ impl Graph {
     /// Named outputs.
     pub fn outputs(&self) -> impl Iterator<Item = (&str, Value)> {
         self.outputs.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// Which values last from one evaluation to the next, by index: those that are computed from lasting inputs and
+    /// parameters alone, the inputs themselves among them. An executor computes them when it is told to prepare
+    /// ([`crate::executor::Command::Prepare`]). None in a graph without lasting inputs.
+    pub fn lasting(&self) -> Vec<bool> {
+        let mut lasting = vec![false; self.nodes.len()];
+        if self.lasting.is_empty() {
+            return lasting;
+        }
+        for (value, node) in self.values() {
+            lasting[value.index()] = match node.op {
+                Op::Input { .. } => self.lasting.contains(&value),
+                Op::Parameter { .. } => true,
+                _ => node.operands.iter().all(|operand| lasting[operand.index()]),
+            };
+        }
+        lasting
     }
 
     /// Every value with its node.

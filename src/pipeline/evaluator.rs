@@ -1,5 +1,6 @@
 //! A model's UNet by itself: what a partner evaluates with.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::networks::{Networks, Size};
@@ -14,7 +15,13 @@ pub struct Evaluator<E: Executor> {
     executor: Rc<E>,
     networks: Networks,
     weights: E::Weights,
-    plans: Recent<E::Plan>,
+    plans: Recent<Prepared<E>>,
+}
+
+/// A plan, and the text that it is prepared for.
+struct Prepared<E: Executor> {
+    plan: E::Plan,
+    encoder_hidden_states: RefCell<Vec<f32>>,
 }
 
 impl<E: Executor> Evaluator<E> {
@@ -29,11 +36,16 @@ impl<E: Executor> Evaluator<E> {
     pub async fn evaluate(&self, half: &Half) -> Result<Vec<f32>> {
         let executor = self.executor.as_ref();
         let plan = self.plan(self.networks.size(1, half.width, half.height)).await?;
-        let unet = plan.as_ref();
+        let unet = &plan.plan;
         executor.write(input::<E>(executor, unet, "sample"), &half.sample)?;
         executor.write(input::<E>(executor, unet, "timestep"), &[half.timestep])?;
-        let encoder_hidden_states = input::<E>(executor, unet, "encoder_hidden_states");
-        executor.write(encoder_hidden_states, &half.encoder_hidden_states)?;
+        if *plan.encoder_hidden_states.borrow() != half.encoder_hidden_states {
+            plan.encoder_hidden_states.take();
+            let encoder_hidden_states = input::<E>(executor, unet, "encoder_hidden_states");
+            executor.write(encoder_hidden_states, &half.encoder_hidden_states)?;
+            executor.submit(&[Command::Prepare(unet)])?;
+            plan.encoder_hidden_states.replace(half.encoder_hidden_states.clone());
+        }
         executor.submit_in_pieces(&[Command::Evaluate(unet)]).await?;
         executor.read(output::<E>(executor, unet, "model_output")).await
     }
@@ -43,11 +55,11 @@ impl<E: Executor> Evaluator<E> {
         self.plan(self.networks.size(1, width, height)).await.map(drop)
     }
 
-    async fn plan(&self, size: Size) -> Result<Rc<E::Plan>> {
+    async fn plan(&self, size: Size) -> Result<Rc<Prepared<E>>> {
         if let Some(plan) = self.plans.get(size) {
             return Ok(plan);
         }
-        let plan = self.executor.plan(&self.networks.unet(size)?, &self.weights).await?;
-        Ok(self.plans.add(size, plan))
+        let plan = self.executor.plan(&self.networks.unet_for_a_run(size)?, &self.weights).await?;
+        Ok(self.plans.add(size, Prepared { plan, encoder_hidden_states: RefCell::default() }))
     }
 }

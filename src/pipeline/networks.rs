@@ -97,11 +97,21 @@ impl Networks {
 
     /// `sample`, `timestep` and `encoder_hidden_states` to `model_output [n, h, w, C]`.
     pub fn unet(&self, size: Size) -> Result<Graph> {
+        self.unet_graph(size, false)
+    }
+
+    /// The same, for many evaluations with one text.
+    pub fn unet_for_a_run(&self, size: Size) -> Result<Graph> {
+        self.unet_graph(size, true)
+    }
+
+    fn unet_graph(&self, size: Size, lasting_text: bool) -> Result<Graph> {
         let request = UNetRequest {
             batch: size.batch,
             height: size.latent_height,
             width: size.latent_width,
             text_length: size.text_length,
+            lasting_text,
             ..UNetRequest::default()
         };
         model::unet(&self.unet, &request)

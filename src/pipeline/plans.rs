@@ -1,6 +1,6 @@
 //! What a model's networks become on its device: plans for the sizes in use.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -15,9 +15,18 @@ pub(super) struct Plans<E: Executor> {
     pub size: Size,
     pub text_encoder: E::Plan,
     pub unet: E::Plan,
+    /// The text that the UNet is prepared for.
+    pub prepared: Cell<Option<Text>>,
     pub decoder: Rc<Decoder<E>>,
     /// Latents to a small picture; absent where the manifest has no linear map.
     pub preview: Option<E::Plan>,
+}
+
+/// A text that a UNet may be prepared for: whose run's, and the first element of its embeddings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Text {
+    pub run: u64,
+    pub from: usize,
 }
 
 /// A model's networks and weights. The model and its runs share it: a run may need plans of another batch in its midst.
@@ -31,6 +40,7 @@ pub(super) struct ModelPlans<E: Executor> {
     decoders: Recent<Decoder<E>>,
     /// Sizes that the device had no room for.
     too_large: RefCell<Vec<Size>>,
+    runs: Cell<u64>,
 }
 
 impl<E: Executor> ModelPlans<E> {
@@ -48,6 +58,7 @@ impl<E: Executor> ModelPlans<E> {
             plans: Recent::default(),
             decoders: Recent::default(),
             too_large: RefCell::default(),
+            runs: Cell::default(),
         })
     }
 
@@ -71,6 +82,16 @@ impl<E: Executor> ModelPlans<E> {
         Ok(plans)
     }
 
+    /// A number that no other run of the model has.
+    pub fn next_run(&self) -> u64 {
+        self.runs.replace(self.runs.get() + 1)
+    }
+
+    /// After a failure: nothing is prepared for sure.
+    pub fn unprepare(&self) {
+        self.plans.for_each(|plans| plans.prepared.set(None));
+    }
+
     /// The plans of a size, made at its first use.
     pub async fn plans(&self, size: Size) -> Result<Rc<Plans<E>>> {
         if let Some(plans) = self.plans.get(size) {
@@ -85,7 +106,8 @@ impl<E: Executor> ModelPlans<E> {
         Ok(Plans {
             size,
             text_encoder: executor.plan(&networks.text_encoder(size)?, self.weights("text_encoder")?).await?,
-            unet: executor.plan(&networks.unet(size)?, self.weights("unet")?).await?,
+            unet: executor.plan(&networks.unet_for_a_run(size)?, self.weights("unet")?).await?,
+            prepared: Cell::default(),
             decoder: self.decoder(Size { batch: 1, ..size }).await?,
             preview: match &self.preview_weights {
                 Some(weights) => Some(executor.plan(&networks.preview(size)?, weights).await?),

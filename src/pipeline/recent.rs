@@ -37,6 +37,10 @@ impl<P> Recent<P> {
         plans
     }
 
+    pub fn for_each(&self, visit: impl Fn(&P)) {
+        self.0.borrow().iter().for_each(|(_, plans)| visit(plans));
+    }
+
     pub fn remove(&self, size: Size) {
         self.0.borrow_mut().retain(|(of, _)| *of != size);
     }

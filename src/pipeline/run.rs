@@ -60,6 +60,8 @@ pub struct Run<E: Executor> {
     plans: Rc<Plans<E>>,
     /// For steps that guidance leaves out; absent where there are none.
     unguided: Option<Rc<Plans<E>>>,
+    /// Of the runs of its model.
+    number: u64,
     sampling: Sampling<E>,
     image_format: ImageFormat,
     guidance: Guidance,
@@ -165,6 +167,7 @@ impl<E: Executor> Run<E> {
         let noise = tensor_if(sampling.plan().is_stochastic())?;
         let unconditional = tensor_if(in_halves)?;
         let rescaled = tensor_if(guidance.uncond.is_some() && guidance.rescale > 0.0)?;
+        let number = model_plans.next_run();
         let mut run = Self {
             image_format: model.manifest.image,
             guidance,
@@ -172,6 +175,7 @@ impl<E: Executor> Run<E> {
             arrived: RunState::default(),
             executor,
             model_plans,
+            number,
             path: BrownianPath::new(seed, SAMPLE, latent_shape(size)),
             plans,
             unguided,
@@ -304,6 +308,7 @@ impl<E: Executor> Run<E> {
             return Err(error);
         }
         self.executor.recover().await;
+        self.model_plans.unprepare();
         self.pending.retain(|pending| pending.evaluations <= evaluations);
         let _ = self.latest_report();
         self.pending.clear();

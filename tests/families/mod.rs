@@ -166,6 +166,7 @@ impl Family {
             height,
             width,
             text_length,
+            lasting_text: true,
             timestep_cond: config.time_cond_proj_dim.is_some(),
             additional_residuals: everything,
             second_text_branch: everything.then_some(SecondTextBranch { length: 4, width: 10 }),

@@ -81,7 +81,7 @@ impl<E: Executor> Limited<E> {
     /// A call that writes.
     fn call_for(&self, commands: &[Command<'_, Self>]) -> Result<()> {
         let written = commands.iter().filter_map(|command| match command {
-            Command::Evaluate(_) => None,
+            Command::Prepare(_) | Command::Evaluate(_) => None,
             Command::Combine { out, offset, len, .. } | Command::CombineRescaled { out, offset, len, .. } => {
                 Some(((*out).clone(), *offset, *len))
             }
@@ -111,6 +111,7 @@ fn inner<'a, E: Executor>(command: &Command<'a, Limited<E>>) -> Command<'a, E> {
             .collect()
     };
     match command {
+        Command::Prepare(plan) => Command::Prepare(&plan.plan),
         Command::Evaluate(plan) => Command::Evaluate(&plan.plan),
         Command::Combine { out, offset, len, terms } => {
             Command::Combine { out: *out, offset: *offset, len: *len, terms: same(terms) }

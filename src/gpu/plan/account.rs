@@ -224,7 +224,7 @@ fn owned_bytes(dispatches: &[Dispatch], sources: &[Vec<Source>]) -> [u64; 2] {
             if let Source::Own(range) = source
                 && seen.insert(Rc::as_ptr(&range.buffer))
             {
-                bytes[usize::from(matches!(binding.whole(), Binding::Value(_)))] += range.buffer.bytes();
+                bytes[usize::from(!matches!(binding.whole(), Binding::Buffer(_)))] += range.buffer.bytes();
             }
         }
     }

@@ -43,6 +43,9 @@ pub struct UNetRequest {
     pub width: usize,
     /// Tokens of `encoder_hidden_states`, 1 to 65536. Unused by a network without cross-attention.
     pub text_length: usize,
+    /// Whether `encoder_hidden_states` stays the same for many evaluations, so that keys and values of the text are made
+    /// once: see [`Graph::lasting`].
+    pub lasting_text: bool,
     /// Whether there is an input `timestep_cond`, for a network distilled for guidance.
     pub timestep_cond: bool,
     /// Whether there are inputs `down_block_additional_residuals.N` and `mid_block_additional_residual`.
@@ -233,6 +236,9 @@ fn text_inputs(graph: &mut GraphBuilder, config: &UNetConfig, request: &UNetRequ
     let batch = request.batch;
     let shape = [batch, request.text_length, config.cross_attention_dim];
     let hidden_states = graph.input("encoder_hidden_states", &shape)?;
+    if request.lasting_text {
+        graph.lasts(hidden_states);
+    }
     let second = match request.second_text_branch {
         None => None,
         Some(branch) => {

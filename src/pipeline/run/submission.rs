@@ -2,7 +2,7 @@
 
 #[cfg(feature = "cpu")]
 use super::super::partner::Half;
-use super::super::plans::Plans;
+use super::super::plans::{Plans, Text};
 use super::super::ports::{input, output};
 use super::super::sampling::term;
 use super::{Run, step_noise};
@@ -32,6 +32,8 @@ impl<E: Executor> Run<E> {
         let (unet, batch) = (&evaluated.unet, evaluated.size.batch);
         executor.write(input::<E>(executor, unet, "timestep"), &vec![step.timestep as f32; batch])?;
 
+        // Until it has gone out nothing is prepared for sure.
+        let mut prepared = evaluated.prepared.take();
         let elements = plans.size.latent_elements();
         let model_output = output::<E>(executor, unet, "model_output");
         let combine = |out, offset, len, terms| Command::Combine { out, offset, len, terms };
@@ -41,7 +43,7 @@ impl<E: Executor> Run<E> {
         let unconditional = self.unconditional.as_ref().filter(|_| guidance.uncond.is_some());
         #[cfg(feature = "cpu")]
         let is_evaluated = match unconditional {
-            Some(out) => self.evaluate_with_partner(step, out).await?,
+            Some(out) => self.evaluate_with_partner(step, out, &mut prepared).await?,
             None => false,
         };
         #[cfg(not(feature = "cpu"))]
@@ -52,10 +54,10 @@ impl<E: Executor> Run<E> {
                 commands.push(self.scaled_sample(step, unet, half * elements));
             }
             if let Some(out) = unconditional {
-                commands.extend(self.evaluation(evaluated, 0));
+                commands.extend(self.evaluation(evaluated, 0, &mut prepared));
                 commands.push(combine(out, 0, elements, vec![term(1.0, model_output, 0)]));
             }
-            commands.extend(self.prompts_half(evaluated));
+            commands.extend(self.prompts_half(evaluated, &mut prepared));
         }
 
         // Guidance is linear too, so it needs no pass of its own, unless its deviation is moved.
@@ -103,13 +105,20 @@ impl<E: Executor> Run<E> {
             commands.push(combine(latents, 0, elements, vec![term(1.0, &self.denoised, 0)]));
             commands.push(Command::Evaluate(plan));
         }
-        executor.submit_in_pieces(&commands).await
+        executor.submit_in_pieces(&commands).await?;
+        evaluated.prepared.set(prepared);
+        Ok(())
     }
 
     /// Has the partner evaluate the half without the prompt, into `out`, and evaluates the other meanwhile. False without
     /// a partner, and where it failed: then both are still to be done.
     #[cfg(feature = "cpu")]
-    async fn evaluate_with_partner(&self, step: &StepPlan, out: &E::Tensor) -> Result<bool> {
+    async fn evaluate_with_partner(
+        &self,
+        step: &StepPlan,
+        out: &E::Tensor,
+        prepared: &mut Option<Text>,
+    ) -> Result<bool> {
         let Some(partner) = self.pairing.get() else { return Ok(false) };
         let (executor, plans) = (self.executor.as_ref(), &self.plans);
         let unet = &plans.unet;
@@ -123,7 +132,7 @@ impl<E: Executor> Run<E> {
             width: plans.size.width,
             height: plans.size.height,
         });
-        executor.submit_in_pieces(&self.prompts_half(plans)).await?;
+        executor.submit_in_pieces(&self.prompts_half(plans, prepared)).await?;
         match answer.await {
             Ok(values) if values.len() == plans.size.latent_elements() => {
                 executor.write(out, &values)?;
@@ -143,16 +152,29 @@ impl<E: Executor> Run<E> {
         Command::Combine { out, offset, len: self.plans.size.latent_elements(), terms }
     }
 
-    /// An evaluation with the prompts from element `from` of the embeddings.
-    fn evaluation<'a>(&'a self, plans: &'a Plans<E>, from: usize) -> [Command<'a, E>; 2] {
-        let out = input::<E>(&self.executor, &plans.unet, "encoder_hidden_states");
-        let (len, terms) = (plans.size.text_elements(), vec![term(1.0, &self.prompt_embeds, from)]);
-        [Command::Combine { out, offset: 0, len, terms }, Command::Evaluate(&plans.unet)]
+    /// An evaluation with the prompts from element `from` of the embeddings, for which the network may be `prepared`; it is
+    /// afterwards.
+    fn evaluation<'a>(
+        &'a self,
+        plans: &'a Plans<E>,
+        from: usize,
+        prepared: &mut Option<Text>,
+    ) -> Vec<Command<'a, E>> {
+        let text = Text { run: self.number, from };
+        let mut commands = Vec::new();
+        if prepared.replace(text) != Some(text) {
+            let out = input::<E>(&self.executor, &plans.unet, "encoder_hidden_states");
+            let (len, terms) = (plans.size.text_elements(), vec![term(1.0, &self.prompt_embeds, from)]);
+            commands.push(Command::Combine { out, offset: 0, len, terms });
+            commands.push(Command::Prepare(&plans.unet));
+        }
+        commands.push(Command::Evaluate(&plans.unet));
+        commands
     }
 
     /// The evaluation whose batch ends with the prompt.
-    fn prompts_half<'a>(&'a self, plans: &'a Plans<E>) -> [Command<'a, E>; 2] {
-        self.evaluation(plans, self.text_elements - plans.size.text_elements())
+    fn prompts_half<'a>(&'a self, plans: &'a Plans<E>, prepared: &mut Option<Text>) -> Vec<Command<'a, E>> {
+        self.evaluation(plans, self.text_elements - plans.size.text_elements(), prepared)
     }
 
     /// The update after entry `position` of the plan.
