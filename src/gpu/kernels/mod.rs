@@ -5,6 +5,7 @@
 //! buffers, pipelines and bind groups.
 
 pub mod attention;
+mod bare;
 pub mod binary;
 pub mod combine;
 pub mod conv2d;
@@ -33,6 +34,7 @@ use std::rc::Rc;
 use super::buffer::GpuBuffer;
 use crate::graph::{Activation, Value};
 use crate::weights::DType;
+use bare::bare;
 
 /// A shader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,57 +63,57 @@ pub enum Kernel {
 }
 
 impl Kernel {
-    /// The WGSL files that make the shader, in order.
+    /// The WGSL files that make the shader, in order, bare.
     pub fn source(self) -> &'static [&'static str] {
         match self {
-            Self::Attention => &[include_str!("attention.wgsl")],
-            Self::Binary => &[include_str!("binary.wgsl"), include_str!("activation.wgsl")],
-            Self::Combine => &[include_str!("combine.wgsl"), include_str!("reduce.wgsl")],
+            Self::Attention => &[bare!("attention.wgsl")],
+            Self::Binary => &[bare!("binary.wgsl"), bare!("activation.wgsl")],
+            Self::Combine => &[bare!("combine.wgsl"), bare!("reduce.wgsl")],
             Self::Conv2d => &[
-                include_str!("conv2d.wgsl"),
-                include_str!("weight.wgsl"),
-                include_str!("epilogue.wgsl"),
-                include_str!("activation.wgsl"),
+                bare!("conv2d.wgsl"),
+                bare!("weight.wgsl"),
+                bare!("epilogue.wgsl"),
+                bare!("activation.wgsl"),
             ],
-            Self::CopyColumns => &[include_str!("copy_columns.wgsl")],
-            Self::Embedding => &[include_str!("embedding.wgsl"), include_str!("stored.wgsl")],
-            Self::Geglu => &[include_str!("geglu.wgsl"), include_str!("activation.wgsl")],
+            Self::CopyColumns => &[bare!("copy_columns.wgsl")],
+            Self::Embedding => &[bare!("embedding.wgsl"), bare!("stored.wgsl")],
+            Self::Geglu => &[bare!("geglu.wgsl"), bare!("activation.wgsl")],
             Self::GroupNorm => &[
-                include_str!("group_norm.wgsl"),
-                include_str!("unit.wgsl"),
-                include_str!("walk.wgsl"),
-                include_str!("reduce.wgsl"),
-                include_str!("activation.wgsl"),
+                bare!("group_norm.wgsl"),
+                bare!("unit.wgsl"),
+                bare!("walk.wgsl"),
+                bare!("reduce.wgsl"),
+                bare!("activation.wgsl"),
             ],
             Self::GroupNormStats => &[
-                include_str!("group_norm_stats.wgsl"),
-                include_str!("unit.wgsl"),
-                include_str!("walk.wgsl"),
-                include_str!("reduce.wgsl"),
-                include_str!("activation.wgsl"),
+                bare!("group_norm_stats.wgsl"),
+                bare!("unit.wgsl"),
+                bare!("walk.wgsl"),
+                bare!("reduce.wgsl"),
+                bare!("activation.wgsl"),
             ],
             Self::LayerNorm => &[
-                include_str!("layer_norm.wgsl"),
-                include_str!("unit.wgsl"),
-                include_str!("reduce.wgsl"),
-                include_str!("activation.wgsl"),
+                bare!("layer_norm.wgsl"),
+                bare!("unit.wgsl"),
+                bare!("reduce.wgsl"),
+                bare!("activation.wgsl"),
             ],
             Self::Linear => &[
-                include_str!("linear.wgsl"),
-                include_str!("weight.wgsl"),
-                include_str!("epilogue.wgsl"),
-                include_str!("activation.wgsl"),
+                bare!("linear.wgsl"),
+                bare!("weight.wgsl"),
+                bare!("epilogue.wgsl"),
+                bare!("activation.wgsl"),
             ],
             #[cfg(feature = "native")]
-            Self::PeakCopy => &[include_str!("peak_copy.wgsl")],
+            Self::PeakCopy => &[bare!("peak_copy.wgsl")],
             #[cfg(feature = "native")]
-            Self::PeakFma => &[include_str!("peak_fma.wgsl")],
-            Self::Repack => &[include_str!("repack.wgsl"), include_str!("stored.wgsl")],
-            Self::Threshold => &[include_str!("threshold.wgsl")],
-            Self::TimestepEmbedding => &[include_str!("timestep_embedding.wgsl")],
-            Self::Unary => &[include_str!("unary.wgsl"), include_str!("activation.wgsl")],
-            Self::Unpack => &[include_str!("unpack.wgsl"), include_str!("stored.wgsl")],
-            Self::Upsample => &[include_str!("upsample.wgsl")],
+            Self::PeakFma => &[bare!("peak_fma.wgsl")],
+            Self::Repack => &[bare!("repack.wgsl"), bare!("stored.wgsl")],
+            Self::Threshold => &[bare!("threshold.wgsl")],
+            Self::TimestepEmbedding => &[bare!("timestep_embedding.wgsl")],
+            Self::Unary => &[bare!("unary.wgsl"), bare!("activation.wgsl")],
+            Self::Unpack => &[bare!("unpack.wgsl"), bare!("stored.wgsl")],
+            Self::Upsample => &[bare!("upsample.wgsl")],
         }
     }
 }
