@@ -18,11 +18,21 @@ BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 PICTURES = {"contact-sheet.png": "contact-sheet.png", "neighbours.png": "nearest-training-pictures.png"}
 
 
+BENCHMARK = "fashion"
+
+
 def fill(text: str, card: Card) -> str:
     unknown = set(re.findall(r"<!-- figures: (\w+) -->", text)) - set(card.names())
     if unknown:
         raise SystemExit(f"the card asks for tables that do not exist: {', '.join(sorted(unknown))}")
-    return BLOCK.sub(lambda block: f"{block[1]}\n{card.write(block[2])}\n\n{block[3]}", text)
+    return fill_only(card.names(), text, card)
+
+
+def fill_only(names: list[str], text: str, card: Card) -> str:
+    def filled(block: re.Match) -> str:
+        return f"{block[1]}\n{card.write(block[2])}\n\n{block[3]}" if block[2] in names else block[0]
+
+    return BLOCK.sub(filled, text)
 
 
 def figures(results: dict, manifest: dict) -> dict:
@@ -73,25 +83,32 @@ def figures(results: dict, manifest: dict) -> dict:
     }
 
 
+def write_figures(path: Path, content: dict) -> None:
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
 def main() -> None:
     options = preset.parser(__doc__)
     options.add_argument("--manifest", type=Path, default=Path("www/models/default/manifest.json"))
     options.add_argument("--docs", type=Path, default=settings.HERE.parent / "docs", help="folder of the card")
+    options.add_argument("--benchmark-alone", action="store_true", help="write the second benchmark's figures; the others stay")
     options = options.parse_args()
     preset.read(options)
     manifest = shards.read(options.manifest)
+    benchmark_path = options.root / "fashion" / "results.json"
+    benchmark = json.loads(benchmark_path.read_text()) if benchmark_path.exists() else None
+    text, figures_path = options.docs / "model-card.md", options.docs / "model-card.json"
+    if options.benchmark_alone:
+        text.write_text(fill_only([BENCHMARK], text.read_text(), Card({}, manifest, benchmark)))
+        write_figures(figures_path, json.loads(figures_path.read_text()) | {"fashion_mnist": benchmark})
+        return
     folder = options.root / "evaluation" / manifest["revision"]
     if not (folder / "results.json").exists():
         raise SystemExit(f"nothing is known of {manifest['revision']}: run python -m training.evaluate first")
     results = json.loads((folder / "results.json").read_text())
-    benchmark_path = options.root / "fashion" / "results.json"
-    benchmark = json.loads(benchmark_path.read_text()) if benchmark_path.exists() else None
-
     card = Card(results, manifest, benchmark)
-    text = options.docs / "model-card.md"
     text.write_text(fill(text.read_text(), card))
-    content = figures(results, manifest) | {"fashion_mnist": benchmark}
-    (options.docs / "model-card.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_figures(figures_path, figures(results, manifest) | {"fashion_mnist": benchmark})
     for source, target in PICTURES.items():
         if (folder / source).exists():
             shutil.copy(folder / source, options.docs / target)
