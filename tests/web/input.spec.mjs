@@ -19,6 +19,8 @@ const REFUSED = [
   "{ solverOptions: 5 }", "{ solverOptions: null }", "{ solverOptions: [1] }", "{ solverOptions: { magic: 1 } }",
   "{ ...{ solver: 'ddim' }, solverOptions: { order: 2 } }", "{ ...{ solver: 'ddim' }, solverOptions: { eta: 2 } }",
   "{ ...{ solver: 'ddim' }, solverOptions: { eta: () => 1 } }",
+  // The default model works on latents.
+  "{ solverOptions: { thresholding: true } }", "{ solverOptions: { sample_max_value: 0.5 } }",
   "{ promt: 'a' }", "{ onStep: 1 }", "{ signal: {} }", "'a fox'", "null", "{ prompt: Symbol('a') }", "{ seed: 1n }",
 ];
 const ACCEPTED = [
@@ -30,6 +32,7 @@ const ACCEPTED = [
   ["half a surrogate pair and control characters", "{ prompt: '\\ud83c \\u0000\\n\\u200d' }", /does not know/],
   ["an option of the solver", "{ solver: 'ddim', solverOptions: { eta: 0.5, s_noise: undefined } }"],
   ["a switch of the solver", "{ solver: 'unipc', solverOptions: { corrector: false } }"],
+  ["a switch for pixels, off", "{ solverOptions: { thresholding: false } }"],
   ["timesteps instead of steps", "{ steps: undefined, timesteps: [999, 500.5] }"],
   ["sigmas instead of steps", "{ steps: undefined, sigmas: [20, 2, 0] }"],
   ["options that are undefined", "{ prompt: undefined, seed: undefined, onStep: undefined, signal: undefined }"],
