@@ -20,7 +20,8 @@ const REFUSED = [
   "{ ...{ solver: 'ddim' }, solverOptions: { order: 2 } }", "{ ...{ solver: 'ddim' }, solverOptions: { eta: 2 } }",
   "{ ...{ solver: 'ddim' }, solverOptions: { eta: () => 1 } }",
   // The default model works on latents.
-  "{ solverOptions: { thresholding: true } }", "{ solverOptions: { sample_max_value: 0.5 } }",
+  "{ ...{ solver: 'ddim' }, solverOptions: { thresholding: true } }",
+  "{ ...{ solver: 'ddim' }, solverOptions: { sample_max_value: 0.5 } }",
   "{ promt: 'a' }", "{ onStep: 1 }", "{ signal: {} }", "'a fox'", "null", "{ prompt: Symbol('a') }", "{ seed: 1n }",
 ];
 const ACCEPTED = [
