@@ -7,6 +7,7 @@ use super::pipelines::{Bound, encode};
 
 /// Bound dispatches in order. In a browser they are kept as a list in JavaScript, too.
 pub struct Sequence {
+    #[cfg(not(all(target_arch = "wasm32", feature = "web")))]
     dispatches: Vec<Bound>,
     #[cfg(all(target_arch = "wasm32", feature = "web"))]
     recorded: js_sys::Array,
@@ -29,7 +30,7 @@ impl Sequence {
             let mut encoder = device.encoder();
             encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()), &dispatches);
         });
-        Self { dispatches, recorded }
+        Self { recorded }
     }
 
     /// The dispatches.
