@@ -66,6 +66,10 @@ fn conv2d() -> Result<()> {
             ([1, 96, 96, 4], 96, [3, 3], 1, [1; 4]),
             ([1, 32, 32, 64], 3, [3, 3], 1, [1; 4]),
             ([3, 7, 5, 9], 13, [3, 3], 1, [1; 4]),
+            // By Winograd's algorithm, where the weights are f32: sides that are odd, and tiles of less than four pixels.
+            ([3, 7, 5, 20], 36, [3, 3], 1, [1; 4]),
+            ([2, 1, 3, 8], 12, [3, 3], 1, [1; 4]),
+            ([1, 50, 34, 12], 40, [3, 3], 1, [1; 4]),
             ([1, 9, 11, 5], 6, [5, 3], 3, [2, 1, 0, 3]),
             ([2, 1, 1, 1], 1, [1, 1], 1, [0; 4]),
             ([2, 4, 4, 192], 192, [3, 3], 1, [1; 4]),
@@ -166,6 +170,44 @@ fn gated_products() -> Result<()> {
         (Some(10 << 10), [20, 90, 16], 3),
     ] {
         assert_eq!(dispatches(max_binding_bytes, extents)?.unwrap_or(expected), expected);
+    }
+    Ok(())
+}
+
+/// Winograd's algorithm takes two dispatches; more where a binding holds a part of the products only.
+#[test]
+fn convolutions_by_winograds_algorithm() -> Result<()> {
+    let graph = |outputs: usize, stride: usize| {
+        one(|g| {
+            let x = g.input("x", &[2, 18, 12, 16])?;
+            let w = g.parameter("w", &[outputs, 16, 3, 3])?;
+            let b = g.parameter("b", &[outputs])?;
+            let y = g.conv2d(x, w, Some(b), stride, [1; 4])?;
+            let y = g.activation(y, Activation::Silu);
+            let other = g.input("other", &[2, 18 / stride, 12 / stride, outputs])?;
+            g.add(y, other)
+        })
+    };
+    let dispatches = |max_binding_bytes: Option<u64>, graph: Graph, dtype: DType| -> Result<Option<usize>> {
+        let options = GpuOptions { max_binding_bytes, ..GpuOptions::default() };
+        let Some(gpu) = gpu_with(options) else { return Ok(None) };
+        let case = Case::random(graph, dtype, 2);
+        let plan = block_on(gpu.plan(&case.graph, &case.weights(&gpu)?))?;
+        let error = case.error(&gpu)?;
+        assert!(error <= PRODUCT, "{max_binding_bytes:?} {dtype:?}: {error:e}");
+        Ok(Some(plan.dispatch_count()))
+    };
+    for (max_binding_bytes, graph, dtype, expected) in [
+        (None, graph(16, 1)?, DType::F32, 2),
+        (None, graph(16, 1)?, DType::F16, 1),
+        (None, graph(16, 1)?, DType::Int8, 1),
+        (None, graph(14, 1)?, DType::F32, 1),
+        (None, graph(16, 2)?, DType::F32, 1),
+        // The picture takes 27 KiB, and its products 108: they are made five lines of tiles at a time.
+        (Some(32 << 10), graph(16, 1)?, DType::F32, 8),
+    ] {
+        let made = dispatches(max_binding_bytes, graph, dtype)?.unwrap_or(expected);
+        assert_eq!(made, expected, "{max_binding_bytes:?} {dtype:?}");
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use tenstep::gpu::kernels::repack::MatrixShape;
 use tenstep::gpu::kernels::timestep_embedding::TimestepShape;
 use tenstep::gpu::kernels::{
     attention, binary, combine, conv2d, copy_columns, embedding, geglu, group_norm, layer_norm, linear,
-    repack, timestep_embedding, unary, unpack, upsample,
+    repack, timestep_embedding, unary, unpack, upsample, winograd,
 };
 use tenstep::graph::{Activation, Array, GraphBuilder, Value, interpret};
 
@@ -50,6 +50,38 @@ fn reference(
 fn close(name: &str, actual: &[f32], expected: &[f64]) {
     let error = relative_error(actual, expected);
     assert!(error <= BOUND, "{name}: relative error {error:.2e}");
+}
+
+#[test]
+fn winograd_products() -> Result<()> {
+    let matrix = MatrixShape::of(&[12, 8, 3, 3]);
+    let shape = Conv2dShape {
+        batch: 2,
+        height: 7,
+        width: 6,
+        out_height: 7,
+        out_width: 6,
+        kernel_width: 3,
+        stride: 1,
+        top: 1,
+        left: 1,
+        doubled: false,
+        many_threads: false,
+        matrix,
+    };
+    let (inputs, expected) =
+        reference(&[&[2, 7, 6, 8], &[12, 8, 3, 3]], |g, v| g.conv2d(v[0], v[1], None, 1, [1; 4]))?;
+    let weights = winograd::plain_weights(matrix, &inputs[1]);
+    close("winograd", &winograd::plain(&shape, &inputs[0], &weights), &expected);
+
+    let (inputs, expected) = reference(&[&[2, 4, 3, 8], &[12, 8, 3, 3]], |g, v| {
+        let larger = g.upsample(v[0], 8, 6)?;
+        g.conv2d(larger, v[1], None, 1, [1; 4])
+    })?;
+    let shape = Conv2dShape { height: 8, out_height: 8, doubled: true, ..shape };
+    let weights = winograd::plain_weights(matrix, &inputs[1]);
+    close("winograd of a doubled picture", &winograd::plain(&shape, &inputs[0], &weights), &expected);
+    Ok(())
 }
 
 #[test]

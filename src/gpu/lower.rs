@@ -26,10 +26,11 @@ pub fn lower(
     steps: &[Step],
     storage: &Storage,
     weights: &Weights,
+    winograd: &HashSet<Value>,
 ) -> Result<Lowered> {
     let apart = read_apart(device, graph, steps, storage);
     let (strided, done) = (HashMap::new(), Lowered::default());
-    let mut lowering = Lowering { device, graph, storage, weights, apart, strided, done };
+    let mut lowering = Lowering { device, graph, storage, weights, winograd, apart, strided, done };
     let lasting = graph.lasting();
     for step in steps {
         lowering.step(step)?;

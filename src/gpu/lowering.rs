@@ -39,6 +39,8 @@ pub struct Lowering<'a> {
     pub graph: &'a Graph,
     pub storage: &'a Storage,
     pub weights: &'a Weights,
+    /// Convolutions that go by Winograd's algorithm.
+    pub winograd: &'a HashSet<Value>,
     /// Concatenations that are never made: their readers take the two parts where they are.
     pub apart: HashSet<Value>,
     /// Results that lie among others in the rows of one product.

@@ -34,6 +34,7 @@ mod signal;
 mod storage;
 mod stored;
 mod weights;
+mod winograd;
 
 pub use buffer::Tensor;
 pub use device::{DeviceInfo, GpuOptions};

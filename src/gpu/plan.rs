@@ -21,6 +21,7 @@ use super::pipelines::{self, ParamsBuffer, Pipelines};
 use super::sequence::Sequence;
 use super::storage::{Storage, parameter_forms, value_bytes};
 use super::weights::Weights;
+use super::winograd::winograd_nodes;
 use crate::error::Result;
 use crate::graph::{Graph, Value};
 
@@ -100,7 +101,8 @@ impl Plan {
             steps.into_iter().partition(|step| lasting[step.result.index()]);
         let steps = [first, others].concat();
         let storage = Storage::of(graph, &steps);
-        let forms = parameter_forms(graph, &steps, &storage);
+        let winograd = winograd_nodes(graph, &steps, weights, device);
+        let forms = parameter_forms(graph, &steps, &storage, &winograd);
         pipelines.prepare(device, &weights.conversions()).await?;
         let joints: Vec<_> = steps
             .iter()
@@ -111,7 +113,7 @@ impl Plan {
 
         let inputs = named_tensors(device, graph, graph.inputs(), |value| value)?;
         let outputs = named_tensors(device, graph, graph.outputs(), |value| storage.written(graph, value))?;
-        let lowered = lower(device, graph, &steps, &storage, weights)?;
+        let lowered = lower(device, graph, &steps, &storage, weights, &winograd)?;
         let variants: Vec<_> = lowered
             .dispatches
             .iter()

@@ -19,6 +19,11 @@ impl Lowering<'_> {
         let node = self.graph.node(step.node);
         let weight = node.operands[1];
         let matrix = MatrixShape { gated: step.gated, ..MatrixShape::of(self.graph.shape(weight)) };
+        if let (Op::Parameter { name }, true) =
+            (&self.graph.node(weight).op, self.winograd.contains(&step.node))
+        {
+            return self.winograd_product(step, &self.convolution(step, matrix), name);
+        }
         let (dtype, pieces) = self.matrix(step, weight, matrix)?;
         let epilogue = Epilogue {
             bias: node.operands.get(2).map(|&bias| self.read(bias)),
@@ -30,23 +35,7 @@ impl Lowering<'_> {
         let (source, y) = (self.source(step.source(self.graph)), Binding::Value(step.result));
         let x = source.x.clone();
         let shape = match node.op {
-            Op::Conv2d { stride, padding: [top, left, ..] } => {
-                let (from, to) = (self.graph.shape(node.operands[0]), &node.shape);
-                Conv2dShape {
-                    batch: from[0],
-                    height: from[1],
-                    width: from[2],
-                    out_height: to[1],
-                    out_width: to[2],
-                    kernel_width: self.graph.shape(weight)[3],
-                    stride,
-                    top,
-                    left,
-                    doubled: step.doubled.is_some(),
-                    many_threads: self.device.has_many_threads(),
-                    matrix,
-                }
-            }
+            Op::Conv2d { .. } => self.convolution(step, matrix),
             _ => {
                 let rows = node.shape.iter().product::<usize>() / matrix.outputs;
                 if rows <= linear::FEW_ROWS {
@@ -79,6 +68,30 @@ impl Lowering<'_> {
             dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch))?;
         }
         Ok(())
+    }
+
+    /// The extents of a step that is a convolution.
+    fn convolution(&self, step: &Step, matrix: MatrixShape) -> Conv2dShape {
+        let node = self.graph.node(step.node);
+        let (from, to) = (self.graph.shape(node.operands[0]), &node.shape);
+        let (stride, [top, left, ..]) = match node.op {
+            Op::Conv2d { stride, padding } => (stride, padding),
+            _ => (1, [0; 4]),
+        };
+        Conv2dShape {
+            batch: from[0],
+            height: from[1],
+            width: from[2],
+            out_height: to[1],
+            out_width: to[2],
+            kernel_width: self.graph.shape(node.operands[1])[3],
+            stride,
+            top,
+            left,
+            doubled: step.doubled.is_some(),
+            many_threads: self.device.has_many_threads(),
+            matrix,
+        }
     }
 
     /// Linear maps of one value by one product, whose rows their results share.

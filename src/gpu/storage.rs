@@ -41,7 +41,12 @@ impl Storage {
 }
 
 /// The parameters that `steps` use by themselves, and in which form. A parameter may come more than once.
-pub fn parameter_forms(graph: &Graph, steps: &[Step], storage: &Storage) -> Vec<(String, Form)> {
+pub fn parameter_forms(
+    graph: &Graph,
+    steps: &[Step],
+    storage: &Storage,
+    winograd: &HashSet<Value>,
+) -> Vec<(String, Form)> {
     let mut forms = Vec::new();
     let mut note = |value: Value, form: Form| {
         if let Op::Parameter { name } = &graph.node(storage.owner(value)).op {
@@ -51,7 +56,12 @@ pub fn parameter_forms(graph: &Graph, steps: &[Step], storage: &Storage) -> Vec<
     for step in steps.iter().filter(|step| step.joined.is_empty()) {
         let node = graph.node(step.node);
         for (position, &operand) in node.operands.iter().enumerate() {
-            note(operand, if position == 1 { weight_form(graph, storage, step) } else { Form::Plain });
+            let form = match position {
+                1 if winograd.contains(&step.node) => Form::Winograd(MatrixShape::of(graph.shape(operand))),
+                1 => weight_form(graph, storage, step),
+                _ => Form::Plain,
+            };
+            note(operand, form);
         }
         for value in step.added.iter().map(|(value, _)| value).chain(&step.residual) {
             note(*value, Form::Plain);

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::buffer::GpuBuffer;
 use super::device::Device;
 use super::kernels::repack::{self, MatrixShape};
-use super::kernels::{Binding, Dispatch, Variant, unpack};
+use super::kernels::{Binding, Dispatch, Variant, unpack, winograd};
 use super::pipelines::Pipelines;
 use super::stored::{Matrix, Stored, rows_per_piece};
 use crate::error::{Error, Result};
@@ -18,6 +18,8 @@ use crate::weights::{DType, TensorInfo};
 pub enum Form {
     /// Of a product: in kernel layout, in its storage type.
     Matrix(MatrixShape),
+    /// Of a convolution of 3 x 3: transformed for [`winograd`](super::kernels::winograd).
+    Winograd(MatrixShape),
     /// Rows looked up: as stored.
     Table,
     /// Anything else: f32 in diffusers' order.
@@ -50,6 +52,7 @@ struct Parameter {
     is_table: bool,
     matrices: HashMap<MatrixShape, Rc<Matrix>>,
     plain: Option<Rc<GpuBuffer>>,
+    winograd: Option<Rc<GpuBuffer>>,
 }
 
 /// A model's parameters. Plans share what they use of it.
@@ -88,6 +91,7 @@ impl Weights {
                 is_table: false,
                 matrices: HashMap::new(),
                 plain: None,
+                winograd: None,
             })
         };
         let parameters = tensors.iter().map(make).collect::<Result<Vec<_>>>()?;
@@ -156,7 +160,9 @@ impl Weights {
     pub fn conversions(&self) -> Vec<(Variant, usize)> {
         let mut variants = Vec::new();
         for parameter in self.parameters.borrow().iter() {
-            for dispatch in [sample_repack(parameter.info.dtype), sample_unpack(parameter.info.dtype)] {
+            let dtype = parameter.info.dtype;
+            let of_winograd = (dtype == DType::F32).then(sample_winograd);
+            for dispatch in [sample_repack(dtype), sample_unpack(dtype)].into_iter().chain(of_winograd) {
                 let variant = (dispatch.variant, dispatch.bindings.len());
                 if !variants.contains(&variant) {
                     variants.push(variant);
@@ -280,6 +286,11 @@ impl Weights {
         self.parameters.borrow()[self.by_name[name]].plain.clone()
     }
 
+    /// A parameter that was converted to [`Form::Winograd`].
+    pub fn winograd(&self, name: &str) -> Option<Rc<GpuBuffer>> {
+        self.parameters.borrow()[self.by_name[name]].winograd.clone()
+    }
+
     /// A parameter that was asked for as [`Form::Table`].
     pub fn table(&self, name: &str) -> Option<Rc<Stored>> {
         self.parameters.borrow()[self.by_name[name]].stored.clone()
@@ -312,6 +323,7 @@ impl Parameter {
             Form::Table => self.is_table,
             Form::Plain => self.plain.is_some(),
             Form::Matrix(shape) => self.matrices.contains_key(&shape),
+            Form::Winograd(_) => self.winograd.is_some(),
         };
         if done {
             return Ok(());
@@ -332,6 +344,13 @@ impl Parameter {
                 let matrix = stored.repacked(device, name, shape, &mut batch.dispatches)?;
                 self.matrices.insert(shape, Rc::new(matrix));
             }
+            Form::Winograd(shape) => {
+                let buffer = Rc::new(GpuBuffer::new(device, name, winograd::weight_bytes(shape))?);
+                let [from, to] =
+                    [&stored.pieces[0].buffer, &buffer].map(|buffer| Binding::Buffer(buffer.clone()));
+                batch.dispatches.push(winograd::transform_weights(shape, from, to));
+                self.winograd = Some(buffer);
+            }
         }
         Ok(())
     }
@@ -346,6 +365,10 @@ fn used_otherwise(name: &str, form: &str) -> Error {
 fn sample_repack(dtype: DType) -> Dispatch {
     let shape = MatrixShape::of(&[1, 1]);
     repack::dispatch(shape, dtype, Binding::Absent, Binding::Absent)
+}
+
+fn sample_winograd() -> Dispatch {
+    winograd::transform_weights(MatrixShape::of(&[4, 4, 3, 3]), Binding::Absent, Binding::Absent)
 }
 
 fn sample_unpack(dtype: DType) -> Dispatch {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::epilogue::Epilogue;
 use super::repack::MatrixShape;
+use super::winograd::PRODUCTS;
 use super::{ALIGNED, Binding, Dispatch, Kernel, Source, Variant};
 use crate::weights::DType;
 
@@ -182,6 +183,7 @@ pub fn dispatches(
         let x_channels = source.second.as_ref().map_or(channels, |(_, channels)| *channels);
         let variant = Variant::of(Kernel::Conv2d)
             .switch(layout, true)
+            .switch("TAPS", true)
             .switch("ONE_GROUP", tile.groups == 1)
             .switch("SHARED_WEIGHTS", shape.many_threads)
             .size("COLUMNS", tile.columns as u32)
@@ -220,6 +222,60 @@ pub fn dispatches(
         }
     };
     pieces.iter().map(dispatch).collect()
+}
+
+/// The products of Winograd's algorithm for some tiles, `[16, tiles, O]`; see `winograd`. The binding of x begins with `first_pixel`. Of x there are whole units of channels, as there are of outputs.
+pub fn winograd_products(
+    shape: &Conv2dShape,
+    tiles: &Range<usize>,
+    first_pixel: usize,
+    source: &Source,
+    weights: Binding,
+    products: Binding,
+) -> Dispatch {
+    let MatrixShape { channels, .. } = shape.matrix;
+    let (count, units) = (tiles.len(), shape.matrix.output_units());
+    // Sixteen times as many workgroups as tiles of one product.
+    let tile = Tile { groups: 1, ..Tile::of(PRODUCTS * count, units, channels, shape.many_threads) };
+    let [columns, lines] = tile.count(count, units);
+    let x_channels = source.second.as_ref().map_or(channels, |(_, channels)| *channels);
+    let variant = Variant::of(Kernel::Conv2d)
+        .switch(if source.second.is_some() { "TWO_SOURCES" } else { "CHANNELS4" }, true)
+        .switch("WINOGRAD", true)
+        .switch("ONE_GROUP", true)
+        .switch("SHARED_WEIGHTS", shape.many_threads)
+        .size("COLUMNS", tile.columns as u32)
+        .size("LINES", tile.lines as u32)
+        .size("GROUPS", 1);
+    let params = [
+        shape.height,
+        shape.width,
+        channels,
+        shape.out_height.div_ceil(2),
+        shape.out_width.div_ceil(2),
+        shape.matrix.outputs,
+        shape.kernel_width,
+        shape.matrix.taps,
+        2,
+        shape.top,
+        shape.left,
+        tiles.end,
+        0,
+        units,
+    ];
+    let mut params: Vec<u32> = params.iter().map(|&value| value as u32).collect();
+    params.extend([0, 1, 0, 0, tiles.start as u32, first_pixel as u32]);
+    params.extend([u32::from(shape.doubled), x_channels as u32 / 4]);
+    let mut bindings = vec![source.x.clone(), weights, Binding::Absent];
+    bindings.extend(Epilogue::default().bindings());
+    bindings.push(products);
+    bindings.extend(source.second.iter().map(|(second, _)| second.clone()));
+    Dispatch {
+        variant: Epilogue::default().specialise(variant, DType::F32, shape.matrix),
+        bindings,
+        params,
+        workgroups: [columns as u32, lines as u32, PRODUCTS as u32],
+    }
 }
 
 /// The twin: `packed` is in the layout of [`super::repack::plain`]. No epilogue.

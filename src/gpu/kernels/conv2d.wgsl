@@ -9,6 +9,11 @@
 // Where `doubled`, the convolution sees x twice as large, each pixel four times (nearest neighbours): x has half of height and width.
 // With TWO_SOURCES, x is two tensors side by side along their channels. Both are what a UNet does on its way up, without a copy.
 // Implicit GEMM: Chetlur et al. 2014, arXiv:1410.0759, section 3. Twin: conv2d.rs.
+//
+// WINOGRAD: a row of M is a tile of 2 x 2 output pixels, which looks at 4 x 4 of x. There are 16 products, of the tiles transformed and
+// of the weights of winograd_weights.wgsl, and group.z says which. Sixteen sums instead of 36 make a tile: y [16, M, O], from which
+// winograd_output.wgsl makes pixels and does the rest. An element of a transformed tile is a sum of four of its pixels, so it is made
+// as x is loaded. Lavin & Gray 2016, arXiv:1509.09308, section 4.1, F(2 x 2, 3 x 3).
 
 struct Params {
     height: u32,
@@ -109,6 +114,40 @@ fn looked(window: Window, tap: Tap) -> Looked {
     return Looked(window.inside && inside, pixel - params.first_pixel);
 }
 
+#if WINOGRAD
+// The two lines (or columns) of a tile that line i of a transformed one is made of, and the sign of the second: B^T of the paper.
+const TRANSFORM = array(vec3(0i, 2i, -1i), vec3(1i, 2i, 1i), vec3(2i, 1i, -1i), vec3(1i, 3i, -1i));
+
+// Four pixels of x, and their signs; 0 for one outside of the sample.
+struct Patch {
+    pixels: vec4<u32>,
+    signs: vec4<f32>,
+}
+
+fn corner(window: Window, line: i32, column: i32, sign: i32) -> vec2<i32> {
+    let corner = looked(Window(window.inside, window.batch, window.y + line, window.x + column), Tap());
+    return select(vec2(0i), vec2(i32(corner.pixel), sign), corner.inside);
+}
+
+fn patch_of(window: Window, product: u32) -> Patch {
+    let lines = TRANSFORM[product / 4u];
+    let columns = TRANSFORM[product % 4u];
+    let a = corner(window, lines.x, columns.x, 1i);
+    let b = corner(window, lines.x, columns.y, columns.z);
+    let c = corner(window, lines.y, columns.x, lines.z);
+    let d = corner(window, lines.y, columns.y, lines.z * columns.z);
+    return Patch(vec4<u32>(vec4(a.x, b.x, c.x, d.x)), vec4<f32>(vec4(a.y, b.y, c.y, d.y)));
+}
+
+fn x_of_patch(seen: Patch, units: u32, unit: u32) -> vec4<f32> {
+    if (unit >= units) {
+        return vec4(0.0);
+    }
+    return seen.signs.x * x_at(seen.pixels.x, units, unit) + seen.signs.y * x_at(seen.pixels.y, units, unit)
+        + seen.signs.z * x_at(seen.pixels.z, units, unit) + seen.signs.w * x_at(seen.pixels.w, units, unit);
+}
+#endif
+
 fn x_of(looked: Looked, units: u32, unit: u32) -> vec4<f32> {
     if (looked.inside) {
         return x_at(looked.pixel, units, unit);
@@ -134,7 +173,13 @@ var<workgroup> w_tile: array<vec4<f32>, max(SLAB * TILE_UNITS, 8u * THREADS * (G
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let thread = (local.z * LINES + local.y) * COLUMNS + local.x;
     let channel_units = (params.channels + 3u) / 4u;
+#if WINOGRAD
+    let depth = 4u * channel_units;
+    let first_weight = group.z * depth * params.units;
+#else
     let depth = 4u * params.taps * channel_units;
+    let first_weight = 0u;
+#endif
 
     // What this thread loads of every slab of x: one unit of four rows. The unit is a (tap, channel unit) that advances.
     let load_four = thread / SLAB_UNITS;
@@ -146,6 +191,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let window2 = window(load_row + 2u);
     let window3 = window(load_row + 3u);
     var channel_unit = load_unit;
+#if WINOGRAD
+    let patch0 = patch_of(window0, group.z);
+    let patch1 = patch_of(window1, group.z);
+    let patch2 = patch_of(window2, group.z);
+    let patch3 = patch_of(window3, group.z);
+#else
     var tap = Tap();
     while (channel_unit >= channel_units) {
         channel_unit -= channel_units;
@@ -155,6 +206,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var looked1 = looked(window1, tap);
     var looked2 = looked(window2, tap);
     var looked3 = looked(window3, tap);
+#endif
 
     let first_unit = group.x * TILE_UNITS;
     let units = params.units;
@@ -176,16 +228,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var b7 = vec4(0.0);
 
     for (var slab = 0u; slab < depth; slab += SLAB) {
+#if WINOGRAD
+        let row0 = x_of_patch(patch0, channel_units, channel_unit);
+        let row1 = x_of_patch(patch1, channel_units, channel_unit);
+        let row2 = x_of_patch(patch2, channel_units, channel_unit);
+        let row3 = x_of_patch(patch3, channel_units, channel_unit);
+#else
         let row0 = x_of(looked0, channel_units, channel_unit);
         let row1 = x_of(looked1, channel_units, channel_unit);
         let row2 = x_of(looked2, channel_units, channel_unit);
         let row3 = x_of(looked3, channel_units, channel_unit);
+#endif
         let to = 4u * load_unit * TILE_FOURS + load_four;
         x_tile[to] = vec4(row0.x, row1.x, row2.x, row3.x);
         x_tile[to + TILE_FOURS] = vec4(row0.y, row1.y, row2.y, row3.y);
         x_tile[to + 2u * TILE_FOURS] = vec4(row0.z, row1.z, row2.z, row3.z);
         x_tile[to + 3u * TILE_FOURS] = vec4(row0.w, row1.w, row2.w, row3.w);
         channel_unit += SLAB_UNITS;
+#if TAPS
         if (channel_unit >= channel_units) {
             while (channel_unit >= channel_units) {
                 channel_unit -= channel_units;
@@ -196,6 +256,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             looked2 = looked(window2, tap);
             looked3 = looked(window3, tap);
         }
+#endif
 
 #if SHARED_WEIGHTS
         for (var at = thread; at < SLAB * TILE_UNITS; at += THREADS) {
@@ -203,12 +264,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             let unit = first_unit + at % TILE_UNITS;
             var weight = vec4(0.0);
             if (k < depth && unit < units) {
-                weight = weight_at(k * units + unit);
+                weight = weight_at(first_weight + k * units + unit);
             }
             w_tile[at] = weight;
         }
 #else
-        var weights_at = slab * units + first_unit + local.x;
+        var weights_at = first_weight + slab * units + first_unit + local.x;
 #endif
         workgroupBarrier();
 
@@ -248,8 +309,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let sums_a = array(a0, a1, a2, a3, a4, a5, a6, a7);
     let sums_b = array(b0, b1, b2, b3, b4, b5, b6, b7);
 #if ONE_GROUP
-    finish_rows(first_row, unit, sums_a);
-    finish_rows(first_row, unit + COLUMNS, sums_b);
+    finish_rows(first_row, group.z, unit, sums_a);
+    finish_rows(first_row, group.z, unit + COLUMNS, sums_b);
 #else
     // Each group finishes one of the two units.
     var kept = sums_a;
@@ -266,19 +327,28 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     for (var r = 0u; r < 8u; r++) {
         kept[r] += w_tile[r * THREADS + other];
     }
-    finish_rows(first_row, unit + local.z * COLUMNS, kept);
+    finish_rows(first_row, group.z, unit + local.z * COLUMNS, kept);
 #endif
 }
 
-fn finish_rows(first_row: u32, unit: u32, sums: array<vec4<f32>, 8>) {
+fn finish_rows(first_row: u32, product: u32, unit: u32, sums: array<vec4<f32>, 8>) {
     if (unit >= params.units) {
         return;
     }
-    let column = column_of(unit);
     var left = sums;
+#if WINOGRAD
+    let rows = params.end_row - params.first_row;
+    let to = (product * rows + first_row - params.first_row) * params.units + unit;
+#else
+    let column = column_of(unit);
+#endif
     for (var r = 0u; r < 8u; r++) {
         if (first_row + r < params.end_row) {
+#if WINOGRAD
+            y[to + r * params.units] = left[r];
+#else
             finish(first_row + r, unit, column, left[r]);
+#endif
         }
     }
 }

@@ -27,6 +27,7 @@ pub mod unary;
 pub mod unit;
 pub mod unpack;
 pub mod upsample;
+pub mod winograd;
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -60,6 +61,8 @@ pub enum Kernel {
     Unary,
     Unpack,
     Upsample,
+    WinogradOutput,
+    WinogradWeights,
 }
 
 impl Kernel {
@@ -114,6 +117,10 @@ impl Kernel {
             Self::Unary => &[bare!("unary.wgsl"), bare!("activation.wgsl")],
             Self::Unpack => &[bare!("unpack.wgsl"), bare!("stored.wgsl")],
             Self::Upsample => &[bare!("upsample.wgsl")],
+            Self::WinogradOutput => {
+                &[bare!("winograd_output.wgsl"), bare!("epilogue.wgsl"), bare!("activation.wgsl")]
+            }
+            Self::WinogradWeights => &[bare!("winograd_weights.wgsl"), bare!("stored.wgsl")],
         }
     }
 }
