@@ -13,7 +13,7 @@ import { setUp } from "./setup.mjs";
 const TRIPLE = "wasm32-unknown-unknown";
 export const MODULES = {
   // The shaders do the work: the module only has to be small.
-  gpu: { features: "web,gpu", rustflags: "", optLevel: "z", optimise: ["-Oz"] },
+  gpu: { features: "web,gpu", rustflags: "", optLevel: "z", optimise: ["-Oz", "--converge"] },
   cpu: { features: "web,cpu", rustflags: "-C target-feature=+simd128", optLevel: "3", optimise: ["-O3", "--enable-simd"] },
 };
 const INPUTS = ["Cargo.toml", "Cargo.lock", "src", "tools/wasm-bindgen", "scripts/build-wasm.mjs"];

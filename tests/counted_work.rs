@@ -29,8 +29,9 @@ const LIMITS: GpuOptions = GpuOptions {
     max_buffer_bytes: Some(256 << 20),
     many_threads: Some(true),
 };
-/// The most dispatches of a UNet, by the operations of its graph.
-const UNET_DISPATCHES: f64 = 0.6;
+/// The most dispatches of a UNet, by the operations of its graph: without those that add up the parts of long sums, and with them.
+/// A GPU takes longer for such a sum in one go, software adapters do not have them (docs/performance.md).
+const UNET_DISPATCHES: [f64; 2] = [0.6, 0.8];
 const WRITE: &str = "TENSTEP_WRITE_COUNTED_WORK";
 
 /// One evaluation of a network.
@@ -138,8 +139,10 @@ fn counted_work_does_not_rise() {
         let account = plan.account();
         println!("{name}: {:?}, {} operations", Counts::of(account), account.operations);
         if name.starts_with("unet") {
-            let part = account.work.len() as f64 / account.operations as f64;
-            assert!(part <= UNET_DISPATCHES, "{name}: {part} dispatches an operation");
+            let sums = account.work.iter().filter(|work| work.class.kernel == "sum_parts").count();
+            let parts = [account.work.len() - sums, account.work.len()]
+                .map(|dispatches| dispatches as f64 / account.operations as f64);
+            assert!(parts[0] <= UNET_DISPATCHES[0] && parts[1] <= UNET_DISPATCHES[1], "{name}: {parts:?}");
         }
         let shared = account.flops() as f64 / graph.cost().flops as f64;
         assert!((shared - 1.0).abs() < 1e-3, "{name}: every operation is some dispatch's, {shared}");

@@ -51,7 +51,7 @@ fn one(build: impl FnOnce(&mut GraphBuilder) -> Result<tenstep::graph::Value>) -
 
 const DTYPES: [DType; 3] = [DType::F32, DType::F16, DType::Int8];
 
-/// As on a GPU, and as on a processor in disguise: tiles of every size, sums that two groups of threads share, odd tails.
+/// As on a GPU, and as on a processor in disguise: tiles of every size, sums that two groups of threads share, sums in parts, odd tails.
 #[test]
 fn conv2d() -> Result<()> {
     for many_threads in [true, false] {
@@ -75,6 +75,8 @@ fn conv2d() -> Result<()> {
             ([2, 4, 4, 192], 192, [3, 3], 1, [1; 4]),
             ([3, 7, 5, 75], 45, [3, 3], 1, [1; 4]),
             ([1, 6, 6, 1024], 320, [1, 1], 1, [0; 4]),
+            // A long sum in few tiles, of which the last part is a short one.
+            ([1, 3, 3, 301], 90, [3, 3], 1, [1; 4]),
         ])?;
         check_on(&gpu, &format!("conv2d, many threads {many_threads}"), PRODUCT, cases)?;
     }
@@ -135,8 +137,13 @@ fn gated_products() -> Result<()> {
     };
     let mut cases = Vec::new();
     for (seed, dtype) in DTYPES.into_iter().enumerate() {
-        let extents =
-            [([3, 21, 8], true), ([70, 21, 36], true), ([150, 21, 12], false), ([70, 21, 10], true)];
+        let extents = [
+            ([3, 21, 8], true),
+            ([70, 21, 36], true),
+            ([150, 21, 12], false),
+            ([70, 21, 10], true),
+            ([20, 300, 36], true),
+        ];
         for (extents, has_bias) in extents {
             let case = Case::random(gated(extents, has_bias)?, dtype, seed as u64);
             cases.push((format!("{dtype:?} {extents:?}, bias {has_bias}"), case));

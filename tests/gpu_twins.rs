@@ -18,7 +18,7 @@ use tenstep::gpu::kernels::repack::MatrixShape;
 use tenstep::gpu::kernels::timestep_embedding::TimestepShape;
 use tenstep::gpu::kernels::{
     attention, binary, combine, conv2d, copy_columns, embedding, geglu, group_norm, layer_norm, linear,
-    repack, timestep_embedding, unary, unpack, upsample, winograd,
+    repack, sum_parts, timestep_embedding, unary, unpack, upsample, winograd,
 };
 use tenstep::graph::{Activation, Array, GraphBuilder, Value, interpret};
 
@@ -119,6 +119,16 @@ fn products() -> Result<()> {
     close("linear", &linear::plain(5, matrix, &inputs[0], &packed), &expected);
     let as_conv = conv2d::plain(&Conv2dShape::linear(5, matrix), &inputs[0], &packed);
     close("linear as conv2d", &as_conv, &expected);
+
+    let rows_of = |first: usize, count: usize| -> Vec<f32> {
+        inputs[0].chunks(21).flat_map(|row| row[first..first + count].to_vec()).collect()
+    };
+    let part = |first: usize, count: usize| {
+        let shape = MatrixShape { channels: count, ..matrix };
+        conv2d::plain(&Conv2dShape::linear(5, shape), &rows_of(first, count), &packed[first * 12..])
+    };
+    let parts = [part(0, 12), part(12, 9)].concat();
+    close("linear in two parts", &sum_parts::plain(2, &parts), &expected);
 
     let gated = MatrixShape { gated: true, ..MatrixShape::of(&[8, 1]) };
     let stored: Vec<f32> = (0..8).map(|output| output as f32).collect();

@@ -81,6 +81,11 @@ impl Lowering<'_> {
         Binding::Scratch(self.done.scratch.len() - 1)
     }
 
+    /// The same if a binding can hold so much.
+    pub fn scratch_in_a_binding(&mut self, bytes: u64) -> Option<Binding> {
+        (bytes <= self.device.max_binding_bytes()).then(|| self.scratch(bytes))
+    }
+
     pub fn constants(&self, bytes: &[u8]) -> Result<Binding> {
         let buffer = GpuBuffer::new(self.device, "constants", bytes.len() as u64)?;
         self.device.queue().write_buffer(buffer.raw(), 0, bytes);

@@ -55,7 +55,16 @@ impl Lowering<'_> {
         })?;
         for rows in runs {
             let dispatches = if rows.len() == shape.rows() {
-                conv2d::dispatches(&shape, dtype, &source, &pieces, &epilogue, &y, &conv2d::Run::all(&shape))
+                conv2d::dispatches(
+                    &shape,
+                    dtype,
+                    &source,
+                    &pieces,
+                    &epilogue,
+                    &y,
+                    &conv2d::Run::all(&shape),
+                    |bytes| self.scratch_in_a_binding(bytes),
+                )
             } else {
                 let run = conv2d::Run::of(&shape, rows);
                 let [x, y] = [elements_of(&x, &run.pixels, channels), elements_of(&y, &run.rows, outputs)];
@@ -63,7 +72,9 @@ impl Lowering<'_> {
                 let residual = residual.map(|residual| elements_of(residual, &run.rows, outputs));
                 let epilogue = Epilogue { residual, ..epilogue.clone() };
                 let source = Source { x, second: None };
-                conv2d::dispatches(&shape, dtype, &source, &pieces, &epilogue, &y, &run)
+                conv2d::dispatches(&shape, dtype, &source, &pieces, &epilogue, &y, &run, |bytes| {
+                    self.scratch_in_a_binding(bytes)
+                })
             };
             dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch))?;
         }
@@ -115,7 +126,16 @@ impl Lowering<'_> {
         } else {
             let many_threads = self.device.has_many_threads();
             let shape = Conv2dShape { many_threads, ..Conv2dShape::linear(rows, matrix) };
-            conv2d::dispatches(&shape, dtype, &source, pieces, &epilogue, &y, &conv2d::Run::all(&shape))
+            conv2d::dispatches(
+                &shape,
+                dtype,
+                &source,
+                pieces,
+                &epilogue,
+                &y,
+                &conv2d::Run::all(&shape),
+                |bytes| self.scratch_in_a_binding(bytes),
+            )
         };
         dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch))
     }

@@ -80,6 +80,11 @@ fn store(i: u32, count: u32, value: vec4<f32>) {
 var<workgroup> scores: array<f32, QUERIES * STRIDE>;
 // What a query's sums are multiplied by: the rescaling while keys go by, 1 / Σ p at the end.
 var<workgroup> factors: array<f32, QUERIES>;
+// A query's keys are shared by so many threads; what each found.
+const SHARES = COLUMNS * LINES / QUERIES;
+const KEYS_SHARE = KEYS / SHARES;
+var<workgroup> maxima: array<f32, QUERIES * SHARES>;
+var<workgroup> totals: array<f32, QUERIES * SHARES>;
 
 // A unit of the outputs of four queries.
 struct Sums {
@@ -135,7 +140,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var sums1 = Sums();
     var sums2 = Sums();
     var sums3 = Sums();
-    // Of query first_query + thread, for the first QUERIES threads.
+    // Of query first_query + thread % QUERIES.
     var largest = LOWEST;
     var total = 0.0;
 
@@ -182,29 +187,38 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         workgroupBarrier();
 
         let here = min(KEYS, keys - first_key);
+        let mine = thread % QUERIES;
+        let query = first_query + mine;
+        let share = thread / QUERIES * KEYS_SHARE;
+        let base = mine * STRIDE + share;
+        let visible = select(here, min(here, max(query + 1u, first_key) - first_key), params.causal != 0u);
+        var larger = LOWEST;
+        for (var j = 0u; j < KEYS_SHARE; j++) {
+            larger = max(larger, select(LOWEST, scores[base + j], share + j < visible));
+        }
+        maxima[thread] = larger;
+        workgroupBarrier();
+        larger = largest;
+        for (var other = mine; other < QUERIES * SHARES; other += QUERIES) {
+            larger = max(larger, maxima[other]);
+        }
+        var sum = 0.0;
+        for (var j = 0u; j < KEYS_SHARE; j++) {
+            let p = select(0.0, exp(scores[base + j] - larger), share + j < visible);
+            scores[base + j] = p;
+            sum += p;
+        }
+        totals[thread] = sum;
+        let rescaling = exp(largest - larger);
+        largest = larger;
         if (thread < QUERIES) {
-            let query = first_query + thread;
-            let base = thread * STRIDE;
-            let visible = select(here, min(here, max(query + 1u, first_key) - first_key), params.causal != 0u);
-            var larger = largest;
-            for (var j = 0u; j < visible; j++) {
-                larger = max(larger, scores[base + j]);
-            }
-            var sum = 0.0;
-            for (var j = 0u; j < KEYS; j++) {
-                var p = 0.0;
-                if (j < visible) {
-                    p = exp(scores[base + j] - larger);
-                }
-                scores[base + j] = p;
-                sum += p;
-            }
-            let factor = exp(largest - larger);
-            total = total * factor + sum;
-            largest = larger;
-            factors[thread] = factor;
+            factors[thread] = rescaling;
         }
         workgroupBarrier();
+        total *= rescaling;
+        for (var other = mine; other < QUERIES * SHARES; other += QUERIES) {
+            total += totals[other];
+        }
 
         let factor = four_factors(local.y);
         sums0 = scaled(sums0, factor);

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::epilogue::Epilogue;
 use super::repack::MatrixShape;
+use super::sum_parts::{self, Parts};
 use super::winograd::PRODUCTS;
 use super::{ALIGNED, Binding, Dispatch, Kernel, Source, Variant};
 use crate::weights::DType;
@@ -94,6 +95,11 @@ const SMALL: [Tile; 2] = [Tile { columns: 8, lines: 4, groups: 1 }, Tile { colum
 const LOW: [Tile; 2] = [SMALL[1], SMALL[0]];
 /// Tiles of the large and of the medium shape that are enough.
 const ENOUGH: [usize; 2] = [128, 32];
+/// Threads that keep a large device busy. Where all tiles of a product have fewer, its sums are made in parts, at most so many and of
+/// no fewer inputs, as each is written and read again.
+const ENOUGH_THREADS: usize = 1 << 16;
+const MOST_PARTS: usize = 32;
+const LEAST_PART: usize = 128;
 /// Inputs of a sum that are worth two groups of threads, where tiles are few.
 const LONG_SUM: usize = 512;
 
@@ -116,6 +122,19 @@ impl Tile {
         let tile = *tiles.iter().min_by_key(padded).expect("there are some of each");
         let split = many_threads && tile.lines == SMALL[0].lines && depth >= LONG_SUM;
         Self { groups: if split { 2 } else { 1 }, ..tile }
+    }
+
+    /// Inputs of a sum that are loaded at a time.
+    fn slab(&self) -> usize {
+        2 * self.columns * self.groups
+    }
+
+    /// How many inputs of a sum a workgroup adds up, a multiple of a slab: all of them where there are threads enough.
+    fn part(&self, rows: usize, units: usize, depth: usize) -> usize {
+        let threads =
+            self.count(rows, units).iter().product::<usize>() * self.columns * self.lines * self.groups;
+        let parts = (ENOUGH_THREADS / threads).clamp(1, MOST_PARTS);
+        depth.div_ceil(parts).max(LEAST_PART).next_multiple_of(self.slab()).min(depth)
     }
 
     /// Units of four outputs.
@@ -159,7 +178,9 @@ impl Run {
     }
 }
 
-/// One dispatch for each piece of the weights. Of two sources both have channels in multiples of four, and the run is all rows.
+/// One dispatch for each piece of the weights, or two. Of two sources both have channels in multiples of four, and the run is all rows.
+/// `scratch` gives memory for so many bytes, where there can be.
+#[allow(clippy::too_many_arguments)]
 pub fn dispatches(
     shape: &Conv2dShape,
     dtype: DType,
@@ -168,12 +189,19 @@ pub fn dispatches(
     epilogue: &Epilogue,
     y: &Binding,
     run: &Run,
+    mut scratch: impl FnMut(u64) -> Option<Binding>,
 ) -> Vec<Dispatch> {
     let MatrixShape { channels, taps, .. } = shape.matrix;
     let rows = run.rows.len();
-    let dispatch = |piece: &MatrixPiece| {
+    let mut made = Vec::with_capacity(pieces.len());
+    for piece in pieces {
         let units = piece.shape.output_units();
-        let tile = Tile::of(rows, units, taps * channels, shape.many_threads);
+        let depth = taps * channels.next_multiple_of(4);
+        let tile = Tile::of(rows, units, depth, shape.many_threads);
+        let part = if shape.many_threads { tile.part(rows, units, depth) } else { depth };
+        let count = depth.div_ceil(part);
+        let room = if count > 1 { scratch(Parts::bytes(count, rows, units)) } else { None };
+        let parts = room.map(|binding| Parts { count, binding });
         let [columns, lines] = tile.count(rows, units);
         let layout = match source.second {
             Some(_) => "TWO_SOURCES",
@@ -184,6 +212,8 @@ pub fn dispatches(
         let variant = Variant::of(Kernel::Conv2d)
             .switch(layout, true)
             .switch("TAPS", true)
+            .switch("PARTS", parts.is_some())
+            .switch("RAW", parts.is_some())
             .switch("ONE_GROUP", tile.groups == 1)
             .switch("SHARED_WEIGHTS", shape.many_threads)
             .size("COLUMNS", tile.columns as u32)
@@ -209,19 +239,37 @@ pub fn dispatches(
         params.push(epilogue.terms());
         params.extend(epilogue.added_params());
         params.extend([run.rows.start as u32, run.pixels.start as u32]);
-        params.extend([u32::from(shape.doubled), x_channels as u32 / 4]);
+        params.extend([u32::from(shape.doubled), x_channels as u32 / 4, part as u32]);
         let mut bindings = vec![source.x.clone(), piece.packed.clone(), piece.scales.clone()];
-        bindings.extend(epilogue.bindings());
-        bindings.push(y.clone());
+        let layers = parts.as_ref().map_or(1, |parts| parts.count);
+        let workgroups = [columns as u32, lines as u32, layers as u32];
+        let Some(parts) = parts else {
+            bindings.extend(epilogue.bindings());
+            bindings.push(y.clone());
+            bindings.extend(source.second.iter().map(|(second, _)| second.clone()));
+            let variant = epilogue.specialise(variant, dtype, shape.matrix);
+            made.push(Dispatch { variant, bindings, params, workgroups });
+            continue;
+        };
+        bindings.extend(Epilogue::default().bindings());
+        bindings.push(parts.binding.clone());
         bindings.extend(source.second.iter().map(|(second, _)| second.clone()));
-        Dispatch {
-            variant: epilogue.specialise(variant, dtype, shape.matrix),
-            bindings,
-            params,
-            workgroups: [columns as u32, lines as u32, 1],
-        }
-    };
-    pieces.iter().map(dispatch).collect()
+        let whole_units = MatrixShape { outputs: 4 * units, gated: false, ..shape.matrix };
+        let variant = Epilogue::default().specialise(variant, dtype, whole_units);
+        made.push(Dispatch { variant, bindings, params, workgroups });
+        let matrices = [shape.matrix, piece.shape];
+        let stored = (dtype, piece.scales.clone());
+        made.push(sum_parts::dispatch(
+            &parts,
+            &run.rows,
+            matrices,
+            piece.first_output,
+            stored,
+            epilogue,
+            y.clone(),
+        ));
+    }
+    made
 }
 
 /// The products of Winograd's algorithm for some tiles, `[16, tiles, O]`; see `winograd`. The binding of x begins with `first_pixel`. Of x there are whole units of channels, as there are of outputs.
@@ -242,6 +290,7 @@ pub fn winograd_products(
     let variant = Variant::of(Kernel::Conv2d)
         .switch(if source.second.is_some() { "TWO_SOURCES" } else { "CHANNELS4" }, true)
         .switch("WINOGRAD", true)
+        .switch("RAW", true)
         .switch("ONE_GROUP", true)
         .switch("SHARED_WEIGHTS", shape.many_threads)
         .size("COLUMNS", tile.columns as u32)
@@ -265,7 +314,7 @@ pub fn winograd_products(
     ];
     let mut params: Vec<u32> = params.iter().map(|&value| value as u32).collect();
     params.extend([0, 1, 0, 0, tiles.start as u32, first_pixel as u32]);
-    params.extend([u32::from(shape.doubled), x_channels as u32 / 4]);
+    params.extend([u32::from(shape.doubled), x_channels as u32 / 4, 0]);
     let mut bindings = vec![source.x.clone(), weights, Binding::Absent];
     bindings.extend(Epilogue::default().bindings());
     bindings.push(products);
@@ -326,6 +375,17 @@ mod tests {
             let shared = 16 * (slab * 2 * lines + (slab * tile.units()).max(exchanged));
             assert!(shared <= 16 << 10, "{tile:?} shares {shared} bytes");
         }
+    }
+
+    #[test]
+    fn long_sums_come_in_parts_where_threads_are_few() {
+        let part = |rows: usize, outputs: usize, depth: usize| {
+            Tile::of(rows, outputs / 4, depth, true).part(rows, outputs / 4, depth)
+        };
+        assert_eq!(part(32, 192, 1728), 144, "as short as parts may be, in slabs of 24");
+        assert_eq!(part(128, 1280, 11520), 464, "twenty-five of them");
+        assert_eq!(part(128, 1280, 130), 130, "no more than there is");
+        assert_eq!(part(1 << 17, 320, 2880), 2880, "tiles enough");
     }
 
     #[test]

@@ -8,6 +8,9 @@
 // Rows from first_row to end_row; the binding of x begins at pixel first_pixel. Sums of f32 in f32; int8 scales are applied to the sum.
 // Where `doubled`, the convolution sees x twice as large, each pixel four times (nearest neighbours): x has half of height and width.
 // With TWO_SOURCES, x is two tensors side by side along their channels. Both are what a UNet does on its way up, without a copy.
+// While a slab is computed the next one is on its way from memory, in registers: there are too few threads for others to fill the wait.
+// Nothing is loaded under a condition, after which a thread might wait for it: what is not there is a load of something else.
+// PARTS: group.z says which part of K, for long sums in few tiles: y [parts, M, O], which sum_parts.wgsl adds up and finishes.
 // Implicit GEMM: Chetlur et al. 2014, arXiv:1410.0759, section 3. Twin: conv2d.rs.
 //
 // WINOGRAD: a row of M is a tile of 2 x 2 output pixels, which looks at 4 x 4 of x. There are 16 products, of the tiles transformed and
@@ -39,6 +42,8 @@ struct Params {
     doubled: u32,
     // TWO_SOURCES: units of four channels of x; those of x2 follow them.
     x_units: u32,
+    // PARTS: how much of K each takes.
+    part: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -139,21 +144,29 @@ fn patch_of(window: Window, product: u32) -> Patch {
     return Patch(vec4<u32>(vec4(a.x, b.x, c.x, d.x)), vec4<f32>(vec4(a.y, b.y, c.y, d.y)));
 }
 
-fn x_of_patch(seen: Patch, units: u32, unit: u32) -> vec4<f32> {
-    if (unit >= units) {
-        return vec4(0.0);
-    }
-    return seen.signs.x * x_at(seen.pixels.x, units, unit) + seen.signs.y * x_at(seen.pixels.y, units, unit)
-        + seen.signs.z * x_at(seen.pixels.z, units, unit) + seen.signs.w * x_at(seen.pixels.w, units, unit);
+alias Seen = Patch;
+
+fn seen_by(window: Window, tap: Tap, product: u32) -> Seen {
+    return patch_of(window, product);
+}
+
+fn x_of(seen: Seen, units: u32, past_unit: u32) -> vec4<f32> {
+    let unit = min(past_unit, units - 1u);
+    return select(1.0, 0.0, past_unit >= units) * (seen.signs.x * x_at(seen.pixels.x, units, unit) + seen.signs.y * x_at(seen.pixels.y, units, unit)
+        + seen.signs.z * x_at(seen.pixels.z, units, unit) + seen.signs.w * x_at(seen.pixels.w, units, unit));
 }
 #endif
+#if TAPS
+alias Seen = Looked;
 
-fn x_of(looked: Looked, units: u32, unit: u32) -> vec4<f32> {
-    if (looked.inside) {
-        return x_at(looked.pixel, units, unit);
-    }
-    return vec4(0.0);
+fn seen_by(window: Window, tap: Tap, product: u32) -> Seen {
+    return looked(window, tap);
 }
+
+fn x_of(seen: Seen, units: u32, unit: u32) -> vec4<f32> {
+    return select(vec4(0.0), x_at(select(0u, seen.pixel, seen.inside), units, unit), seen.inside);
+}
+#endif
 
 const THREADS = COLUMNS * LINES * GROUPS;
 // Rows of the tile by four, and units of four outputs.
@@ -169,6 +182,22 @@ var<workgroup> x_tile: array<vec4<f32>, SLAB * TILE_FOURS>;
 var<workgroup> w_tile: array<vec4<f32>, max(SLAB * TILE_UNITS, 8u * THREADS * (GROUPS - 1u))>;
 #endif
 
+#if SHARED_WEIGHTS
+// What a thread loads of every slab of weights. Past the last input x is 0, and past the last output nothing is stored.
+const WEIGHTS_EACH = (SLAB * TILE_UNITS + THREADS - 1u) / THREADS;
+
+fn weights_of(slab: u32, depth: u32, first_weight: u32, first_unit: u32, thread: u32) -> array<vec4<f32>, WEIGHTS_EACH> {
+    var loaded = array<vec4<f32>, WEIGHTS_EACH>();
+    for (var i = 0u; i < WEIGHTS_EACH; i++) {
+        let at = thread + i * THREADS;
+        let k = min(slab + at / TILE_UNITS, depth - 1u);
+        let unit = min(first_unit + at % TILE_UNITS, params.units - 1u);
+        loaded[i] = weight_at(first_weight + k * params.units + unit);
+    }
+    return loaded;
+}
+#endif
+
 @compute @workgroup_size(COLUMNS, LINES, GROUPS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let thread = (local.z * LINES + local.y) * COLUMNS + local.x;
@@ -176,9 +205,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #if WINOGRAD
     let depth = 4u * channel_units;
     let first_weight = group.z * depth * params.units;
-#else
+#endif
+#if TAPS
     let depth = 4u * params.taps * channel_units;
     let first_weight = 0u;
+#endif
+#if PARTS
+    let first_slab = group.z * params.part;
+    let end_slab = min(depth, first_slab + params.part);
+#else
+    let first_slab = 0u;
+    let end_slab = depth;
 #endif
 
     // What this thread loads of every slab of x: one unit of four rows. The unit is a (tap, channel unit) that advances.
@@ -190,23 +227,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let window1 = window(load_row + 1u);
     let window2 = window(load_row + 2u);
     let window3 = window(load_row + 3u);
-    var channel_unit = load_unit;
-#if WINOGRAD
-    let patch0 = patch_of(window0, group.z);
-    let patch1 = patch_of(window1, group.z);
-    let patch2 = patch_of(window2, group.z);
-    let patch3 = patch_of(window3, group.z);
-#else
+    var channel_unit = first_slab / 4u + load_unit;
     var tap = Tap();
-    while (channel_unit >= channel_units) {
-        channel_unit -= channel_units;
-        tap = next_tap(tap);
-    }
-    var looked0 = looked(window0, tap);
-    var looked1 = looked(window1, tap);
-    var looked2 = looked(window2, tap);
-    var looked3 = looked(window3, tap);
+#if TAPS
+    let first_tap = channel_unit / channel_units;
+    tap = Tap(first_tap / params.kernel_width, first_tap % params.kernel_width);
+    channel_unit %= channel_units;
 #endif
+    var seen0 = seen_by(window0, tap, group.z);
+    var seen1 = seen_by(window1, tap, group.z);
+    var seen2 = seen_by(window2, tap, group.z);
+    var seen3 = seen_by(window3, tap, group.z);
 
     let first_unit = group.x * TILE_UNITS;
     let units = params.units;
@@ -227,18 +258,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var b6 = vec4(0.0);
     var b7 = vec4(0.0);
 
-    for (var slab = 0u; slab < depth; slab += SLAB) {
-#if WINOGRAD
-        let row0 = x_of_patch(patch0, channel_units, channel_unit);
-        let row1 = x_of_patch(patch1, channel_units, channel_unit);
-        let row2 = x_of_patch(patch2, channel_units, channel_unit);
-        let row3 = x_of_patch(patch3, channel_units, channel_unit);
-#else
-        let row0 = x_of(looked0, channel_units, channel_unit);
-        let row1 = x_of(looked1, channel_units, channel_unit);
-        let row2 = x_of(looked2, channel_units, channel_unit);
-        let row3 = x_of(looked3, channel_units, channel_unit);
+    var row0 = x_of(seen0, channel_units, channel_unit);
+    var row1 = x_of(seen1, channel_units, channel_unit);
+    var row2 = x_of(seen2, channel_units, channel_unit);
+    var row3 = x_of(seen3, channel_units, channel_unit);
+#if SHARED_WEIGHTS
+    var loaded = weights_of(first_slab, depth, first_weight, first_unit, thread);
 #endif
+    for (var slab = first_slab; slab < end_slab; slab += SLAB) {
         let to = 4u * load_unit * TILE_FOURS + load_four;
         x_tile[to] = vec4(row0.x, row1.x, row2.x, row3.x);
         x_tile[to + TILE_FOURS] = vec4(row0.y, row1.y, row2.y, row3.y);
@@ -251,28 +278,33 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                 channel_unit -= channel_units;
                 tap = next_tap(tap);
             }
-            looked0 = looked(window0, tap);
-            looked1 = looked(window1, tap);
-            looked2 = looked(window2, tap);
-            looked3 = looked(window3, tap);
+            seen0 = seen_by(window0, tap, group.z);
+            seen1 = seen_by(window1, tap, group.z);
+            seen2 = seen_by(window2, tap, group.z);
+            seen3 = seen_by(window3, tap, group.z);
         }
 #endif
-
 #if SHARED_WEIGHTS
-        for (var at = thread; at < SLAB * TILE_UNITS; at += THREADS) {
-            let k = slab + at / TILE_UNITS;
-            let unit = first_unit + at % TILE_UNITS;
-            var weight = vec4(0.0);
-            if (k < depth && unit < units) {
-                weight = weight_at(first_weight + k * units + unit);
+        for (var i = 0u; i < WEIGHTS_EACH; i++) {
+            let at = thread + i * THREADS;
+            if (at < SLAB * TILE_UNITS) {
+                w_tile[at] = loaded[i];
             }
-            w_tile[at] = weight;
         }
 #else
         var weights_at = first_weight + slab * units + first_unit + local.x;
 #endif
         workgroupBarrier();
 
+        if (slab + SLAB < end_slab) {
+            row0 = x_of(seen0, channel_units, channel_unit);
+            row1 = x_of(seen1, channel_units, channel_unit);
+            row2 = x_of(seen2, channel_units, channel_unit);
+            row3 = x_of(seen3, channel_units, channel_unit);
+#if SHARED_WEIGHTS
+            loaded = weights_of(slab + SLAB, depth, first_weight, first_unit, thread);
+#endif
+        }
         for (var k = local.z; k < SLAB; k += GROUPS) {
             let upper = x_tile[k * TILE_FOURS + 2u * local.y];
             let lower = x_tile[k * TILE_FOURS + 2u * local.y + 1u];
@@ -331,20 +363,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #endif
 }
 
-fn finish_rows(first_row: u32, product: u32, unit: u32, sums: array<vec4<f32>, 8>) {
+fn finish_rows(first_row: u32, layer: u32, unit: u32, sums: array<vec4<f32>, 8>) {
     if (unit >= params.units) {
         return;
     }
     var left = sums;
-#if WINOGRAD
+#if RAW
     let rows = params.end_row - params.first_row;
-    let to = (product * rows + first_row - params.first_row) * params.units + unit;
+    let to = (layer * rows + first_row - params.first_row) * params.units + unit;
 #else
     let column = column_of(unit);
 #endif
     for (var r = 0u; r < 8u; r++) {
         if (first_row + r < params.end_row) {
-#if WINOGRAD
+#if RAW
             y[to + r * params.units] = left[r];
 #else
             finish(first_row + r, unit, column, left[r]);

@@ -21,6 +21,7 @@ pub mod peak_copy;
 #[cfg(feature = "native")]
 pub mod peak_fma;
 pub mod repack;
+pub mod sum_parts;
 pub mod threshold;
 pub mod timestep_embedding;
 pub mod unary;
@@ -56,6 +57,7 @@ pub enum Kernel {
     #[cfg(feature = "native")]
     PeakFma,
     Repack,
+    SumParts,
     Threshold,
     TimestepEmbedding,
     Unary,
@@ -112,6 +114,7 @@ impl Kernel {
             #[cfg(feature = "native")]
             Self::PeakFma => &[bare!("peak_fma.wgsl")],
             Self::Repack => &[bare!("repack.wgsl"), bare!("stored.wgsl")],
+            Self::SumParts => &[bare!("sum_parts.wgsl"), bare!("epilogue.wgsl"), bare!("activation.wgsl")],
             Self::Threshold => &[bare!("threshold.wgsl")],
             Self::TimestepEmbedding => &[bare!("timestep_embedding.wgsl")],
             Self::Unary => &[bare!("unary.wgsl"), bare!("activation.wgsl")],

@@ -137,6 +137,7 @@ fn work_of_step(
 fn does(kernel: Kernel, op: &Op) -> bool {
     match op {
         Op::Activation(_) | Op::Affine { .. } => true,
+        Op::Linear | Op::Conv2d { .. } => matches!(kernel, Kernel::Linear | Kernel::Conv2d),
         _ => !matches!(kernel, Kernel::Unary | Kernel::Repack),
     }
 }
