@@ -13,6 +13,8 @@ const NOT_BUNDLED = ["./wasm/*", "./survey/survey.js", "../index.js", "../worker
 
 /** What is published; names stay as they are, so that a stack trace speaks. */
 const FORM = { format: "esm", target: "es2022", minifyWhitespace: true, minifySyntax: true };
+/** The same of what runs out of sight: machine-made glue, and workers, whose errors arrive without their stack. */
+const FORM_INSIDE = { ...FORM, minifyIdentifiers: true };
 
 const platformOfNode = {
   name: "platform-of-node",
@@ -22,7 +24,8 @@ const platformOfNode = {
 export async function buildPackage({ fakeEngine = false } = {}) {
   rmSync(join(root, "target", "lib"), { recursive: true, force: true });
   await run(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.lib.json"]);
-  await bundle(["index.ts", "survey/survey.ts", "worker.ts", "react/index.ts", "element/index.ts", "node/worker.ts"], { external: NOT_BUNDLED });
+  await bundle(["index.ts", "react/index.ts", "element/index.ts"], { external: NOT_BUNDLED });
+  await bundle(["survey/survey.ts", "worker.ts", "node/worker.ts"], { external: NOT_BUNDLED, ...FORM_INSIDE });
   // Node's entry point is the same library on another platform.
   await bundle(["node/index.ts"], { external: ["node:*"], plugins: [platformOfNode] });
   await writeEngines(fakeEngine);
@@ -51,7 +54,7 @@ async function writeEngines(fakeEngine) {
       continue;
     }
     const source = readFileSync(join(wasmOutputs[name], `tenstep_${name}.js`), "utf8");
-    writeFileSync(glue, (await transform(source, FORM)).code);
+    writeFileSync(glue, (await transform(source, FORM_INSIDE)).code);
     const module = `tenstep_${name}_bg.wasm`;
     cpSync(join(wasmOutputs[name], module), join(folder, "wasm", module));
   }

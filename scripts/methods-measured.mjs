@@ -1,6 +1,5 @@
 // Tables of what was measured on this project's own models, from docs/methods/measured: files as training.fashion.methods
-// and training.evaluate.methods write them. What is not in a file is a dash. A row that was measured on other samples than the file's
-// says on how many (`samples`), and its figure has an asterisk.
+// and training.evaluate.methods write them. What is not in a file is a dash.
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -25,6 +24,7 @@ export function readMeasured() {
   return {
     guided: figures("default-model-guided", "Distance, default model, guided", 3, distance),
     unguided: figures("default-model-unguided", "Distance, default model, unguided", 3, distance),
+    converged: figures("default-model-frechet", "Frechet distance to converged samples, default model, guided", 2, frechet),
     fashion: figures("fashion-mnist", "Frechet distance, Fashion-MNIST", 2, frechet),
   };
 }
@@ -34,8 +34,7 @@ function figures(file, name, digits, figureOf) {
   const { rows, ...made } = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : { rows: [] };
   const key = (...run) => run.join(" ");
   // Fashion-MNIST has one spacing for all rows.
-  const figure = (row) => ({ ...figureOf(row), isOther: row.samples !== undefined });
-  const known = new Map(rows.map((row) => [key(row.solver, row.budget, row.schedule ?? made.schedule), figure(row)]));
+  const known = new Map(rows.map((row) => [key(row.solver, row.budget, row.schedule ?? made.schedule), figureOf(row)]));
   return { name, digits, of: (solver, budget, schedule = SCHEDULE) => known.get(key(solver, budget, schedule)) };
 }
 
@@ -108,6 +107,5 @@ function spacings(models) {
 }
 
 function withError(figure, { digits }) {
-  if (figure === undefined) return "–";
-  return `${figure.value.toFixed(digits)} ± ${figure.error.toFixed(digits)}${figure.isOther ? "\\*" : ""}`;
+  return figure === undefined ? "–" : `${figure.value.toFixed(digits)} ± ${figure.error.toFixed(digits)}`;
 }
