@@ -2,7 +2,7 @@
 
 use super::fusion::Step;
 use super::joint;
-use super::kernels::conv2d::{self, Conv2dShape, MatrixPiece};
+use super::kernels::conv2d::{self, Conv2dShape, MatrixPiece, Product};
 use super::kernels::embedding::{self, EmbeddingShape};
 use super::kernels::epilogue::{Added, Epilogue};
 use super::kernels::repack::{self, MatrixShape};
@@ -53,32 +53,34 @@ impl Lowering<'_> {
             let pixels = conv2d::Run::of(&shape, rows.clone()).pixels;
             self.fits(&x, pixels.len() * channels) && self.fits(&y, rows.len() * outputs)
         })?;
+        let whole = Product {
+            shape: &shape,
+            dtype,
+            source: &source,
+            pieces: &pieces,
+            epilogue: &epilogue,
+            y: &y,
+            run: &conv2d::Run::all(&shape),
+        };
         for rows in runs {
-            let dispatches = if rows.len() == shape.rows() {
-                conv2d::dispatches(
-                    &shape,
-                    dtype,
-                    &source,
-                    &pieces,
-                    &epilogue,
-                    &y,
-                    &conv2d::Run::all(&shape),
-                    |bytes| self.scratch_in_a_binding(bytes),
-                )
-            } else {
-                let run = conv2d::Run::of(&shape, rows);
-                let [x, y] = [elements_of(&x, &run.pixels, channels), elements_of(&y, &run.rows, outputs)];
-                let residual = epilogue.residual.as_ref();
-                let residual = residual.map(|residual| elements_of(residual, &run.rows, outputs));
-                let epilogue = Epilogue { residual, ..epilogue.clone() };
-                let source = Source { x, second: None };
-                conv2d::dispatches(&shape, dtype, &source, &pieces, &epilogue, &y, &run, |bytes| {
-                    self.scratch_in_a_binding(bytes)
-                })
-            };
-            dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch))?;
+            if rows.len() == shape.rows() {
+                self.push_product(&whole)?;
+                continue;
+            }
+            let run = conv2d::Run::of(&shape, rows);
+            let [x, y] = [elements_of(&x, &run.pixels, channels), elements_of(&y, &run.rows, outputs)];
+            let residual = epilogue.residual.as_ref();
+            let residual = residual.map(|residual| elements_of(residual, &run.rows, outputs));
+            let epilogue = Epilogue { residual, ..epilogue.clone() };
+            let source = Source { x, second: None };
+            self.push_product(&Product { source: &source, epilogue: &epilogue, y: &y, run: &run, ..whole })?;
         }
         Ok(())
+    }
+
+    fn push_product(&mut self, product: &Product) -> Result<()> {
+        let dispatches = conv2d::dispatches(product, |bytes| self.scratch_in_a_binding(bytes));
+        dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch))
     }
 
     /// The extents of a step that is a convolution.
@@ -121,23 +123,21 @@ impl Lowering<'_> {
         let epilogue = Epilogue { bias: joint.bias.clone().map(Binding::Buffer), ..Epilogue::default() };
         let source = self.source(x);
         let (dtype, pieces) = (joint.matrix.dtype, &joint.matrix.pieces);
-        let dispatches = if rows <= linear::FEW_ROWS {
-            linear::dispatches(rows, matrix, dtype, &source.x, pieces, &epilogue, &y)
-        } else {
-            let many_threads = self.device.has_many_threads();
-            let shape = Conv2dShape { many_threads, ..Conv2dShape::linear(rows, matrix) };
-            conv2d::dispatches(
-                &shape,
-                dtype,
-                &source,
-                pieces,
-                &epilogue,
-                &y,
-                &conv2d::Run::all(&shape),
-                |bytes| self.scratch_in_a_binding(bytes),
-            )
-        };
-        dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch))
+        if rows <= linear::FEW_ROWS {
+            let dispatches = linear::dispatches(rows, matrix, dtype, &source.x, pieces, &epilogue, &y);
+            return dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch));
+        }
+        let many_threads = self.device.has_many_threads();
+        let shape = Conv2dShape { many_threads, ..Conv2dShape::linear(rows, matrix) };
+        self.push_product(&Product {
+            shape: &shape,
+            dtype,
+            source: &source,
+            pieces,
+            epilogue: &epilogue,
+            y: &y,
+            run: &conv2d::Run::all(&shape),
+        })
     }
 
     pub fn embedding(&mut self, step: &Step) -> Result<()> {

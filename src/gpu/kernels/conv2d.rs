@@ -178,31 +178,42 @@ impl Run {
     }
 }
 
-/// One dispatch for each piece of the weights, or two. Of two sources both have channels in multiples of four, and the run is all rows.
-/// `scratch` gives memory for so many bytes, where there can be.
-#[allow(clippy::too_many_arguments)]
-pub fn dispatches(
-    shape: &Conv2dShape,
-    dtype: DType,
-    source: &Source,
-    pieces: &[MatrixPiece],
-    epilogue: &Epilogue,
-    y: &Binding,
-    run: &Run,
-    mut scratch: impl FnMut(u64) -> Option<Binding>,
-) -> Vec<Dispatch> {
-    let MatrixShape { channels, taps, .. } = shape.matrix;
-    let rows = run.rows.len();
-    let mut made = Vec::with_capacity(pieces.len());
-    for piece in pieces {
-        let units = piece.shape.output_units();
-        let depth = taps * channels.next_multiple_of(4);
+/// Rows of a product, or all of it, and what it works on. Of two sources both have channels in multiples of four, and the run is all rows.
+pub struct Product<'a> {
+    pub shape: &'a Conv2dShape,
+    pub dtype: DType,
+    pub source: &'a Source,
+    pub pieces: &'a [MatrixPiece],
+    pub epilogue: &'a Epilogue,
+    pub y: &'a Binding,
+    pub run: &'a Run,
+}
+
+/// One dispatch for each piece of the weights, or two. `scratch` gives memory for so many bytes, where there can be.
+pub fn dispatches(product: &Product, mut scratch: impl FnMut(u64) -> Option<Binding>) -> Vec<Dispatch> {
+    let mut made = Vec::with_capacity(product.pieces.len());
+    for piece in product.pieces {
+        let (shape, units) = (product.shape, piece.shape.output_units());
+        let depth = shape.matrix.taps * shape.matrix.channels.next_multiple_of(4);
+        let rows = product.run.rows.len();
         let tile = Tile::of(rows, units, depth, shape.many_threads);
         let part = if shape.many_threads { tile.part(rows, units, depth) } else { depth };
         let count = depth.div_ceil(part);
         let room = if count > 1 { scratch(Parts::bytes(count, rows, units)) } else { None };
-        let parts = room.map(|binding| Parts { count, binding });
-        let [columns, lines] = tile.count(rows, units);
+        let parts = room.map(|binding| Parts { count, length: part, binding });
+        made.push(product.of_piece(piece, tile, parts.as_ref()));
+        made.extend(parts.map(|parts| sum_parts::dispatch(product, piece, &parts)));
+    }
+    made
+}
+
+impl Product<'_> {
+    /// All of the sums of a piece and what follows them, or their parts.
+    fn of_piece(&self, piece: &MatrixPiece, tile: Tile, parts: Option<&Parts>) -> Dispatch {
+        let Self { shape, source, run, .. } = self;
+        let MatrixShape { channels, taps, .. } = shape.matrix;
+        let units = piece.shape.output_units();
+        let [columns, lines] = tile.count(run.rows.len(), units);
         let layout = match source.second {
             Some(_) => "TWO_SOURCES",
             None if channels.is_multiple_of(4) => "CHANNELS4",
@@ -219,6 +230,15 @@ pub fn dispatches(
             .size("COLUMNS", tile.columns as u32)
             .size("LINES", tile.lines as u32)
             .size("GROUPS", tile.groups as u32);
+        // Parts are written as they are, whole units of them.
+        let none = Epilogue::default();
+        let (epilogue, y, matrix) = match parts {
+            Some(parts) => {
+                let matrix = MatrixShape { outputs: 4 * units, gated: false, ..shape.matrix };
+                (&none, &parts.binding, matrix)
+            }
+            None => (self.epilogue, self.y, shape.matrix),
+        };
         let params = [
             shape.height,
             shape.width,
@@ -239,40 +259,23 @@ pub fn dispatches(
         params.push(epilogue.terms());
         params.extend(epilogue.added_params());
         params.extend([run.rows.start as u32, run.pixels.start as u32]);
+        let part = parts.map_or(0, |parts| parts.length);
         params.extend([u32::from(shape.doubled), x_channels as u32 / 4, part as u32]);
         let mut bindings = vec![source.x.clone(), piece.packed.clone(), piece.scales.clone()];
-        let layers = parts.as_ref().map_or(1, |parts| parts.count);
-        let workgroups = [columns as u32, lines as u32, layers as u32];
-        let Some(parts) = parts else {
-            bindings.extend(epilogue.bindings());
-            bindings.push(y.clone());
-            bindings.extend(source.second.iter().map(|(second, _)| second.clone()));
-            let variant = epilogue.specialise(variant, dtype, shape.matrix);
-            made.push(Dispatch { variant, bindings, params, workgroups });
-            continue;
-        };
-        bindings.extend(Epilogue::default().bindings());
-        bindings.push(parts.binding.clone());
+        bindings.extend(epilogue.bindings());
+        bindings.push(y.clone());
         bindings.extend(source.second.iter().map(|(second, _)| second.clone()));
-        let whole_units = MatrixShape { outputs: 4 * units, gated: false, ..shape.matrix };
-        let variant = Epilogue::default().specialise(variant, dtype, whole_units);
-        made.push(Dispatch { variant, bindings, params, workgroups });
-        let matrices = [shape.matrix, piece.shape];
-        let stored = (dtype, piece.scales.clone());
-        made.push(sum_parts::dispatch(
-            &parts,
-            &run.rows,
-            matrices,
-            piece.first_output,
-            stored,
-            epilogue,
-            y.clone(),
-        ));
+        Dispatch {
+            variant: epilogue.specialise(variant, self.dtype, matrix),
+            bindings,
+            params,
+            workgroups: [columns as u32, lines as u32, parts.map_or(1, |parts| parts.count) as u32],
+        }
     }
-    made
 }
 
-/// The products of Winograd's algorithm for some tiles, `[16, tiles, O]`; see `winograd`. The binding of x begins with `first_pixel`. Of x there are whole units of channels, as there are of outputs.
+/// The products of Winograd's algorithm for some tiles, `[16, tiles, O]`; see `winograd`. The binding of x begins with `first_pixel`. Of x
+/// there are whole units of channels, as there are of outputs.
 pub fn winograd_products(
     shape: &Conv2dShape,
     tiles: &Range<usize>,
