@@ -31,7 +31,7 @@ const LIMITS: GpuOptions = GpuOptions {
 };
 /// The most dispatches of a UNet, by the operations of its graph: without those that add up the parts of long sums, and with them.
 /// A GPU takes longer for such a sum in one go, software adapters do not have them (docs/performance.md).
-const UNET_DISPATCHES: [f64; 2] = [0.6, 0.8];
+const UNET_DISPATCHES: [f64; 2] = [0.6, 0.75];
 const WRITE: &str = "TENSTEP_WRITE_COUNTED_WORK";
 
 /// One evaluation of a network.

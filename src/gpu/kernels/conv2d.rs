@@ -133,8 +133,8 @@ impl Tile {
     fn part(&self, rows: usize, units: usize, depth: usize) -> usize {
         let threads =
             self.count(rows, units).iter().product::<usize>() * self.columns * self.lines * self.groups;
-        let parts = (ENOUGH_THREADS / threads).clamp(1, MOST_PARTS);
-        depth.div_ceil(parts).max(LEAST_PART).next_multiple_of(self.slab()).min(depth)
+        let parts = (ENOUGH_THREADS / threads).min(MOST_PARTS).min(depth / LEAST_PART).max(1);
+        depth.div_ceil(parts).next_multiple_of(self.slab()).min(depth)
     }
 
     /// Units of four outputs.
