@@ -13,7 +13,7 @@ const NOT_BUNDLED = ["./wasm/*", "./survey/survey.js", "../index.js", "../worker
 
 /** What is published; names stay as they are, so that a stack trace speaks. */
 const FORM = { format: "esm", target: "es2022", minifyWhitespace: true, minifySyntax: true };
-/** The same of what runs out of sight: machine-made glue, and workers, whose errors arrive without their stack. */
+/** The same of what runs out of sight: workers, whose errors arrive without their stack. */
 const FORM_INSIDE = { ...FORM, minifyIdentifiers: true };
 
 const platformOfNode = {
@@ -54,7 +54,7 @@ async function writeEngines(fakeEngine) {
       continue;
     }
     const source = readFileSync(join(wasmOutputs[name], `tenstep_${name}.js`), "utf8");
-    writeFileSync(glue, (await transform(source, FORM_INSIDE)).code);
+    writeFileSync(glue, (await transform(source, FORM)).code);
     const module = `tenstep_${name}_bg.wasm`;
     cpSync(join(wasmOutputs[name], module), join(folder, "wasm", module));
   }
