@@ -24,11 +24,10 @@ use tenstep::model::{
 /// What a figure may be at most, by that in the file.
 const RISE: f64 = 1.15;
 /// What every WebGPU device offers, so that nothing is cut differently on a device that offers more.
-const LIMITS: GpuOptions = GpuOptions {
-    max_binding_bytes: Some(128 << 20),
-    max_buffer_bytes: Some(256 << 20),
-    many_threads: Some(true),
-};
+const LIMITS: GpuOptions =
+    GpuOptions { max_binding_bytes: Some(128 << 20), max_buffer_bytes: Some(256 << 20), many_threads: None };
+/// The forms of the products: a GPU's and a software adapter's, and what the names of the latter's counts end with.
+const FORMS: [(bool, &str); 2] = [(true, ""), (false, "InSoftware")];
 /// The most dispatches of a UNet, by the operations of its graph: without those that add up the parts of long sums, and with them.
 /// A GPU takes longer for such a sum in one go, software adapters do not have them (docs/performance.md).
 const UNET_DISPATCHES: [f64; 2] = [0.6, 0.75];
@@ -121,33 +120,44 @@ fn compare(
     (rises, falls)
 }
 
+/// What a network's plan counts, once it adds up.
+fn checked(name: &str, graph: &Graph, account: &Account) -> Counts {
+    println!("{name}: {:?}, {} operations", Counts::of(account), account.operations);
+    if name.starts_with("unet") {
+        let sums = account.work.iter().filter(|work| work.class.kernel == "sum_parts").count();
+        let parts = [account.work.len() - sums, account.work.len()]
+            .map(|dispatches| dispatches as f64 / account.operations as f64);
+        assert!(parts[0] <= UNET_DISPATCHES[0] && parts[1] <= UNET_DISPATCHES[1], "{name}: {parts:?}");
+        assert!(sums == 0 || !name.ends_with("InSoftware"), "{name}: {sums} sums of parts");
+    }
+    let shared = account.flops() as f64 / graph.cost().flops as f64;
+    assert!((shared - 1.0).abs() < 1e-3, "{name}: every operation is some dispatch's, {shared}");
+    assert!(account.live_bytes <= account.arena_bytes && account.arena_bytes <= account.value_bytes);
+    Counts::of(account)
+}
+
 #[test]
 fn counted_work_does_not_rise() {
-    let gpu = match block_on(Gpu::new(LIMITS)) {
-        Ok(gpu) => gpu,
-        Err(error) if std::env::var("TENSTEP_SKIP_GPU").is_ok_and(|value| value == "1") => {
-            println!("skipped, as TENSTEP_SKIP_GPU=1 asks: {error}");
-            return;
-        }
-        Err(error) => panic!("{error}; install a Vulkan driver (mesa-vulkan-drivers has one for the CPU)"),
-    };
     let checkpoint = Checkpoint::default_model();
     let mut counted = BTreeMap::new();
-    for (name, component, graph) in networks(&checkpoint) {
-        let weights = checkpoint.weights(&gpu, component);
-        let plan = block_on(gpu.plan(&graph, &weights)).expect("a plan");
-        let account = plan.account();
-        println!("{name}: {:?}, {} operations", Counts::of(account), account.operations);
-        if name.starts_with("unet") {
-            let sums = account.work.iter().filter(|work| work.class.kernel == "sum_parts").count();
-            let parts = [account.work.len() - sums, account.work.len()]
-                .map(|dispatches| dispatches as f64 / account.operations as f64);
-            assert!(parts[0] <= UNET_DISPATCHES[0] && parts[1] <= UNET_DISPATCHES[1], "{name}: {parts:?}");
+    for (many_threads, suffix) in FORMS {
+        let options = GpuOptions { many_threads: Some(many_threads), ..LIMITS };
+        let gpu = match block_on(Gpu::new(options)) {
+            Ok(gpu) => gpu,
+            Err(error) if std::env::var("TENSTEP_SKIP_GPU").is_ok_and(|value| value == "1") => {
+                println!("skipped, as TENSTEP_SKIP_GPU=1 asks: {error}");
+                return;
+            }
+            Err(error) => {
+                panic!("{error}; install a Vulkan driver (mesa-vulkan-drivers has one for the CPU)")
+            }
+        };
+        for (name, component, graph) in networks(&checkpoint) {
+            let name = format!("{name}{suffix}");
+            let weights = checkpoint.weights(&gpu, component);
+            let plan = block_on(gpu.plan(&graph, &weights)).expect("a plan");
+            counted.insert(name.clone(), checked(&name, &graph, plan.account()));
         }
-        let shared = account.flops() as f64 / graph.cost().flops as f64;
-        assert!((shared - 1.0).abs() < 1e-3, "{name}: every operation is some dispatch's, {shared}");
-        assert!(account.live_bytes <= account.arena_bytes && account.arena_bytes <= account.value_bytes);
-        counted.insert(name.to_owned(), Counts::of(account));
     }
     if std::env::var_os(WRITE).is_some() {
         let text = serde_json::to_string_pretty(&counted).expect("numbers") + "\n";

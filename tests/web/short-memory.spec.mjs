@@ -14,7 +14,7 @@ const { out_channels: CHANNELS, block_out_channels: levels } = components.find((
 /** Pixels along a side of the smallest tile, of 8 latents. */
 const TILE = 8 * 2 ** (levels.length - 1);
 const BYTES_OF_F32 = 4;
-/** What the plans take, as tests/counted_work.rs keeps it. */
+/** What the plans take, as tests/counted_work.rs keeps it; the browser's adapter is software. */
 const counted = JSON.parse(readFileSync(join(root, "tests", "goldens", "counted_work.json"), "utf8"));
 const matrixAsF16 = components.flatMap(({ tensors }) => tensors).find(({ dtype, shape }) => dtype === "f16" && shape.length === 2);
 /** In the order in which they are asked for, so many at a time. */
@@ -39,7 +39,7 @@ const shortOf = (refuses) => `
   };
 `;
 /** What the plans of both halves of guidance and of the whole picture need, less a tenth: enough for one half, and for a tile. */
-const ENOUGH_FOR_PARTS = 0.9 * Math.min(counted.unetGuided.arenaBytes, counted.decoder.arenaBytes);
+const ENOUGH_FOR_PARTS = 0.9 * Math.min(counted.unetGuidedInSoftware.arenaBytes, counted.decoderInSoftware.arenaBytes);
 const SMALL_ARENA = `({ label, size }) => label === "arena" && size > ${ENOUGH_FOR_PARTS}`;
 /** The way of the whole picture to the host, in f32, but not that of a tile or a preview. */
 const SMALL_STAGING = `({ label, size }) => label === "staging" && size >= ${0.9 * BYTES_OF_F32 * CHANNELS * defaults.width * defaults.height}`;
