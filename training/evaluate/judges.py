@@ -6,12 +6,15 @@ second      brings two drawings of a concept together (supervised contrastive, K
             opinion, and nothing is ever chosen by it
 
 They see real pictures only, never one that is held out. Half of the time a picture is replaced by what the
-autoencoder of the working folder makes of it, so that a soft decoder is no handicap. The network of attributes also
+autoencoder of the working folder, or of the converted model that --manifest names, makes of it, so that a soft decoder is
+no handicap. The network of attributes also
 meets pictures whose latents have errors: it looks at shading, which errors change first. Their weights stay in the
 working folder, judges/*.pt.
 """
 
+import argparse
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +22,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from torch.nn import functional as F
 
 from training import schedule, settings
-from training.evaluate import augment, looks, pictures, preset
+from training.evaluate import augment, looks, networks, pictures, preset
 from training.evaluate.judge_networks import Attributes, Judge, Second
 from training.images import to_bytes, to_sample
 
@@ -168,15 +171,23 @@ def train(network: torch.nn.Module, loss_of, config: dict, device: str, report) 
     return average.module.eval()
 
 
+def autoencoder_of(options: argparse.Namespace) -> AutoencoderKL | AutoencoderTiny:
+    if options.manifest:
+        return networks.load(options.manifest).autoencoder
+    config = AutoencoderKL.load_config(options.root / "vae")
+    autoencoder = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}[config["_class_name"]]
+    return autoencoder.from_pretrained(options.root / "vae")
+
+
 @torch.no_grad()
-def reconstruct(root, images: np.ndarray, device: str, most_error: float, seed: int) -> np.ndarray:
-    """What the autoencoder of the working folder makes of the pictures, from latents with errors.
+def reconstruct(
+    autoencoder: AutoencoderKL | AutoencoderTiny, images: np.ndarray, device: str, most_error: float, seed: int
+) -> np.ndarray:
+    """What the autoencoder makes of the pictures, from latents with errors.
 
     Those of a picture are normal, with a deviation up to `most_error` of that of all latents.
     """
-    config = AutoencoderKL.load_config(root / "vae")
-    autoencoder = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}[config["_class_name"]]
-    autoencoder = autoencoder.from_pretrained(root / "vae").eval().to(device, memory_format=torch.channels_last)
+    autoencoder = autoencoder.eval().to(device, memory_format=torch.channels_last)
     generator = torch.Generator(device).manual_seed(seed)
     batches = []
     for first in range(0, len(images), 64):
@@ -206,6 +217,7 @@ def main() -> None:
     options = preset.parser(__doc__)
     options.add_argument("--only", choices=list(LOSSES), help="train one of them")
     options.add_argument("--minutes", type=float, help="training time of each (default: the preset's)")
+    options.add_argument("--manifest", type=Path, help="manifest.json of the model whose autoencoder is used")
     options = options.parse_args()
     config = preset.read(options)
     known = pictures.read(options.root)
@@ -214,7 +226,10 @@ def main() -> None:
     settings.seed_everything(config["judge"]["seed"], options.threads)
 
     def reconstructions(file: str, most_error: float) -> np.ndarray:
-        return kept(folder / file, lambda: reconstruct(options.root, known.images, options.device, most_error, seed=0))
+        return kept(
+            folder / file,
+            lambda: reconstruct(autoencoder_of(options), known.images, options.device, most_error, seed=0),
+        )
 
     plain = [known.images, reconstructions("reconstructions.npy", 0.0)]
     sources = {"attributes": [*plain, reconstructions("with-errors.npy", MOST_ERROR)]}
