@@ -25,13 +25,7 @@ impl Lowering<'_> {
             return self.winograd_product(step, &self.convolution(step, matrix), name);
         }
         let (dtype, pieces) = self.matrix(step, weight, matrix)?;
-        let epilogue = Epilogue {
-            bias: node.operands.get(2).map(|&bias| self.read(bias)),
-            added: step.added.map(|(value, rows)| Added { row: self.rows_of(value), rows }),
-            activation: step.activation,
-            residual: step.residual.map(|value| self.read(value)),
-            last: step.last,
-        };
+        let epilogue = self.epilogue(step);
         let (source, y) = (self.source(step.source(self.graph)), Binding::Value(step.result));
         let x = source.x.clone();
         let shape = match node.op {
@@ -81,6 +75,17 @@ impl Lowering<'_> {
     fn push_product(&mut self, product: &Product) -> Result<()> {
         let dispatches = conv2d::dispatches(product, |bytes| self.scratch_in_a_binding(bytes));
         dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch))
+    }
+
+    /// What a step does after its product.
+    pub fn epilogue(&self, step: &Step) -> Epilogue {
+        Epilogue {
+            bias: self.graph.node(step.node).operands.get(2).map(|&bias| self.read(bias)),
+            added: step.added.map(|(value, rows)| Added { row: self.rows_of(value), rows }),
+            activation: step.activation,
+            residual: step.residual.map(|value| self.read(value)),
+            last: step.last,
+        }
     }
 
     /// The extents of a step that is a convolution.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::device::Device;
 use super::fusion::Step;
 use super::kernels::conv2d::{self, Conv2dShape};
-use super::kernels::epilogue::{Added, Epilogue};
+use super::kernels::epilogue::Epilogue;
 use super::kernels::repack::MatrixShape;
 use super::kernels::{ALIGNED, Binding, Source, winograd};
 use super::lowering::{Lowering, elements_of};
@@ -83,14 +83,7 @@ impl Lines {
 impl Lowering<'_> {
     /// A convolution by Winograd's algorithm: its products, and the pixels that they make.
     pub fn winograd_product(&mut self, step: &Step, shape: &Conv2dShape, name: &str) -> Result<()> {
-        let node = self.graph.node(step.node);
-        let epilogue = Epilogue {
-            bias: node.operands.get(2).map(|&bias| self.read(bias)),
-            added: step.added.map(|(value, rows)| Added { row: self.rows_of(value), rows }),
-            activation: step.activation,
-            residual: step.residual.map(|value| self.read(value)),
-            last: step.last,
-        };
+        let epilogue = self.epilogue(step);
         let (source, y) = (self.source(step.source(self.graph)), Binding::Value(step.result));
         let weights = self.weights.winograd(name).map_or(Binding::Absent, Binding::Buffer);
         let MatrixShape { channels, outputs, .. } = shape.matrix;
