@@ -31,6 +31,8 @@ const FORMS: [(bool, &str); 2] = [(true, ""), (false, "InSoftware")];
 /// The most dispatches of a UNet, by the operations of its graph: without those that add up the parts of long sums, and with them.
 /// A GPU takes longer for such a sum in one go, software adapters do not have them (docs/performance.md).
 const UNET_DISPATCHES: [f64; 2] = [0.6, 0.75];
+/// Timesteps that a UNet is prepared for in a run.
+const KNOWN_TIMESTEPS: usize = 32;
 const WRITE: &str = "TENSTEP_WRITE_COUNTED_WORK";
 
 /// One evaluation of a network.
@@ -46,13 +48,15 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(account: &Account) -> Self {
+    /// `lasting`: how many of the dispatches come once a run, and are not counted.
+    fn of(account: &Account, lasting: usize) -> Self {
+        let work = &account.work[lasting..];
         Self {
-            dispatches: account.work.len() as u64,
-            flops: account.flops(),
+            dispatches: work.len() as u64,
+            flops: work.iter().map(|work| work.flops).sum(),
             weight_bytes: account.weight_bytes,
             arena_bytes: account.arena_bytes,
-            bound_bytes: account.work.iter().map(|work| work.bytes).sum(),
+            bound_bytes: work.iter().map(|work| work.bytes).sum(),
         }
     }
 
@@ -68,8 +72,9 @@ impl Counts {
     }
 }
 
-/// Networks of the default model at its default size: name, component, graph.
-fn networks(checkpoint: &Checkpoint) -> [(&'static str, &'static str, Graph); 4] {
+/// Networks of the default model at its default size: name, component, graph. Of the UNet also as a run has it, which makes all that
+/// depends on the text or the timesteps beforehand.
+fn networks(checkpoint: &Checkpoint) -> [(&'static str, &'static str, Graph); 5] {
     let config = |name| &checkpoint.component(name).config;
     let text_config = TextEncoderConfig::from_json(config("text_encoder")).expect("a text encoder");
     let unet_config = UNetConfig::from_json(config("unet")).expect("a UNet");
@@ -78,17 +83,17 @@ fn networks(checkpoint: &Checkpoint) -> [(&'static str, &'static str, Graph); 4]
     let scale = autoencoder.vae_scale_factor();
     let (height, width) = (defaults.height / scale, defaults.width / scale);
     let length = text_config.max_position_embeddings;
-    let of_unet = |batch| {
-        let request = UNetRequest { batch, height, width, text_length: length, ..UNetRequest::default() };
-        unet(&unet_config, &request).expect("a graph")
-    };
+    let of_unet = |batch| UNetRequest { batch, height, width, text_length: length, ..UNetRequest::default() };
+    let in_a_run = UNetRequest { lasting_text: true, known_timesteps: KNOWN_TIMESTEPS, ..of_unet(2) };
+    let unet = |request| unet(&unet_config, &request).expect("a graph");
     let text_request = TextEncoderRequest { batch: 2, length, ..TextEncoderRequest::default() };
     let text = text_encoder(&text_config, &text_request).expect("a graph");
     let picture = decoder(&autoencoder, &AutoencoderRequest { batch: 1, height, width }).expect("a graph");
     [
         ("textEncoder", "text_encoder", text),
-        ("unetGuided", "unet", of_unet(2)),
-        ("unetUnguided", "unet", of_unet(1)),
+        ("unetGuided", "unet", unet(of_unet(2))),
+        ("unetGuidedInARun", "unet", unet(in_a_run)),
+        ("unetUnguided", "unet", unet(of_unet(1))),
         ("decoder", "vae_decoder", picture),
     ]
 }
@@ -120,20 +125,24 @@ fn compare(
     (rises, falls)
 }
 
-/// What a network's plan counts, once it adds up.
-fn checked(name: &str, graph: &Graph, account: &Account) -> Counts {
-    println!("{name}: {:?}, {} operations", Counts::of(account), account.operations);
+/// What an evaluation of a network's plan counts, once it adds up.
+fn checked(name: &str, graph: &Graph, plan: &<Gpu as Executor>::Plan) -> Counts {
+    let account = plan.account();
+    let lasting = account.work.len() - plan.dispatch_count();
+    let counts = Counts::of(account, lasting);
+    println!("{name}: {counts:?}, {} operations", account.operations);
     if name.starts_with("unet") {
-        let sums = account.work.iter().filter(|work| work.class.kernel == "sum_parts").count();
-        let parts = [account.work.len() - sums, account.work.len()]
-            .map(|dispatches| dispatches as f64 / account.operations as f64);
+        let work = &account.work[lasting..];
+        let sums = work.iter().filter(|work| work.class.kernel == "sum_parts").count();
+        let parts =
+            [work.len() - sums, work.len()].map(|dispatches| dispatches as f64 / account.operations as f64);
         assert!(parts[0] <= UNET_DISPATCHES[0] && parts[1] <= UNET_DISPATCHES[1], "{name}: {parts:?}");
         assert!(sums == 0 || !name.ends_with("InSoftware"), "{name}: {sums} sums of parts");
     }
     let shared = account.flops() as f64 / graph.cost().flops as f64;
     assert!((shared - 1.0).abs() < 1e-3, "{name}: every operation is some dispatch's, {shared}");
     assert!(account.live_bytes <= account.arena_bytes && account.arena_bytes <= account.value_bytes);
-    Counts::of(account)
+    counts
 }
 
 #[test]
@@ -156,7 +165,7 @@ fn counted_work_does_not_rise() {
             let name = format!("{name}{suffix}");
             let weights = checkpoint.weights(&gpu, component);
             let plan = block_on(gpu.plan(&graph, &weights)).expect("a plan");
-            counted.insert(name.clone(), checked(&name, &graph, plan.account()));
+            counted.insert(name.clone(), checked(&name, &graph, &plan));
         }
     }
     if std::env::var_os(WRITE).is_some() {

@@ -31,6 +31,10 @@ struct Counting {
     awaited_reads: Cell<usize>,
     /// Of each evaluation of the UNet.
     model_outputs: RefCell<Vec<Vec<f32>>>,
+    /// Those that the UNet was last prepared for.
+    prepared_timesteps: RefCell<Vec<f32>>,
+    /// Of each evaluation of the UNet.
+    timesteps: RefCell<Vec<f32>>,
 }
 
 struct Plan {
@@ -90,12 +94,17 @@ impl Executor for Counting {
             match command {
                 Command::Prepare(plan) => {
                     self.preparations.set(self.preparations.get() + 1);
+                    self.prepared_timesteps.replace(self.input_values(plan, "timesteps"));
                     self.cpu.submit(&[Command::Prepare(&plan.plan)])?;
                 }
                 Command::Evaluate(plan) => {
                     if let Some(batch) = plan.unet_batch {
                         self.evaluations.set(self.evaluations.get() + 1);
                         self.rows.set(self.rows.get() + batch);
+                        let prepared = self.prepared_timesteps.borrow();
+                        let steps = self.input_values(plan, "step");
+                        assert!(steps.iter().all(|step| *step == steps[0]), "all samples are at one step");
+                        self.timesteps.borrow_mut().push(prepared[steps[0] as usize]);
                     }
                     self.cpu.submit(&[Command::Evaluate(&plan.plan)])?;
                     if plan.unet_batch.is_some() {
@@ -144,6 +153,13 @@ impl Executor for Counting {
     }
 }
 
+impl Counting {
+    fn input_values(&self, plan: &Plan, name: &str) -> Vec<f32> {
+        let input = self.cpu.input(&plan.plan, name).expect("an input of the UNet");
+        block_on(self.cpu.read(input)).expect("a read")
+    }
+}
+
 fn borrowed<T>(terms: &[(f32, T, usize)]) -> Vec<Term<'_, T>> {
     terms
         .iter()
@@ -164,6 +180,8 @@ fn model_with_room(room: usize) -> (Rc<Counting>, Model<Counting>) {
         preparations: Cell::new(0),
         awaited_reads: Cell::new(0),
         model_outputs: RefCell::default(),
+        prepared_timesteps: RefCell::default(),
+        timesteps: RefCell::default(),
     });
     let model =
         block_on(open(executor.clone(), &Checkpoint::default_model().path)).expect("the default model loads");
@@ -225,11 +243,14 @@ fn a_method_costs_its_evaluations_and_no_wait() {
             cost.evaluations
         );
         assert!(cost.solver_steps <= cost.evaluations, "{name}");
-        assert_eq!(cost.preparations, 1, "{name} makes keys and values of the text once");
         if solver.is_adaptive() {
-            // Two samples of each attempt that is judged.
-            assert!(cost.awaited_reads > 0 && cost.awaited_reads <= 2 * cost.evaluations, "{name}");
+            // Two samples of each attempt that is judged, whose timesteps are known when it begins.
+            let attempts = cost.awaited_reads / 2;
+            assert!(attempts > 0 && attempts <= cost.evaluations, "{name}");
+            // The last may not be judged.
+            assert!(cost.preparations == attempts || cost.preparations == attempts + 1, "{name}");
         } else {
+            assert_eq!(cost.preparations, 1, "{name} makes keys and values of the text once");
             assert_eq!(cost.evaluations, 14, "{name} uses its budget up");
             assert_eq!(cost.awaited_reads, 0, "{name} waits");
         }
@@ -252,6 +273,28 @@ fn where_there_is_no_guidance_the_prompt_alone_is_evaluated() {
     assert_eq!(rows([1e6, 1e7]), 10);
     let some = rows([0.3, 3.0]);
     assert!(some > 10 && some < 20, "{some}");
+}
+
+/// More evaluations than a UNet is prepared for at once.
+#[test]
+fn every_evaluation_is_at_its_timestep() {
+    let (executor, model) = model();
+    let scheduler = SchedulerConfig::from_json(&Checkpoint::default_model().manifest.scheduler);
+    let scheduler = scheduler.expect("a config");
+    let [width, height] = size(&model, [2, 2]);
+    let fields = [
+        ("prompt", Field::Text("a red apple".to_owned())),
+        ("solver", Field::Text("dpmpp-2s-ancestral".to_owned())),
+        ("steps", Field::Number(70.0)),
+        width,
+        height,
+    ];
+    let cost = cost(&executor, &model, &fields);
+    assert_eq!((cost.evaluations, cost.preparations), (70, 3));
+    let solver = solver::find("dpmpp-2s-ancestral").expect("a solver");
+    let plan = solver::plan(solver, &SolverOptions::default(), &scheduler, Spacing::Trailing, 70);
+    let planned: Vec<f32> = plan.expect("a plan").steps.iter().map(|step| step.timestep as f32).collect();
+    assert_eq!(*executor.timesteps.borrow(), planned);
 }
 
 /// Two runs in turns share a plan: each has to make its own keys and values.

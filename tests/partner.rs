@@ -181,7 +181,8 @@ fn a_unet_alone_needs_its_own_shards_and_takes_what_fits() {
     let side = model().limits().size_multiple;
     let half = Half {
         sample: vec![0.0; 3],
-        timestep: 1.0,
+        timesteps: vec![1.0; 32],
+        step: 0,
         encoder_hidden_states: vec![0.0],
         width: side,
         height: side,

@@ -176,10 +176,12 @@ fn doubling(graph: &Graph, readers: &Readers, value: Value) -> Option<Value> {
     (is_double && is_convolved).then_some(from)
 }
 
-/// Whether a value is vectors, one a sample, made by a linear map and brought to the rank of pictures.
+/// Whether a value is vectors, one a sample, made by a linear map or looked up, and brought to the rank of pictures.
 fn is_row(graph: &Graph, value: Value) -> bool {
     let node = graph.node(value);
-    let is_vector = |value: Value| graph.shape(value).len() == 2 && graph.node(value).op == Op::Linear;
+    let is_vector = |value: Value| {
+        graph.shape(value).len() == 2 && matches!(graph.node(value).op, Op::Linear | Op::Embedding)
+    };
     node.op == Op::Reshape && node.shape.len() == 4 && is_vector(node.operands[0])
 }
 

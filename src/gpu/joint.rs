@@ -1,8 +1,9 @@
 //! Linear maps of one value become one product: queries, keys and values; all that is made of the time embedding; the keys and
 //! values of every layer that looks at the text. One dispatch reads the value once, and fills more of a device.
 //!
-//! The members' results stay side by side in its rows, where attention and the sums with a time embedding find them. Which are
-//! joined depends on the graph and the storage types, and not on sizes: plans of several sizes share the weights.
+//! The members' results stay side by side in its rows, where attention, the sums with a time embedding, and whoever looks rows up for
+//! those find them. Which are joined depends on the graph and the storage types, and not on sizes: plans of several sizes share the
+//! weights.
 
 use std::collections::HashMap;
 
@@ -94,13 +95,19 @@ fn kind(graph: &Graph, step: &Step, storage: &Storage, weights: &Weights) -> Opt
 /// Which values' memory is read by something that wants them alone, by index.
 fn read_otherwise(graph: &Graph, steps: &[Step], storage: &Storage) -> Vec<bool> {
     let mut otherwise = vec![false; graph.nodes().len()];
-    for step in steps {
+    for (_, value) in graph.outputs() {
+        otherwise[storage.owner(value).index()] = true;
+    }
+    // Backwards, so that a result's readers are known.
+    for step in steps.iter().rev() {
         let node = graph.node(step.node);
         let takes_columns = match node.op {
             // Vectors of four must not cross from one head to the next.
             Op::Attention { heads, .. } => {
                 (node.shape.last().copied().unwrap_or(0) / heads).is_multiple_of(4)
             }
+            // All of a row is looked up at once.
+            Op::Embedding => !otherwise[step.result.index()],
             _ => false,
         };
         for value in step.reads(graph) {
@@ -112,9 +119,6 @@ fn read_otherwise(graph: &Graph, steps: &[Step], storage: &Storage) -> Vec<bool>
                 otherwise[owner.index()] = true;
             }
         }
-    }
-    for (_, value) in graph.outputs() {
-        otherwise[storage.owner(value).index()] = true;
     }
     otherwise
 }

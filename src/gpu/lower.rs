@@ -29,8 +29,9 @@ pub fn lower(
     winograd: &HashSet<Value>,
 ) -> Result<Lowered> {
     let apart = read_apart(device, graph, steps, storage);
-    let (strided, done) = (HashMap::new(), Lowered::default());
-    let mut lowering = Lowering { device, graph, storage, weights, winograd, apart, strided, done };
+    let (strided, looked_up, done) = (HashMap::new(), Vec::new(), Lowered::default());
+    let mut lowering =
+        Lowering { device, graph, storage, weights, winograd, apart, strided, looked_up, done };
     let lasting = graph.lasting();
     for step in steps {
         lowering.step(step)?;

@@ -45,6 +45,8 @@ pub struct Lowering<'a> {
     pub apart: HashSet<Value>,
     /// Results that lie among others in the rows of one product.
     pub strided: HashMap<Value, Strided>,
+    /// The rows of products that were looked up, with the memory of the ids and of all rows.
+    pub looked_up: Vec<(Binding, Binding, Binding)>,
     pub done: Lowered,
 }
 

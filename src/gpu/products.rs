@@ -7,7 +7,7 @@ use super::kernels::embedding::{self, EmbeddingShape};
 use super::kernels::epilogue::{Added, Epilogue};
 use super::kernels::repack::{self, MatrixShape};
 use super::kernels::{Binding, Source, Strided, linear};
-use super::lowering::{Lowering, elements_of};
+use super::lowering::{Lowering, elements_of, same_memory};
 use super::storage::weight_form;
 use super::weights::Form;
 use crate::error::Result;
@@ -150,7 +150,13 @@ impl Lowering<'_> {
         let (ids, table) = (node.operands[0], node.operands[1]);
         let (table_rows, width) = (self.graph.shape(table)[0], self.graph.shape(table)[1]);
         let count = self.graph.shape(ids).iter().product();
-        let (ids, y) = (self.read(ids), Binding::Value(step.result));
+        let ids = self.read(ids);
+        if let Some(rows) = self.strided.get(&self.storage.owner(table)).cloned() {
+            let binding = self.joint_lookup(&rows, table_rows, &ids, count)?;
+            self.strided.insert(step.result, Strided { binding, ..rows });
+            return Ok(());
+        }
+        let y = Binding::Value(step.result);
         let owner = &self.graph.node(self.storage.owner(table)).op;
         let stored = match (owner, weight_form(self.graph, self.storage, step)) {
             (Op::Parameter { name }, Form::Table) => self.weights.table(name),
@@ -170,6 +176,27 @@ impl Lowering<'_> {
             self.push(embedding::dispatch(&shape, stored.dtype, bindings))?;
         }
         Ok(())
+    }
+
+    /// Whole rows of a joint product for `count` ids, which all of its members' readers share.
+    fn joint_lookup(
+        &mut self,
+        rows: &Strided,
+        table_rows: usize,
+        ids: &Binding,
+        count: usize,
+    ) -> Result<Binding> {
+        let mut known = self.looked_up.iter();
+        let known = known.find(|(of, from, _)| same_memory(of, ids) && same_memory(from, &rows.binding));
+        if let Some((_, _, y)) = known {
+            return Ok(y.clone());
+        }
+        let y = self.scratch(4 * (count * rows.stride) as u64);
+        let shape = EmbeddingShape { count, width: rows.stride, table_rows, first_row: 0, rows: table_rows };
+        let bindings = [rows.binding.clone(), ids.clone(), y.clone(), Binding::Absent];
+        self.push(embedding::dispatch(&shape, DType::F32, bindings))?;
+        self.looked_up.push((ids.clone(), rows.binding.clone(), y.clone()));
+        Ok(y)
     }
 
     /// A weight in kernel layout: made at load if it is a parameter, here and now if it is computed.

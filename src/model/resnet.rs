@@ -25,14 +25,29 @@ pub(super) struct ResnetOptions {
     pub(super) output_scale_factor: f64,
 }
 
-/// `x [B, H, W, C]` to `[B, H, W, out]`; `time [B, T]` is the time embedding after its activation, which is the
-/// same for all blocks and so computed once. Autoencoders have none.
+/// The time embedding after its activation, which is the same for all blocks and so computed once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Time {
+    /// A row for each sample, `[B, T]`; or for each timestep that is known beforehand, `[N, T]`.
+    pub(super) rows: Value,
+    /// `[B]`: which of those.
+    pub(super) step: Option<Value>,
+}
+
+impl Time {
+    /// The rows of the samples, `[B, D]`, out of all rows `x [N, D]` that were computed from these.
+    pub(super) fn of_samples(self, graph: &mut GraphBuilder, x: Value) -> Result<Value> {
+        self.step.map_or(Ok(x), |step| graph.embedding(step, x))
+    }
+}
+
+/// `x [B, H, W, C]` to `[B, H, W, out]`. Autoencoders have no `time`.
 pub(super) fn resnet_block(
     graph: &mut GraphBuilder,
     path: &str,
     x: Value,
     out: usize,
-    time: Option<Value>,
+    time: Option<Time>,
     options: &ResnetOptions,
 ) -> Result<Value> {
     let ResnetOptions { groups, eps, activation, scale_shift, output_scale_factor } = *options;
@@ -51,7 +66,7 @@ pub(super) fn resnet_block(
             h = graph.add(h, shift)?;
         }
         Some(time) => {
-            let shift = graph.linear_layer(&format!("{path}.time_emb_proj"), time, out)?;
+            let shift = time_emb_proj(graph, path, time, out)?;
             let shift = per_channel(graph, shift)?;
             h = graph.add(h, shift)?;
             h = graph.group_norm_layer(&norm2, h, groups, eps)?;
@@ -75,13 +90,19 @@ pub(super) fn resnet_block(
 fn time_scale_and_shift(
     graph: &mut GraphBuilder,
     path: &str,
-    time: Value,
+    time: Time,
     channels: usize,
 ) -> Result<[Value; 2]> {
-    let both = graph.linear_layer(&format!("{path}.time_emb_proj"), time, 2 * channels)?;
+    let both = time_emb_proj(graph, path, time, 2 * channels)?;
     let scale = graph.slice(both, 0, channels)?;
     let shift = graph.slice(both, channels, channels)?;
     Ok([per_channel(graph, scale)?, per_channel(graph, shift)?])
+}
+
+/// The samples' rows come last, so that everything before them is of the timesteps alone.
+fn time_emb_proj(graph: &mut GraphBuilder, path: &str, time: Time, outputs: usize) -> Result<Value> {
+    let rows = graph.linear_layer(&format!("{path}.time_emb_proj"), time.rows, outputs)?;
+    time.of_samples(graph, rows)
 }
 
 /// `[B, C]` to `[B, 1, 1, C]`, which repeats over pixels.

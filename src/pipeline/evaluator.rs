@@ -18,10 +18,11 @@ pub struct Evaluator<E: Executor> {
     plans: Recent<Prepared<E>>,
 }
 
-/// A plan, and the text that it is prepared for.
+/// A plan, and the text and timesteps that it is prepared for.
 struct Prepared<E: Executor> {
     plan: E::Plan,
     encoder_hidden_states: RefCell<Vec<f32>>,
+    timesteps: RefCell<Vec<f32>>,
 }
 
 impl<E: Executor> Evaluator<E> {
@@ -38,13 +39,17 @@ impl<E: Executor> Evaluator<E> {
         let plan = self.plan(self.networks.size(1, half.width, half.height)).await?;
         let unet = &plan.plan;
         executor.write(input::<E>(executor, unet, "sample"), &half.sample)?;
-        executor.write(input::<E>(executor, unet, "timestep"), &[half.timestep])?;
-        if *plan.encoder_hidden_states.borrow() != half.encoder_hidden_states {
+        executor.write(input::<E>(executor, unet, "step"), &[half.step as f32])?;
+        if *plan.encoder_hidden_states.borrow() != half.encoder_hidden_states
+            || *plan.timesteps.borrow() != half.timesteps
+        {
             plan.encoder_hidden_states.take();
             let encoder_hidden_states = input::<E>(executor, unet, "encoder_hidden_states");
             executor.write(encoder_hidden_states, &half.encoder_hidden_states)?;
+            executor.write(input::<E>(executor, unet, "timesteps"), &half.timesteps)?;
             executor.submit(&[Command::Prepare(unet)])?;
             plan.encoder_hidden_states.replace(half.encoder_hidden_states.clone());
+            plan.timesteps.replace(half.timesteps.clone());
         }
         executor.submit_in_pieces(&[Command::Evaluate(unet)]).await?;
         executor.read(output::<E>(executor, unet, "model_output")).await
@@ -60,6 +65,7 @@ impl<E: Executor> Evaluator<E> {
             return Ok(plan);
         }
         let plan = self.executor.plan(&self.networks.unet_for_a_run(size)?, &self.weights).await?;
-        Ok(self.plans.add(size, Prepared { plan, encoder_hidden_states: RefCell::default() }))
+        let (encoder_hidden_states, timesteps) = (RefCell::default(), RefCell::default());
+        Ok(self.plans.add(size, Prepared { plan, encoder_hidden_states, timesteps }))
     }
 }

@@ -36,6 +36,9 @@ impl Size {
     }
 }
 
+/// Timesteps that a UNet is prepared for at once; a run of more evaluations prepares it again.
+pub const KNOWN_TIMESTEPS: usize = 32;
+
 /// The configs of a model's networks.
 #[derive(Debug)]
 pub struct Networks {
@@ -97,24 +100,24 @@ impl Networks {
 
     /// `sample`, `timestep` and `encoder_hidden_states` to `model_output [n, h, w, C]`.
     pub fn unet(&self, size: Size) -> Result<Graph> {
-        self.unet_graph(size, false)
+        model::unet(&self.unet, &Self::unet_request(size))
     }
 
-    /// The same, for many evaluations with one text.
+    /// The same for many evaluations with one text, at [`KNOWN_TIMESTEPS`] `timesteps`, one of which is each `step`'s.
     pub fn unet_for_a_run(&self, size: Size) -> Result<Graph> {
-        self.unet_graph(size, true)
+        let request =
+            UNetRequest { lasting_text: true, known_timesteps: KNOWN_TIMESTEPS, ..Self::unet_request(size) };
+        model::unet(&self.unet, &request)
     }
 
-    fn unet_graph(&self, size: Size, lasting_text: bool) -> Result<Graph> {
-        let request = UNetRequest {
+    fn unet_request(size: Size) -> UNetRequest {
+        UNetRequest {
             batch: size.batch,
             height: size.latent_height,
             width: size.latent_width,
             text_length: size.text_length,
-            lasting_text,
             ..UNetRequest::default()
-        };
-        model::unet(&self.unet, &request)
+        }
     }
 
     /// The autoencoder's.

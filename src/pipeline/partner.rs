@@ -14,7 +14,10 @@ use crate::error::Result;
 pub struct Half {
     /// `[1, h, w, C]`, scaled as the network takes it.
     pub sample: Vec<f32>,
-    pub timestep: f32,
+    /// Of the run's evaluations, as many as a UNet is prepared for at once.
+    pub timesteps: Vec<f32>,
+    /// Which of them this half is at.
+    pub step: usize,
     /// `[1, L, D]`.
     pub encoder_hidden_states: Vec<f32>,
     /// Pixels.

@@ -15,18 +15,19 @@ pub(super) struct Plans<E: Executor> {
     pub size: Size,
     pub text_encoder: E::Plan,
     pub unet: E::Plan,
-    /// The text that the UNet is prepared for.
-    pub prepared: Cell<Option<Text>>,
+    /// What the UNet is prepared for.
+    pub prepared: Cell<Option<Prepared>>,
     pub decoder: Rc<Decoder<E>>,
     /// Latents to a small picture; absent where the manifest has no linear map.
     pub preview: Option<E::Plan>,
 }
 
-/// A text that a UNet may be prepared for: whose run's, and the first element of its embeddings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Text {
+/// What a UNet may be prepared for: the text, by whose run's it is and by the first element of its embeddings, and timesteps.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Prepared {
     pub run: u64,
     pub from: usize,
+    pub timesteps: Vec<f32>,
 }
 
 /// A model's networks and weights. The model and its runs share it: a run may need plans of another batch in its midst.

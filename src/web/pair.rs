@@ -18,7 +18,7 @@ impl Engine {
     }
 
     /// Has guided runs of a model evaluate the half without the prompt elsewhere, from their next step on.
-    /// `evaluate(sample, timestep, encoderHiddenStates, width, height)` begins and gives a function, which is called when
+    /// `evaluate(sample, timesteps, step, encoderHiddenStates, width, height)` begins and gives a function, which is called when
     /// the other half is done and promises the `model_output`. One failure ends it: the runs go on alone.
     pub fn pair(&self, model: u32, evaluate: Function) -> Result<(), JsValue> {
         let model = self.models.borrow().get(&model).cloned().ok_or_else(|| gone("model"))?;
@@ -35,13 +35,15 @@ impl Engine {
         Ok(())
     }
 
-    /// `model_output [1, h, w, C]` of a UNet: `sample [1, h, w, C]`, `encoder_hidden_states [1, L, D]`; width and height in
-    /// pixels. `drop` with the model's number ends it at the end of the piece of work in hand, with `disposed`.
+    /// `model_output [1, h, w, C]` of a UNet: `sample [1, h, w, C]`, at `timesteps[step]`, `encoder_hidden_states [1, L, D]`; width and
+    /// height in pixels. `drop` with the model's number ends it at the end of the piece of work in hand, with `disposed`.
+    #[expect(clippy::too_many_arguments, reason = "numbers cross to JavaScript one by one")]
     pub async fn evaluate(
         &self,
         model: u32,
         sample: Vec<f32>,
-        timestep: f32,
+        timesteps: Vec<f32>,
+        step: usize,
         encoder_hidden_states: Vec<f32>,
         width: usize,
         height: usize,
@@ -49,7 +51,7 @@ impl Engine {
         let evaluator = self.evaluators.borrow().get(&model).cloned().ok_or_else(|| gone("model"))?;
         let stop = Stop::default();
         self.under_way.borrow_mut().insert(model, stop.clone());
-        let half = Half { sample, timestep, encoder_hidden_states, width, height };
+        let half = Half { sample, timesteps, step, encoder_hidden_states, width, height };
         let outcome = stop.unless_set(evaluator.evaluate(&half)).await;
         self.under_way.borrow_mut().remove(&model);
         Ok(outcome.ok_or_else(|| gone("evaluation"))??)
@@ -61,13 +63,15 @@ struct InWorker(Function);
 
 impl Partner for InWorker {
     fn begin(&self, half: Half) -> Answer {
-        let given = Array::of5(
-            &Float32Array::from(half.sample.as_slice()),
-            &half.timestep.into(),
-            &Float32Array::from(half.encoder_hidden_states.as_slice()),
-            &(half.width as u32).into(),
-            &(half.height as u32).into(),
-        );
+        let given: [JsValue; 6] = [
+            Float32Array::from(half.sample.as_slice()).into(),
+            Float32Array::from(half.timesteps.as_slice()).into(),
+            (half.step as u32).into(),
+            Float32Array::from(half.encoder_hidden_states.as_slice()).into(),
+            (half.width as u32).into(),
+            (half.height as u32).into(),
+        ];
+        let given: Array = given.iter().collect();
         let begun = self.0.apply(&JsValue::UNDEFINED, &given);
         Box::pin(async move { answer(begun).await.map_err(|_| gone("partner")) })
     }

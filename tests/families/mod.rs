@@ -20,6 +20,9 @@ use crate::formula::{id_input, normal_input, parameters};
 
 /// Of the samples of one batch.
 const TIMESTEPS: [f32; 3] = [999.0, 500.25, 3.0];
+/// The same among others and in another order, and where each of them is.
+const KNOWN_TIMESTEPS: [f32; 10] = [3.0, 20.0, 999.0, 700.0, 600.0, 400.0, 300.0, 200.0, 100.0, 500.25];
+const STEPS: [f32; 3] = [2.0, 9.0, 0.0];
 
 /// A graph, its inputs by name, and the golden of each of its outputs.
 pub struct Case {
@@ -112,7 +115,7 @@ pub fn cases(family: &'static str) -> Vec<Case> {
         "options_a" => Some([2, 9]),
         _ => None,
     };
-    let mut cases = vec![folder.unet(unet_sizes)];
+    let mut cases = vec![folder.unet(unet_sizes, &[]), folder.unet(unet_sizes, &KNOWN_TIMESTEPS)];
     if let Some(sizes) = vae_sizes {
         cases.extend(folder.autoencoder(sizes));
     }
@@ -156,7 +159,13 @@ impl Family {
         values.collect()
     }
 
-    fn unet(&self, [height, width, text_length]: [usize; 3]) -> Option<Case> {
+    /// With `known_timesteps` as a run has it: those and the text last.
+    fn unet(
+        &self,
+        [height, width, text_length]: [usize; 3],
+        known_timesteps: &'static [f32],
+    ) -> Option<Case> {
+        let for_a_run = !known_timesteps.is_empty();
         let config = UNetConfig::from_json(&self.json("unet.json")).expect("a config");
         let everything = self.name == "options_b";
         let features: &[&'static str] =
@@ -166,7 +175,8 @@ impl Family {
             height,
             width,
             text_length,
-            lasting_text: true,
+            lasting_text: for_a_run,
+            known_timesteps: known_timesteps.len(),
             timestep_cond: config.time_cond_proj_dim.is_some(),
             additional_residuals: everything,
             second_text_branch: everything.then_some(SecondTextBranch { length: 4, width: 10 }),
@@ -175,6 +185,8 @@ impl Family {
         let graph = unet(&config, &request).expect("a graph");
         let mut given = vec![
             ("timestep", TIMESTEPS.to_vec()),
+            ("timesteps", known_timesteps.to_vec()),
+            ("step", STEPS.to_vec()),
             ("encoder_hidden_states_2_scale", vec![0.75; TIMESTEPS.len()]),
         ];
         match config.class_embedding {
@@ -190,7 +202,8 @@ impl Family {
         let inputs = self.inputs(&graph, given);
         let outputs = ["model_output"].iter().chain(features);
         let outputs = outputs.map(|&output| (output, self.golden(&format!("unet.{output}")))).collect();
-        Some(Case { name: format!("{} unet", self.name), graph, inputs, outputs })
+        let name = format!("{} unet{}", self.name, if for_a_run { " for a run" } else { "" });
+        Some(Case { name, graph, inputs, outputs })
     }
 
     pub fn autoencoder_config(&self) -> AutoencoderConfig {

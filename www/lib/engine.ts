@@ -42,7 +42,7 @@ export interface PairingEngine extends Engine {
 
 /** Begins, and gives what promises the `model_output`: called when the other half is done. Width and height are pixels. */
 export type EvaluateHalf = (
-  sample: Float32Array, timestep: number, encoderHiddenStates: Float32Array, width: number, height: number,
+  sample: Float32Array, timesteps: Float32Array, step: number, encoderHiddenStates: Float32Array, width: number, height: number,
 ) => () => Promise<Float32Array>;
 
 export function isPairing(engine: Engine): engine is PairingEngine {

@@ -29,8 +29,8 @@ export function servePartner({ module, manifest, port }: PartnerSeed): void {
         await engine.finishUnet(model);
         return send({ type: "ready" });
       case "evaluate": {
-        const { sample, timestep, encoderHiddenStates, width, height } = message;
-        const modelOutput = await engine.evaluate(model, sample, timestep, encoderHiddenStates, width, height);
+        const { sample, timesteps, step, encoderHiddenStates, width, height } = message;
+        const modelOutput = await engine.evaluate(model, sample, timesteps, step, encoderHiddenStates, width, height);
         send({ type: "evaluated", id: message.id, modelOutput }, [modelOutput.buffer]);
       }
     }

@@ -80,13 +80,13 @@ export class Partner {
     this.#settle()?.reject(new Error("the partner is gone"));
   }
 
-  #evaluate: EvaluateHalf = (sample, timestep, encoderHiddenStates, width, height) => {
+  #evaluate: EvaluateHalf = (sample, timesteps, step, encoderHiddenStates, width, height) => {
     this.stop();
     const id = this.#nextId++;
     const modelOutput = new Promise<Float32Array>((resolve, reject) => (this.#question = { id, began: performance.now(), resolve, reject }));
     modelOutput.catch(() => undefined); // An aborted run does not come back for it.
     if (this.#isClosed) this.#settle()?.reject(new Error("the partner is gone"));
-    else this.#post({ type: "evaluate", id, sample, timestep, encoderHiddenStates, width, height }, [sample.buffer, encoderHiddenStates.buffer]);
+    else this.#post({ type: "evaluate", id, sample, timesteps, step, encoderHiddenStates, width, height }, [sample.buffer, encoderHiddenStates.buffer]);
     return () => {
       const question = this.#question;
       if (question?.id === id) {

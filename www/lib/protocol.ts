@@ -46,10 +46,11 @@ export type FromPartner =
   | { type: "evaluated"; id: number; modelOutput: Float32Array }
   | { type: "failed"; id: number; error: WireError };
 
-/** What the UNet reads for one half of guidance's batch; width and height are pixels. */
+/** What the UNet reads for one half of guidance's batch, at `timesteps[step]`; width and height are pixels. */
 export interface Half {
   sample: Float32Array;
-  timestep: number;
+  timesteps: Float32Array;
+  step: number;
   encoderHiddenStates: Float32Array;
   width: number;
   height: number;

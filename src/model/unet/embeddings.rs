@@ -1,19 +1,25 @@
 //! What the UNet's residual blocks are told besides the picture: the time, and the class.
 
+use super::super::resnet::Time;
 use super::{ClassEmbedding, UNetConfig, UNetRequest};
 use crate::error::{Error, Result};
 use crate::graph::{Activation, GraphBuilder, Value};
 
-/// The time embedding `[B, T]`, after the activation that every residual block would begin with; `T` doubles with
-/// `class_embeddings_concat`. Declares the inputs `timestep [B]`, `timestep_cond [B, …]` and `class_labels`.
+/// The time embedding, after the activation that every residual block would begin with; its width doubles with
+/// `class_embeddings_concat`. It is of the known timesteps where nothing else enters it, such as a class. Declares the inputs
+/// `timestep [B]` (or `timesteps` and `step`), `timestep_cond [B, …]` and `class_labels`.
 pub(super) fn time_embedding(
     graph: &mut GraphBuilder,
     config: &UNetConfig,
     request: &UNetRequest,
-) -> Result<Value> {
+) -> Result<Time> {
     let width = config.time_embed_dim;
-    let timestep = graph.input("timestep", &[request.batch])?;
-    let mut sinusoids = time_proj(graph, config, timestep)?;
+    let (timesteps, mut step) = timestep_inputs(graph, request)?;
+    let mut sinusoids = time_proj(graph, config, timesteps)?;
+    if request.timestep_cond || config.class_embedding.is_some() {
+        let rows = sinusoids;
+        sinusoids = Time { rows, step: step.take() }.of_samples(graph, rows)?;
+    }
     if request.timestep_cond {
         let Some(dim) = config.time_cond_proj_dim else {
             return Err(Error::InvalidOption {
@@ -40,7 +46,17 @@ pub(super) fn time_embedding(
     if let Some(activation) = config.time_embedding_act_fn {
         time = graph.activation(time, activation);
     }
-    Ok(graph.activation(time, config.act_fn))
+    Ok(Time { rows: graph.activation(time, config.act_fn), step })
+}
+
+/// `timestep`, or `timesteps` and `step`.
+fn timestep_inputs(graph: &mut GraphBuilder, request: &UNetRequest) -> Result<(Value, Option<Value>)> {
+    if request.known_timesteps == 0 {
+        return Ok((graph.input("timestep", &[request.batch])?, None));
+    }
+    let timesteps = graph.input("timesteps", &[request.known_timesteps])?;
+    graph.lasts(timesteps);
+    Ok((timesteps, Some(graph.input("step", &[request.batch])?)))
 }
 
 /// Declares `class_labels`, `[B]` or `[B, width]`, and embeds them: `[B, T]`.

@@ -27,7 +27,7 @@ pub use config::{BlockType, ClassEmbedding, MidBlockType, UNetConfig};
 use super::attention::{SecondBranch, pixel_attention};
 use super::fields::{WIDTHS, require_size};
 use super::layers::Convolution;
-use super::resnet::ResnetOptions;
+use super::resnet::{ResnetOptions, Time};
 use super::transformer::{Text, TransformerOptions, transformer};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphBuilder, Shape, Value};
@@ -46,6 +46,9 @@ pub struct UNetRequest {
     /// Whether `encoder_hidden_states` stays the same for many evaluations, so that keys and values of the text are made
     /// once: see [`Graph::lasting`].
     pub lasting_text: bool,
+    /// Timesteps that are known beforehand: instead of `timestep` there are then an input `timesteps`, which stays the same for
+    /// many evaluations, and `step`. 0 to 1000; 0 if they are not known.
+    pub known_timesteps: usize,
     /// Whether there is an input `timestep_cond`, for a network distilled for guidance.
     pub timestep_cond: bool,
     /// Whether there are inputs `down_block_additional_residuals.N` and `mid_block_additional_residual`.
@@ -72,6 +75,8 @@ pub struct SecondTextBranch {
 /// |---|---|---|
 /// | `sample` | `[B, h, w, Cin]` | latents; concatenated channels (mask, masked image, low resolution) are the last of `Cin` |
 /// | `timestep` | `[B]` | in `0 ..= num_train_timesteps`, fractions allowed, one for each sample |
+/// | `timesteps` | `[known_timesteps]` | in place of `timestep`, if they are known; [lasting](Graph::lasting) |
+/// | `step` | `[B]` | if they are known: which of `timesteps`, from 0, one for each sample |
 /// | `encoder_hidden_states` | `[B, L, D]` | the text encoder's output, if any block has cross-attention |
 /// | `timestep_cond` | `[B, time_cond_proj_dim]` | if requested |
 /// | `class_labels` | `[B]` or `[B, width]` | if the network has classes |
@@ -117,8 +122,7 @@ struct UNetBuilder<'a> {
     graph: GraphBuilder,
     config: &'a UNetConfig,
     request: &'a UNetRequest,
-    /// `[B, T]`, after its activation.
-    time: Value,
+    time: Time,
     text: Option<Text>,
     resnet: ResnetOptions,
 }
@@ -255,6 +259,7 @@ fn check(config: &UNetConfig, request: &UNetRequest) -> Result<()> {
     require_size("batch", request.batch, 1..=64)?;
     require_size("height", request.height, 1..=1024)?;
     require_size("width", request.width, 1..=1024)?;
+    require_size("known_timesteps", request.known_timesteps, 0..=1000)?;
     if config.has_cross_attention() {
         require_size("text_length", request.text_length, WIDTHS)?;
     }

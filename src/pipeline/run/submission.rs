@@ -1,8 +1,9 @@
 //! One step as commands for the device: guidance, the network, and the linear combinations of the solver.
 
+use super::super::networks::KNOWN_TIMESTEPS;
 #[cfg(feature = "cpu")]
 use super::super::partner::Half;
-use super::super::plans::{Plans, Text};
+use super::super::plans::{Plans, Prepared};
 use super::super::ports::{input, output};
 use super::super::sampling::term;
 use super::{Run, step_noise};
@@ -30,7 +31,8 @@ impl<E: Executor> Run<E> {
         let unguided = self.unguided.as_ref().filter(|_| guidance.uncond.is_none());
         let evaluated = unguided.unwrap_or(plans);
         let (unet, batch) = (&evaluated.unet, evaluated.size.batch);
-        executor.write(input::<E>(executor, unet, "timestep"), &vec![step.timestep as f32; batch])?;
+        let which = (position % KNOWN_TIMESTEPS) as f32;
+        executor.write(input::<E>(executor, unet, "step"), &vec![which; batch])?;
 
         // Until it has gone out nothing is prepared for sure.
         let mut prepared = evaluated.prepared.take();
@@ -54,10 +56,10 @@ impl<E: Executor> Run<E> {
                 commands.push(self.scaled_sample(step, unet, half * elements));
             }
             if let Some(out) = unconditional {
-                commands.extend(self.evaluation(evaluated, 0, &mut prepared));
+                commands.extend(self.evaluation(evaluated, 0, &mut prepared)?);
                 commands.push(combine(out, 0, elements, vec![term(1.0, model_output, 0)]));
             }
-            commands.extend(self.prompts_half(evaluated, &mut prepared));
+            commands.extend(self.prompts_half(evaluated, &mut prepared)?);
         }
 
         // Guidance is linear too, so it needs no pass of its own, unless its deviation is moved.
@@ -117,7 +119,7 @@ impl<E: Executor> Run<E> {
         &self,
         step: &StepPlan,
         out: &E::Tensor,
-        prepared: &mut Option<Text>,
+        prepared: &mut Option<Prepared>,
     ) -> Result<bool> {
         let Some(partner) = self.pairing.get() else { return Ok(false) };
         let (executor, plans) = (self.executor.as_ref(), &self.plans);
@@ -127,12 +129,13 @@ impl<E: Executor> Run<E> {
         encoder_hidden_states.truncate(plans.size.text_elements());
         let answer = partner.begin(Half {
             sample: executor.read(input::<E>(executor, unet, "sample")).await?,
-            timestep: step.timestep as f32,
+            timesteps: self.known_timesteps(),
+            step: self.sampling.position % KNOWN_TIMESTEPS,
             encoder_hidden_states,
             width: plans.size.width,
             height: plans.size.height,
         });
-        executor.submit_in_pieces(&self.prompts_half(plans, prepared)).await?;
+        executor.submit_in_pieces(&self.prompts_half(plans, prepared)?).await?;
         match answer.await {
             Ok(values) if values.len() == plans.size.latent_elements() => {
                 executor.write(out, &values)?;
@@ -158,22 +161,37 @@ impl<E: Executor> Run<E> {
         &'a self,
         plans: &'a Plans<E>,
         from: usize,
-        prepared: &mut Option<Text>,
-    ) -> Vec<Command<'a, E>> {
-        let text = Text { run: self.number, from };
+        prepared: &mut Option<Prepared>,
+    ) -> Result<Vec<Command<'a, E>>> {
+        let wanted = Some(Prepared { run: self.number, from, timesteps: self.known_timesteps() });
         let mut commands = Vec::new();
-        if prepared.replace(text) != Some(text) {
-            let out = input::<E>(&self.executor, &plans.unet, "encoder_hidden_states");
+        if *prepared != wanted {
+            let (executor, unet) = (self.executor.as_ref(), &plans.unet);
+            executor.write(input::<E>(executor, unet, "timesteps"), &self.known_timesteps())?;
+            let out = input::<E>(executor, unet, "encoder_hidden_states");
             let (len, terms) = (plans.size.text_elements(), vec![term(1.0, &self.prompt_embeds, from)]);
             commands.push(Command::Combine { out, offset: 0, len, terms });
-            commands.push(Command::Prepare(&plans.unet));
+            commands.push(Command::Prepare(unet));
+            *prepared = wanted;
         }
         commands.push(Command::Evaluate(&plans.unet));
-        commands
+        Ok(commands)
+    }
+
+    /// Those among which the next evaluation's is, zeros where the plan ends before; an adaptive solver's go as far as its attempt.
+    fn known_timesteps(&self) -> Vec<f32> {
+        let steps = &self.sampling.plan().steps;
+        let first = self.sampling.position / KNOWN_TIMESTEPS * KNOWN_TIMESTEPS;
+        let timesteps = steps[first..].iter().map(|step| step.timestep as f32);
+        timesteps.chain(std::iter::repeat(0.0)).take(KNOWN_TIMESTEPS).collect()
     }
 
     /// The evaluation whose batch ends with the prompt.
-    fn prompts_half<'a>(&'a self, plans: &'a Plans<E>, prepared: &mut Option<Text>) -> Vec<Command<'a, E>> {
+    fn prompts_half<'a>(
+        &'a self,
+        plans: &'a Plans<E>,
+        prepared: &mut Option<Prepared>,
+    ) -> Result<Vec<Command<'a, E>>> {
         self.evaluation(plans, self.text_elements - plans.size.text_elements(), prepared)
     }
 
