@@ -104,6 +104,7 @@ impl Lowering<'_> {
                 available: MAX_WORKGROUPS as u64,
             });
         }
+        dispatch.variant = dispatch.variant.suited(self.device.has_many_threads());
         for index in 0..dispatch.bindings.len() {
             let binding = dispatch.bindings[index].clone();
             let bytes = self.bytes(&binding);

@@ -5,6 +5,7 @@
 // A workgroup takes 32 queries of one head, 32 keys at a time; thread (column, line) scores queries 4·line … + 3 with keys
 // column, column + COLUMNS, …, and sums units column, column + COLUMNS, … of their outputs, at most four of either; heads that are wider
 // than that have several workgroups. f32; one pass: sums are rescaled when m_i grows.
+// The four scores of a line and a key lie together. UNROLLED units and keys are loaded at once, as there are few threads to wait in turns.
 // Sums have names, as an array that a variable indexes need not lie in registers; those that a size has no use for are behind conditions
 // that are constant.
 // Dao et al. 2022, arXiv:2205.14135, Algorithm 1; Milakov & Gimelshein 2018, arXiv:1805.02867. Twin: attention.rs.
@@ -26,8 +27,8 @@ struct Params {
 const LINES = 8u;
 const QUERIES = 32u;
 const KEYS = 32u;
-// One more than KEYS, so that a column of scores does not fall into one bank.
-const STRIDE = 33u;
+// Lines of scores by key, and one more, so that a line of several keys does not fall into one bank.
+const STRIDE = 9u;
 const KEYS_EACH = KEYS / COLUMNS;
 const LOWEST = -3.0e38;
 
@@ -77,7 +78,7 @@ fn store(i: u32, count: u32, value: vec4<f32>) {
 }
 #endif
 
-var<workgroup> scores: array<f32, QUERIES * STRIDE>;
+var<workgroup> scores: array<array<f32, 4>, KEYS * STRIDE>;
 // What a query's sums are multiplied by: the rescaling while keys go by, 1 / Σ p at the end.
 var<workgroup> factors: array<f32, QUERIES>;
 // A query's keys are shared by so many threads; what each found.
@@ -86,7 +87,7 @@ const KEYS_SHARE = KEYS / SHARES;
 var<workgroup> maxima: array<f32, QUERIES * SHARES>;
 var<workgroup> totals: array<f32, QUERIES * SHARES>;
 
-// A unit of the outputs of four queries.
+// A unit of the outputs of four queries; or of the scores of four queries, four keys.
 struct Sums {
     q0: vec4<f32>,
     q1: vec4<f32>,
@@ -111,6 +112,29 @@ fn added(sums: Sums, p: vec4<f32>, v: vec4<f32>) -> Sums {
 fn four_factors(line: u32) -> vec4<f32> {
     let at = 4u * line;
     return vec4(factors[at], factors[at + 1u], factors[at + 2u], factors[at + 3u]);
+}
+
+// With those of a unit of four queries and of each of a thread's keys: `sums.q0` is the first key's.
+fn with_products(sums: Sums, queries: vec4<u32>, keys: vec4<u32>, offset: u32) -> Sums {
+    var products = sums;
+    let left = params.width / params.heads - offset;
+    let a0 = q_at(queries.x + offset, left);
+    let a1 = q_at(queries.y + offset, left);
+    let a2 = q_at(queries.z + offset, left);
+    let a3 = q_at(queries.w + offset, left);
+    let b0 = k_at(keys.x + offset, left);
+    products.q0 += vec4(dot(a0, b0), dot(a1, b0), dot(a2, b0), dot(a3, b0));
+    if (KEYS_EACH > 1u) {
+        let b1 = k_at(keys.y + offset, left);
+        products.q1 += vec4(dot(a0, b1), dot(a1, b1), dot(a2, b1), dot(a3, b1));
+    }
+    if (KEYS_EACH > 2u) {
+        let b2 = k_at(keys.z + offset, left);
+        products.q2 += vec4(dot(a0, b2), dot(a1, b2), dot(a2, b2), dot(a3, b2));
+        let b3 = k_at(keys.w + offset, left);
+        products.q3 += vec4(dot(a0, b3), dot(a1, b3), dot(a2, b3), dot(a3, b3));
+    }
+    return products;
 }
 
 @compute @workgroup_size(COLUMNS, LINES)
@@ -151,38 +175,26 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         let k1 = k_base + min(key + COLUMNS, last_key) * k_stride;
         let k2 = k_base + min(key + 2u * COLUMNS, last_key) * k_stride;
         let k3 = k_base + min(key + 3u * COLUMNS, last_key) * k_stride;
-        var products0 = vec4(0.0);
-        var products1 = vec4(0.0);
-        var products2 = vec4(0.0);
-        var products3 = vec4(0.0);
-        for (var unit = 0u; unit < units; unit++) {
-            let offset = 4u * unit;
-            let left = size - offset;
-            let a0 = q_at(q0 + offset, left);
-            let a1 = q_at(q1 + offset, left);
-            let a2 = q_at(q2 + offset, left);
-            let a3 = q_at(q3 + offset, left);
-            let b0 = k_at(k0 + offset, left);
-            products0 += vec4(dot(a0, b0), dot(a1, b0), dot(a2, b0), dot(a3, b0));
-            if (KEYS_EACH > 1u) {
-                let b1 = k_at(k1 + offset, left);
-                products1 += vec4(dot(a0, b1), dot(a1, b1), dot(a2, b1), dot(a3, b1));
-            }
-            if (KEYS_EACH > 2u) {
-                let b2 = k_at(k2 + offset, left);
-                products2 += vec4(dot(a0, b2), dot(a1, b2), dot(a2, b2), dot(a3, b2));
-                let b3 = k_at(k3 + offset, left);
-                products3 += vec4(dot(a0, b3), dot(a1, b3), dot(a2, b3), dot(a3, b3));
-            }
+        let queries_at = vec4(q0, q1, q2, q3);
+        let keys_at = vec4(k0, k1, k2, k3);
+        var products = Sums();
+        var unit = 0u;
+        for (; unit + UNROLLED <= units; unit += UNROLLED) {
+#for u UNROLLED
+            products = with_products(products, queries_at, keys_at, 4u * (unit + $uu));
+#end
         }
-        let column = 4u * local.y * STRIDE + local.x;
-        keep_scores(column, products0);
+        for (; unit < units; unit++) {
+            products = with_products(products, queries_at, keys_at, 4u * unit);
+        }
+        let column = local.x * STRIDE + local.y;
+        keep_scores(column, products.q0);
         if (KEYS_EACH > 1u) {
-            keep_scores(column + COLUMNS, products1);
+            keep_scores(column + COLUMNS * STRIDE, products.q1);
         }
         if (KEYS_EACH > 2u) {
-            keep_scores(column + 2u * COLUMNS, products2);
-            keep_scores(column + 3u * COLUMNS, products3);
+            keep_scores(column + 2u * COLUMNS * STRIDE, products.q2);
+            keep_scores(column + 3u * COLUMNS * STRIDE, products.q3);
         }
         workgroupBarrier();
 
@@ -190,11 +202,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         let mine = thread % QUERIES;
         let query = first_query + mine;
         let share = thread / QUERIES * KEYS_SHARE;
-        let base = mine * STRIDE + share;
+        let base = share * STRIDE + mine / 4u;
         let visible = select(here, min(here, max(query + 1u, first_key) - first_key), params.causal != 0u);
         var larger = LOWEST;
-        for (var j = 0u; j < KEYS_SHARE; j++) {
-            larger = max(larger, select(LOWEST, scores[base + j], share + j < visible));
+        for (var j = 0u; j < KEYS_SHARE; j += UNROLLED) {
+#for u UNROLLED
+            larger = max(larger, select(LOWEST, scores[base + (j + $uu) * STRIDE][mine % 4u], share + j + $uu < visible));
+#end
         }
         maxima[thread] = larger;
         workgroupBarrier();
@@ -203,10 +217,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             larger = max(larger, maxima[other]);
         }
         var sum = 0.0;
-        for (var j = 0u; j < KEYS_SHARE; j++) {
-            let p = select(0.0, exp(scores[base + j] - larger), share + j < visible);
-            scores[base + j] = p;
-            sum += p;
+        for (var j = 0u; j < KEYS_SHARE; j += UNROLLED) {
+#for u UNROLLED
+            let score$u = scores[base + (j + $uu) * STRIDE][mine % 4u];
+#end
+#for u UNROLLED
+            let p$u = select(0.0, exp(score$u - larger), share + j + $uu < visible);
+            scores[base + (j + $uu) * STRIDE][mine % 4u] = p$u;
+            sum += p$u;
+#end
         }
         totals[thread] = sum;
         let rescaling = exp(largest - larger);
@@ -230,20 +249,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         let v1 = v_base + first_key * k_stride + 4u * min(first_unit + COLUMNS, units - 1u);
         let v2 = v_base + first_key * k_stride + 4u * min(first_unit + 2u * COLUMNS, units - 1u);
         let v3 = v_base + first_key * k_stride + 4u * min(first_unit + 3u * COLUMNS, units - 1u);
-        for (var j = 0u; j < here; j++) {
-            let base = 4u * local.y * STRIDE + j;
-            let p = vec4(scores[base], scores[base + STRIDE], scores[base + 2u * STRIDE], scores[base + 3u * STRIDE]);
-            let row = j * k_stride;
-            sums0 = added(sums0, p, v_at(v0 + row));
-            if (UNITS_EACH > 1u) {
-                sums1 = added(sums1, p, v_at(v1 + row));
+        // Past the last key p is 0.
+        for (var j = 0u; j < here; j += UNROLLED) {
+#for u UNROLLED
+            {
+                let four = &scores[(j + $uu) * STRIDE + local.y];
+                let p = vec4((*four)[0], (*four)[1], (*four)[2], (*four)[3]);
+                let row = min(j + $uu, here - 1u) * k_stride;
+                sums0 = added(sums0, p, v_at(v0 + row));
+                if (UNITS_EACH > 1u) {
+                    sums1 = added(sums1, p, v_at(v1 + row));
+                }
+                if (UNITS_EACH > 2u) {
+                    sums2 = added(sums2, p, v_at(v2 + row));
+                }
+                if (UNITS_EACH > 3u) {
+                    sums3 = added(sums3, p, v_at(v3 + row));
+                }
             }
-            if (UNITS_EACH > 2u) {
-                sums2 = added(sums2, p, v_at(v2 + row));
-            }
-            if (UNITS_EACH > 3u) {
-                sums3 = added(sums3, p, v_at(v3 + row));
-            }
+#end
         }
         workgroupBarrier();
     }
@@ -267,11 +291,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 }
 
 fn keep_scores(at: u32, products: vec4<f32>) {
-    let scores_here = params.scale * products;
-    scores[at] = scores_here.x;
-    scores[at + STRIDE] = scores_here.y;
-    scores[at + 2u * STRIDE] = scores_here.z;
-    scores[at + 3u * STRIDE] = scores_here.w;
+    let four = params.scale * products;
+    scores[at] = array(four.x, four.y, four.z, four.w);
 }
 
 fn store_four(first: u32, base: u32, unit: u32, sums: Sums) {

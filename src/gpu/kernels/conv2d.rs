@@ -137,6 +137,19 @@ impl Tile {
         depth.div_ceil(parts).next_multiple_of(self.slab()).min(depth)
     }
 
+    /// The shader for this tile.
+    fn sized(&self, variant: Variant) -> Variant {
+        let weights_each = (self.slab() * self.units()).div_ceil(self.columns * self.lines * self.groups);
+        [
+            ("COLUMNS", self.columns),
+            ("LINES", self.lines),
+            ("GROUPS", self.groups),
+            ("WEIGHTS_EACH", weights_each),
+        ]
+        .into_iter()
+        .fold(variant, |variant, (name, value)| variant.size(name, value as u32))
+    }
+
     /// Units of four outputs.
     fn units(&self) -> usize {
         2 * self.columns
@@ -225,11 +238,8 @@ impl Product<'_> {
             .switch("TAPS", true)
             .switch("PARTS", parts.is_some())
             .switch("RAW", parts.is_some())
-            .switch("ONE_GROUP", tile.groups == 1)
-            .switch("SHARED_WEIGHTS", shape.many_threads)
-            .size("COLUMNS", tile.columns as u32)
-            .size("LINES", tile.lines as u32)
-            .size("GROUPS", tile.groups as u32);
+            .switch("ONE_GROUP", tile.groups == 1);
+        let variant = tile.sized(variant);
         // Parts are written as they are, whole units of them.
         let none = Epilogue::default();
         let (epilogue, y, matrix) = match parts {
@@ -294,11 +304,8 @@ pub fn winograd_products(
         .switch(if source.second.is_some() { "TWO_SOURCES" } else { "CHANNELS4" }, true)
         .switch("WINOGRAD", true)
         .switch("RAW", true)
-        .switch("ONE_GROUP", true)
-        .switch("SHARED_WEIGHTS", shape.many_threads)
-        .size("COLUMNS", tile.columns as u32)
-        .size("LINES", tile.lines as u32)
-        .size("GROUPS", 1);
+        .switch("ONE_GROUP", true);
+    let variant = tile.sized(variant);
     let params = [
         shape.height,
         shape.width,

@@ -3,7 +3,7 @@
 // A workgroup makes a tile of 8·LINES rows of M by 8·COLUMNS outputs, a slab of 2·COLUMNS·GROUPS of K at a time. A thread makes 8 x 8 of
 // it by outer products: for each 64 multiply-adds it reads 4 vectors of workgroup memory. COLUMNS is even. Of two groups of threads each
 // takes every other half of a slab; the sums meet at the end. That is for products with so few tiles that threads are what lacks.
-// Without SHARED_WEIGHTS a thread reads weights where they lie: for processors in disguise, to which workgroup memory is memory like any.
+// Without MANY_THREADS a thread reads weights where they lie: for processors in disguise, to which workgroup memory is memory like any.
 // Sums have names, as an array that a variable indexes need not lie in registers.
 // Rows from first_row to end_row; the binding of x begins at pixel first_pixel. Sums of f32 in f32; int8 scales are applied to the sum.
 // Where `doubled`, the convolution sees x twice as large, each pixel four times (nearest neighbours): x has half of height and width.
@@ -47,30 +47,48 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-// Of a pixel, which has so many units of four channels, one of them.
+// Where a pixel of x, which has so many units of four channels, begins in each tensor; and one of its units.
 #if CHANNELS4
 @group(0) @binding(1) var<storage, read_write> x: array<vec4<f32>>;
 
-fn x_at(pixel: u32, units: u32, unit: u32) -> vec4<f32> {
-    return x[pixel * units + unit];
+alias Place = u32;
+
+fn place_of(pixel: u32, units: u32) -> Place {
+    return pixel * units;
+}
+
+fn x_at(place: Place, unit: u32) -> vec4<f32> {
+    return x[place + unit];
 }
 #endif
 #if TWO_SOURCES
 @group(0) @binding(1) var<storage, read_write> x: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> x2: array<vec4<f32>>;
 
-fn x_at(pixel: u32, units: u32, unit: u32) -> vec4<f32> {
+alias Place = vec2<u32>;
+
+fn place_of(pixel: u32, units: u32) -> Place {
+    return vec2(pixel * params.x_units, pixel * (units - params.x_units));
+}
+
+fn x_at(place: Place, unit: u32) -> vec4<f32> {
     if (unit < params.x_units) {
-        return x[pixel * params.x_units + unit];
+        return x[place.x + unit];
     }
-    return x2[pixel * (units - params.x_units) + unit - params.x_units];
+    return x2[place.y + unit - params.x_units];
 }
 #endif
 #if ODD_CHANNELS
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;
 
-fn x_at(pixel: u32, units: u32, unit: u32) -> vec4<f32> {
-    let at = pixel * params.channels + 4u * unit;
+alias Place = u32;
+
+fn place_of(pixel: u32, units: u32) -> Place {
+    return pixel * params.channels;
+}
+
+fn x_at(place: Place, unit: u32) -> vec4<f32> {
+    let at = place + 4u * unit;
     let left = vec4(params.channels - 4u * unit);
     return select(vec4(0.0), vec4(x[at], x[at + 1u], x[at + 2u], x[at + 3u]), left > vec4(0u, 1u, 2u, 3u));
 }
@@ -146,56 +164,55 @@ fn patch_of(window: Window, product: u32) -> Patch {
 
 alias Seen = Patch;
 
-fn seen_by(window: Window, tap: Tap, product: u32) -> Seen {
+fn seen_by(window: Window, tap: Tap, units: u32, product: u32) -> Seen {
     return patch_of(window, product);
 }
 
 fn x_of(seen: Seen, units: u32, past_unit: u32) -> vec4<f32> {
     let unit = min(past_unit, units - 1u);
-    return select(1.0, 0.0, past_unit >= units) * (seen.signs.x * x_at(seen.pixels.x, units, unit) + seen.signs.y * x_at(seen.pixels.y, units, unit)
-        + seen.signs.z * x_at(seen.pixels.z, units, unit) + seen.signs.w * x_at(seen.pixels.w, units, unit));
+    return select(1.0, 0.0, past_unit >= units) * (seen.signs.x * x_at(place_of(seen.pixels.x, units), unit)
+        + seen.signs.y * x_at(place_of(seen.pixels.y, units), unit)
+        + seen.signs.z * x_at(place_of(seen.pixels.z, units), unit)
+        + seen.signs.w * x_at(place_of(seen.pixels.w, units), unit));
+}
+
+fn masked(seen: Seen, x: vec4<f32>) -> vec4<f32> {
+    return x;
 }
 #endif
 #if TAPS
-alias Seen = Looked;
+struct Seen {
+    inside: bool,
+    place: Place,
+}
 
-fn seen_by(window: Window, tap: Tap, product: u32) -> Seen {
-    return looked(window, tap);
+fn seen_by(window: Window, tap: Tap, units: u32, product: u32) -> Seen {
+    let looked = looked(window, tap);
+    return Seen(looked.inside, place_of(select(0u, looked.pixel, looked.inside), units));
 }
 
 fn x_of(seen: Seen, units: u32, unit: u32) -> vec4<f32> {
-    return select(vec4(0.0), x_at(select(0u, seen.pixel, seen.inside), units, unit), seen.inside);
+    return x_at(seen.place, unit);
+}
+
+fn masked(seen: Seen, x: vec4<f32>) -> vec4<f32> {
+    return select(vec4(0.0), x, seen.inside);
 }
 #endif
 
 const THREADS = COLUMNS * LINES * GROUPS;
-// Rows of the tile by four, and units of four outputs.
-const TILE_FOURS = 2u * LINES;
+// Units of four outputs.
 const TILE_UNITS = 2u * COLUMNS;
 const SLAB = 2u * COLUMNS * GROUPS;
 const SLAB_UNITS = SLAB / 4u;
+// Inputs by which two weights that a thread loads of a slab are apart.
+const WEIGHT_STEP = THREADS / TILE_UNITS;
 
-// [k][four rows].
-var<workgroup> x_tile: array<vec4<f32>, SLAB * TILE_FOURS>;
-#if SHARED_WEIGHTS
+// [k][eight rows][four of them]: a thread reads both fours at one place, so that one index is checked.
+var<workgroup> x_tile: array<array<vec4<f32>, 2>, SLAB * LINES>;
+#if MANY_THREADS
 // [k][unit of four outputs]; at the end, what the groups give each other.
 var<workgroup> w_tile: array<vec4<f32>, max(SLAB * TILE_UNITS, 8u * THREADS * (GROUPS - 1u))>;
-#endif
-
-#if SHARED_WEIGHTS
-// What a thread loads of every slab of weights. Past the last input x is 0, and past the last output nothing is stored.
-const WEIGHTS_EACH = (SLAB * TILE_UNITS + THREADS - 1u) / THREADS;
-
-fn weights_of(slab: u32, depth: u32, first_weight: u32, first_unit: u32, thread: u32) -> array<vec4<f32>, WEIGHTS_EACH> {
-    var loaded = array<vec4<f32>, WEIGHTS_EACH>();
-    for (var i = 0u; i < WEIGHTS_EACH; i++) {
-        let at = thread + i * THREADS;
-        let k = min(slab + at / TILE_UNITS, depth - 1u);
-        let unit = min(first_unit + at % TILE_UNITS, params.units - 1u);
-        loaded[i] = weight_at(first_weight + k * params.units + unit);
-    }
-    return loaded;
-}
 #endif
 
 @compute @workgroup_size(COLUMNS, LINES, GROUPS)
@@ -223,10 +240,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let load_unit = thread % SLAB_UNITS;
     let tile = params.first_row + group.y * 8u * LINES;
     let load_row = tile + 4u * load_four;
-    let window0 = window(load_row);
-    let window1 = window(load_row + 1u);
-    let window2 = window(load_row + 2u);
-    let window3 = window(load_row + 3u);
     var channel_unit = first_slab / 4u + load_unit;
     var tap = Tap();
 #if TAPS
@@ -234,43 +247,110 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     tap = Tap(first_tap / params.kernel_width, first_tap % params.kernel_width);
     channel_unit %= channel_units;
 #endif
-    var seen0 = seen_by(window0, tap, group.z);
-    var seen1 = seen_by(window1, tap, group.z);
-    var seen2 = seen_by(window2, tap, group.z);
-    var seen3 = seen_by(window3, tap, group.z);
+#for r 4
+    let window$r = window(load_row + $ru);
+    var seen$r = seen_by(window$r, tap, channel_units, group.z);
+#end
 
-    let first_unit = group.x * TILE_UNITS;
     let units = params.units;
-    var a0 = vec4(0.0);
-    var a1 = vec4(0.0);
-    var a2 = vec4(0.0);
-    var a3 = vec4(0.0);
-    var a4 = vec4(0.0);
-    var a5 = vec4(0.0);
-    var a6 = vec4(0.0);
-    var a7 = vec4(0.0);
-    var b0 = vec4(0.0);
-    var b1 = vec4(0.0);
-    var b2 = vec4(0.0);
-    var b3 = vec4(0.0);
-    var b4 = vec4(0.0);
-    var b5 = vec4(0.0);
-    var b6 = vec4(0.0);
-    var b7 = vec4(0.0);
-
-    var row0 = x_of(seen0, channel_units, channel_unit);
-    var row1 = x_of(seen1, channel_units, channel_unit);
-    var row2 = x_of(seen2, channel_units, channel_unit);
-    var row3 = x_of(seen3, channel_units, channel_unit);
-#if SHARED_WEIGHTS
-    var loaded = weights_of(first_slab, depth, first_weight, first_unit, thread);
+    let first_unit = group.x * TILE_UNITS;
+#if MANY_THREADS
+    // And of weights: a unit of WEIGHTS_EACH inputs. Past the last input x is 0, and past the last output nothing is stored.
+    let weight_unit = first_weight + min(first_unit + thread % TILE_UNITS, units - 1u);
+    let last_weight = weight_unit + (depth - 1u) * units;
+    var weight = weight_unit + (first_slab + thread / TILE_UNITS) * units;
+#else
+    var weight = first_weight + first_slab * units + first_unit + local.x;
 #endif
+#for r 8
+    var a$r = vec4(0.0);
+    var b$r = vec4(0.0);
+#end
+
+    // Where the loaded of x goes.
+    let to = 4u * load_unit * LINES + load_four / 2u;
+    let half = load_four % 2u;
+#if MANY_THREADS
+    for (var slab = first_slab; ; slab += SLAB) {
+        // Under a condition, so that no compiler puts the loads off until what they load is wanted.
+#for r 4
+        var row$r = vec4(0.0);
+#end
+#for i WEIGHTS_EACH
+        var stored$i = Stored();
+#end
+        if (slab < end_slab) {
+#for r 4
+            row$r = x_of(seen$r, channel_units, channel_unit);
+#end
+#for i WEIGHTS_EACH
+            stored$i = weights[min(weight + $iu * WEIGHT_STEP * units, last_weight)];
+#end
+            weight += SLAB * units;
+        }
+
+        // The slab before.
+        if (slab > first_slab) {
+#else
     for (var slab = first_slab; slab < end_slab; slab += SLAB) {
-        let to = 4u * load_unit * TILE_FOURS + load_four;
-        x_tile[to] = vec4(row0.x, row1.x, row2.x, row3.x);
-        x_tile[to + TILE_FOURS] = vec4(row0.y, row1.y, row2.y, row3.y);
-        x_tile[to + 2u * TILE_FOURS] = vec4(row0.z, row1.z, row2.z, row3.z);
-        x_tile[to + 3u * TILE_FOURS] = vec4(row0.w, row1.w, row2.w, row3.w);
+#for r 4
+        let row$r = masked(seen$r, x_of(seen$r, channel_units, channel_unit));
+#end
+        keep_rows(to, half, row0, row1, row2, row3);
+        workgroupBarrier();
+        {
+#endif
+            for (var first = 0u; first < SLAB; first += UNROLLED * GROUPS) {
+#for u UNROLLED
+                {
+                    let k = first + $uu * GROUPS + local.z;
+                    let rows = &x_tile[k * LINES + local.y];
+                    let upper = (*rows)[0];
+                    let lower = (*rows)[1];
+#if MANY_THREADS
+                    let a = w_tile[k * TILE_UNITS + local.x];
+                    let b = w_tile[k * TILE_UNITS + COLUMNS + local.x];
+#else
+                    let a = weight_of(weights[weight]);
+                    let b = weight_of(weights[weight + COLUMNS]);
+                    weight += units;
+#endif
+                    a0 = fma(vec4(upper.x), a, a0);
+                    a1 = fma(vec4(upper.y), a, a1);
+                    a2 = fma(vec4(upper.z), a, a2);
+                    a3 = fma(vec4(upper.w), a, a3);
+                    a4 = fma(vec4(lower.x), a, a4);
+                    a5 = fma(vec4(lower.y), a, a5);
+                    a6 = fma(vec4(lower.z), a, a6);
+                    a7 = fma(vec4(lower.w), a, a7);
+                    b0 = fma(vec4(upper.x), b, b0);
+                    b1 = fma(vec4(upper.y), b, b1);
+                    b2 = fma(vec4(upper.z), b, b2);
+                    b3 = fma(vec4(upper.w), b, b3);
+                    b4 = fma(vec4(lower.x), b, b4);
+                    b5 = fma(vec4(lower.y), b, b5);
+                    b6 = fma(vec4(lower.z), b, b6);
+                    b7 = fma(vec4(lower.w), b, b7);
+                }
+#end
+            }
+        }
+#if MANY_THREADS
+        if (slab >= end_slab) {
+            break;
+        }
+        workgroupBarrier();
+
+        // Only now are the loads waited for.
+        keep_rows(to, half, masked(seen0, row0), masked(seen1, row1), masked(seen2, row2), masked(seen3, row3));
+#for i WEIGHTS_EACH
+        if (THREADS * $iu + THREADS <= SLAB * TILE_UNITS || thread + $iu * THREADS < SLAB * TILE_UNITS) {
+            w_tile[thread + $iu * THREADS] = weight_of(stored$i);
+        }
+#end
+#endif
+        workgroupBarrier();
+
         channel_unit += SLAB_UNITS;
 #if TAPS
         if (channel_unit >= channel_units) {
@@ -278,89 +358,40 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                 channel_unit -= channel_units;
                 tap = next_tap(tap);
             }
-            seen0 = seen_by(window0, tap, group.z);
-            seen1 = seen_by(window1, tap, group.z);
-            seen2 = seen_by(window2, tap, group.z);
-            seen3 = seen_by(window3, tap, group.z);
+#for r 4
+            seen$r = seen_by(window$r, tap, channel_units, group.z);
+#end
         }
 #endif
-#if SHARED_WEIGHTS
-        for (var i = 0u; i < WEIGHTS_EACH; i++) {
-            let at = thread + i * THREADS;
-            if (at < SLAB * TILE_UNITS) {
-                w_tile[at] = loaded[i];
-            }
-        }
-#else
-        var weights_at = first_weight + slab * units + first_unit + local.x;
-#endif
-        workgroupBarrier();
-
-        if (slab + SLAB < end_slab) {
-            row0 = x_of(seen0, channel_units, channel_unit);
-            row1 = x_of(seen1, channel_units, channel_unit);
-            row2 = x_of(seen2, channel_units, channel_unit);
-            row3 = x_of(seen3, channel_units, channel_unit);
-#if SHARED_WEIGHTS
-            loaded = weights_of(slab + SLAB, depth, first_weight, first_unit, thread);
-#endif
-        }
-        for (var k = local.z; k < SLAB; k += GROUPS) {
-            let upper = x_tile[k * TILE_FOURS + 2u * local.y];
-            let lower = x_tile[k * TILE_FOURS + 2u * local.y + 1u];
-#if SHARED_WEIGHTS
-            let a = w_tile[k * TILE_UNITS + local.x];
-            let b = w_tile[k * TILE_UNITS + COLUMNS + local.x];
-#else
-            let a = weight_at(weights_at);
-            let b = weight_at(weights_at + COLUMNS);
-            weights_at += units;
-#endif
-            a0 = fma(vec4(upper.x), a, a0);
-            a1 = fma(vec4(upper.y), a, a1);
-            a2 = fma(vec4(upper.z), a, a2);
-            a3 = fma(vec4(upper.w), a, a3);
-            a4 = fma(vec4(lower.x), a, a4);
-            a5 = fma(vec4(lower.y), a, a5);
-            a6 = fma(vec4(lower.z), a, a6);
-            a7 = fma(vec4(lower.w), a, a7);
-            b0 = fma(vec4(upper.x), b, b0);
-            b1 = fma(vec4(upper.y), b, b1);
-            b2 = fma(vec4(upper.z), b, b2);
-            b3 = fma(vec4(upper.w), b, b3);
-            b4 = fma(vec4(lower.x), b, b4);
-            b5 = fma(vec4(lower.y), b, b5);
-            b6 = fma(vec4(lower.z), b, b6);
-            b7 = fma(vec4(lower.w), b, b7);
-        }
-        workgroupBarrier();
     }
 
-    let first_row = tile + 8u * local.y;
     let unit = first_unit + local.x;
-    let sums_a = array(a0, a1, a2, a3, a4, a5, a6, a7);
-    let sums_b = array(b0, b1, b2, b3, b4, b5, b6, b7);
+    let first_row = tile + 8u * local.y;
 #if ONE_GROUP
-    finish_rows(first_row, group.z, unit, sums_a);
-    finish_rows(first_row, group.z, unit + COLUMNS, sums_b);
+    finish_rows(first_row, group.z, unit, array(a0, a1, a2, a3, a4, a5, a6, a7));
+    finish_rows(first_row, group.z, unit + COLUMNS, array(b0, b1, b2, b3, b4, b5, b6, b7));
 #else
     // Each group finishes one of the two units.
-    var kept = sums_a;
-    var given = sums_b;
-    if (local.z == 1u) {
-        kept = sums_b;
-        given = sums_a;
-    }
-    for (var r = 0u; r < 8u; r++) {
-        w_tile[r * THREADS + thread] = given[r];
-    }
+    let second = local.z == 1u;
+    workgroupBarrier();
+#for r 8
+    w_tile[$ru * THREADS + thread] = select(b$r, a$r, second);
+#end
     workgroupBarrier();
     let other = (thread + COLUMNS * LINES) % THREADS;
-    for (var r = 0u; r < 8u; r++) {
-        kept[r] += w_tile[r * THREADS + other];
-    }
-    finish_rows(first_row, group.z, unit + local.z * COLUMNS, kept);
+#for r 8
+    a$r = select(a$r, b$r, second) + w_tile[$ru * THREADS + other];
+#end
+    finish_rows(first_row, group.z, unit + local.z * COLUMNS, array(a0, a1, a2, a3, a4, a5, a6, a7));
 #endif
+}
+
+// Four rows of a unit of channels, as the tile has them.
+fn keep_rows(to: u32, half: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) {
+    x_tile[to][half] = vec4(a.x, b.x, c.x, d.x);
+    x_tile[to + LINES][half] = vec4(a.y, b.y, c.y, d.y);
+    x_tile[to + 2u * LINES][half] = vec4(a.z, b.z, c.z, d.z);
+    x_tile[to + 3u * LINES][half] = vec4(a.w, b.w, c.w, d.w);
 }
 
 fn finish_rows(first_row: u32, layer: u32, unit: u32, sums: array<vec4<f32>, 8>) {

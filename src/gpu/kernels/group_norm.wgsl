@@ -77,23 +77,40 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #else
     merged = f32(pixels * width * UNIT);
     var sums = Unit();
-    for (var at = start(local.x, width); at.x < pixels; at = next(at, width)) {
-        sums += x_at(base + at.x, group + at.y);
+    for (var at = start(local.x, width); at.x < pixels;) {
+#for u UNROLLED
+        sums += select(Unit(), x_at(base + min(at.x, pixels - 1u), group + at.y), at.x < pixels);
+        at = next(at, width);
+#end
     }
     mean = sum_over_line(local.xy, sum_of(sums)) / merged;
     sums = Unit();
-    for (var at = start(local.x, width); at.x < pixels; at = next(at, width)) {
-        let centred = x_at(base + at.x, group + at.y) - mean;
-        sums += centred * centred;
+    for (var at = start(local.x, width); at.x < pixels;) {
+#for u UNROLLED
+        let centred$u = select(Unit(), x_at(base + min(at.x, pixels - 1u), group + at.y) - mean, at.x < pixels);
+        sums += centred$u * centred$u;
+        at = next(at, width);
+#end
     }
     squares = sum_over_line(local.xy, sum_of(sums));
 #endif
     let scale = inverseSqrt(squares / merged + params.eps);
 
-    for (var at = start(local.x, width); at.x < pixels; at = next(at, width)) {
-        let channel = group + at.y;
-        let value = (x_at(base + at.x, channel) - mean) * scale * gamma[channel] + beta[channel];
-        let out = (base + at.x) * params.channels + channel - params.first_unit;
-        y[out] = activated(ACTIVATION, value);
+    for (var at = start(local.x, width); at.x < pixels;) {
+        // All loads come before the first store, as y might be x for all that a compiler knows.
+#for u UNROLLED
+        let pixel$u = at.x;
+        let channel$u = group + at.y;
+        let x$u = x_at(base + min(at.x, pixels - 1u), channel$u);
+        let gamma$u = gamma[channel$u];
+        let beta$u = beta[channel$u];
+        at = next(at, width);
+#end
+#for u UNROLLED
+        if (pixel$u < pixels) {
+            let out = (base + pixel$u) * params.channels + channel$u - params.first_unit;
+            y[out] = activated(ACTIVATION, (x$u - mean) * scale * gamma$u + beta$u);
+        }
+#end
     }
 }

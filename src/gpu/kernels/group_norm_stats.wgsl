@@ -33,14 +33,20 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         + group % params.groups * width - params.first_unit;
 
     var sums = Unit();
-    for (var at = start(lane, width); at.x < pixels; at = next(at, width)) {
-        sums += x[base + at.x * params.channels + at.y];
+    for (var at = start(lane, width); at.x < pixels;) {
+#for u UNROLLED
+        sums += select(Unit(), x[base + min(at.x, pixels - 1u) * params.channels + at.y], at.x < pixels);
+        at = next(at, width);
+#end
     }
     let mean = sum_over_line(vec2(lane, 0u), sum_of(sums)) / count;
     sums = Unit();
-    for (var at = start(lane, width); at.x < pixels; at = next(at, width)) {
-        let centred = x[base + at.x * params.channels + at.y] - mean;
-        sums += centred * centred;
+    for (var at = start(lane, width); at.x < pixels;) {
+#for u UNROLLED
+        let centred$u = select(Unit(), x[base + min(at.x, pixels - 1u) * params.channels + at.y] - mean, at.x < pixels);
+        sums += centred$u * centred$u;
+        at = next(at, width);
+#end
     }
     let squares = sum_over_line(vec2(lane, 0u), sum_of(sums));
     if (lane == 0u) {

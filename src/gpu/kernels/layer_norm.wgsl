@@ -1,7 +1,7 @@
 // y = activation((x − mean) / √(variance + eps) · gamma + beta), mean and variance over the last axis
 // x, y [rows, D]    gamma, beta [D]
 // A workgroup takes LINES rows; lane i of a row its units i, i + LANES, … (unit.wgsl)
-// f32, in two passes over the row: Σ x² − D mean² would cancel.
+// f32, in two passes over the row: Σ x² − D mean² would cancel. UNROLLED units are loaded at once.
 // Ba et al. 2016, arXiv:1607.06450, Eq. (3). Twin: layer_norm.rs.
 
 struct Params {
@@ -30,18 +30,33 @@ fn main(
     let base = row * params.width;
     let count = f32(params.width * UNIT);
     var sum = Unit();
-    for (var i = local.x; i < width; i += LANES) {
-        sum += x[base + i];
+    for (var i = local.x; i < width; i += UNROLLED * LANES) {
+#for u UNROLLED
+        sum += select(Unit(), x[base + min(i + $uu * LANES, width - 1u)], i + $uu * LANES < width);
+#end
     }
     let mean = sum_over_line(local.xy, sum_of(sum)) / count;
     var squares = Unit();
-    for (var i = local.x; i < width; i += LANES) {
-        let centred = x[base + i] - mean;
-        squares += centred * centred;
+    for (var i = local.x; i < width; i += UNROLLED * LANES) {
+#for u UNROLLED
+        let centred$u = select(Unit(), x[base + min(i + $uu * LANES, width - 1u)] - mean, i + $uu * LANES < width);
+        squares += centred$u * centred$u;
+#end
     }
     let variance = sum_over_line(local.xy, sum_of(squares)) / count;
     let scale = inverseSqrt(variance + params.eps);
-    for (var i = local.x; i < width; i += LANES) {
-        y[base + i] = activated(ACTIVATION, (x[base + i] - mean) * scale * gamma[i] + beta[i]);
+    for (var i = local.x; i < width; i += UNROLLED * LANES) {
+        // All loads come before the first store, as y might be x for all that a compiler knows.
+#for u UNROLLED
+        let at$u = min(i + $uu * LANES, width - 1u);
+        let x$u = x[base + at$u];
+        let gamma$u = gamma[at$u];
+        let beta$u = beta[at$u];
+#end
+#for u UNROLLED
+        if (i + $uu * LANES < width) {
+            y[base + at$u] = activated(ACTIVATION, (x$u - mean) * scale * gamma$u + beta$u);
+        }
+#end
     }
 }

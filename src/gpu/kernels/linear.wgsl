@@ -30,19 +30,28 @@ var<workgroup> partial: array<vec4<f32>, 512>;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let unit = group.x * COLUMNS + local.x;
     let first = group.y * ROWS;
-    var sums = array<vec4<f32>, ROWS>();
+#for r 4
+    var sum$r = vec4(0.0);
+    let x$r = min(first + $ru, params.rows - 1u) * params.channels;
+#end
     if (unit < params.units) {
-        let last = params.rows - 1u;
-        for (var c = local.y; c < params.channels; c += LINES) {
-            let weight = weight_at(c * params.units + unit);
-            for (var r = 0u; r < ROWS; r++) {
-                sums[r] += x[min(first + r, last) * params.channels + c] * weight;
+        for (var c = local.y; c < params.channels; c += UNROLLED * LINES) {
+#for u UNROLLED
+            {
+                let past = c + $uu * LINES;
+                let here = min(past, params.channels - 1u);
+                let weight = select(vec4(0.0), weight_of(weights[here * params.units + unit]), past < params.channels);
+                sum0 += x[x0 + here] * weight;
+                sum1 += x[x1 + here] * weight;
+                sum2 += x[x2 + here] * weight;
+                sum3 += x[x3 + here] * weight;
             }
+#end
         }
     }
-    for (var r = 0u; r < ROWS; r++) {
-        partial[(r * LINES + local.y) * COLUMNS + local.x] = sums[r];
-    }
+#for r 4
+    partial[($ru * LINES + local.y) * COLUMNS + local.x] = sum$r;
+#end
     workgroupBarrier();
     // Line r adds up row r.
     let row = first + local.y;

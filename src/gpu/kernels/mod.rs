@@ -167,6 +167,12 @@ impl Variant {
         self
     }
 
+    /// The form for a device with many threads, or for a processor in disguise. The former's loops do UNROLLED turns in one: loads of the
+    /// next turn are not begun in this one, and some platforms guard each turn. The latter would only take longer to compile them.
+    pub fn suited(self, many_threads: bool) -> Self {
+        self.switch("MANY_THREADS", many_threads).size("UNROLLED", if many_threads { 4 } else { 1 })
+    }
+
     /// Turns on the switch of a storage type.
     pub fn dtype(self, dtype: DType) -> Self {
         let name = match dtype {
@@ -177,28 +183,55 @@ impl Variant {
         self.switch(name, true)
     }
 
-    /// The WGSL text with its switches resolved. Lines of `#if NAME`, `#else` and `#endif` do not nest.
+    /// The WGSL text with its switches resolved and its loops unrolled. Lines of `#if NAME`, `#else` and `#endif` do not nest; neither do
+    /// `#for x N` and `#end`, between which `$x` stands for 0 to N - 1 in turn. N is a number or a size.
     pub fn wgsl(&self) -> String {
         let mut text = String::new();
         for (name, value) in &self.sizes {
             text.push_str(&format!("const {name} = {value}u;\n"));
         }
         for file in self.kernel.source() {
-            let mut kept = true;
-            for line in file.lines() {
-                if let Some(name) = line.strip_prefix("#if ") {
-                    kept = self.switches.contains(&name);
-                } else if line == "#else" {
-                    kept = !kept;
-                } else if line == "#endif" {
-                    kept = true;
-                } else if kept {
+            let mut lines = self.switched(file).into_iter();
+            while let Some(line) = lines.next() {
+                let Some((variable, count)) =
+                    line.strip_prefix("#for ").and_then(|rest| rest.split_once(' '))
+                else {
                     text.push_str(line);
                     text.push('\n');
-                }
+                    continue;
+                };
+                let body: String =
+                    lines.by_ref().take_while(|line| *line != "#end").flat_map(|line| [line, "\n"]).collect();
+                let placeholder = format!("${variable}");
+                (0..self.count(count))
+                    .for_each(|i| text.push_str(&body.replace(&placeholder, &i.to_string())));
             }
         }
         text
+    }
+
+    /// The lines of which the switches approve.
+    fn switched<'a>(&self, file: &'a str) -> Vec<&'a str> {
+        let mut kept = true;
+        let mut lines = Vec::new();
+        for line in file.lines() {
+            if let Some(name) = line.strip_prefix("#if ") {
+                kept = self.switches.contains(&name);
+            } else if line == "#else" {
+                kept = !kept;
+            } else if line == "#endif" {
+                kept = true;
+            } else if kept {
+                lines.push(line);
+            }
+        }
+        lines
+    }
+
+    /// A number, or the size of that name.
+    fn count(&self, of: &str) -> u32 {
+        let size = self.sizes.iter().find(|(name, _)| *name == of).map(|(_, value)| *value);
+        size.or_else(|| of.parse().ok()).expect("a number or a size")
     }
 }
 

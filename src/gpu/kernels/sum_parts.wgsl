@@ -1,6 +1,6 @@
 // y[m, o] = Σ_p parts[p, m, o], then epilogue.wgsl
 // parts [P, M, O], O padded to a multiple of 4; M counts from first_row
-// One thread one unit of four outputs of a row. f32. Twin: sum_parts.rs.
+// One thread one unit of four outputs of a row; UNROLLED parts are loaded at once. f32. Twin: sum_parts.rs.
 
 struct Params {
     parts: u32,
@@ -26,8 +26,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) w
         return;
     }
     var sum = vec4(0.0);
-    for (var part = 0u; part < params.parts; part++) {
-        sum += parts[part * step + i];
+    let last = params.parts - 1u;
+    for (var part = 0u; part < params.parts; part += UNROLLED) {
+#for p UNROLLED
+        sum += select(vec4(0.0), parts[min(part + $pu, last) * step + i], part + $pu < params.parts);
+#end
     }
     let unit = i % params.units;
     finish(params.first_row + i / params.units, unit, column_of(unit), sum);

@@ -1,5 +1,5 @@
 // A line of lanes on its way through the units of a group, pixel by pixel: lane i takes units i, i + LANES, … as (pixel, channel within
-// the group). It advances without a division.
+// the group). It advances without a division. Loops take UNROLLED of them at a time, so that their loads are under way together.
 
 fn start(lane: u32, width: u32) -> vec2<u32> {
     return vec2(lane / width, lane % width);

@@ -4,24 +4,36 @@
 
 #if F32
 @group(0) @binding(2) var<storage, read_write> weights: array<vec4<f32>>;
+alias Stored = vec4<f32>;
 
-fn weight_at(unit: u32) -> vec4<f32> {
-    return weights[unit];
+fn weight_of(stored: Stored) -> vec4<f32> {
+    return stored;
 }
 #endif
 #if F16
 @group(0) @binding(2) var<storage, read_write> weights: array<vec2<u32>>;
+alias Stored = vec2<u32>;
 
-fn weight_at(unit: u32) -> vec4<f32> {
-    let halves = weights[unit];
-    return vec4(unpack2x16float(halves.x), unpack2x16float(halves.y));
+fn weight_of(stored: Stored) -> vec4<f32> {
+    return vec4(unpack2x16float(stored.x), unpack2x16float(stored.y));
 }
 #endif
 #if INT8
 @group(0) @binding(2) var<storage, read_write> weights: array<u32>;
+alias Stored = u32;
 
-// The bytes as integers; snorm divides by 127.
-fn weight_at(unit: u32) -> vec4<f32> {
-    return 127.0 * unpack4x8snorm(weights[unit]);
+fn weight_of(stored: Stored) -> vec4<f32> {
+    return from_bytes(stored);
+}
+#endif
+// Four integers of 8 bits.
+#if MANY_THREADS
+fn from_bytes(bytes: u32) -> vec4<f32> {
+    return vec4<f32>(vec4(i32(bytes)) << vec4(24u, 16u, 8u, 0u) >> vec4(24u));
+}
+#else
+// Processors in disguise take less for this, though it divides by 127.
+fn from_bytes(bytes: u32) -> vec4<f32> {
+    return 127.0 * unpack4x8snorm(bytes);
 }
 #endif
