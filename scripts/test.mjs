@@ -47,9 +47,13 @@ async function checkRust({ rust, wasm, browsers }) {
   }
 }
 
-async function checkWeb({ wasm }) {
+async function checkWeb({ rust, wasm }) {
   const node = (args) => run(process.execPath, args);
   await stages.run("web: wasm", () => buildWasm(wasm));
+  await stages.run("web: names in the glue", () => {
+    const env = { ...rust.env, CARGO_TARGET_DIR: join(target, "web-tools") };
+    return run("cargo", ["test", "--locked", "--package", "tenstep-wasm-bindgen"], { env });
+  });
   await stages.run("web: dist", () => buildDist());
   const tsc = (project) => node([join(root, "node_modules", "typescript", "bin", "tsc"), "-p", project]);
   await stages.run("web: types of the page", () => tsc("tsconfig.app.json"));

@@ -28,6 +28,9 @@ describe("transfer", { timeout: 120_000 }, () => {
       const page = await browser.browser.newPage();
       await page.goto(`${site.url}?prompt=a+red+apple&steps=1&backend=${backend}`);
       await page.waitForSelector('#picture[data-state="result"]', { timeout: 100_000 });
+      // What the page only fetches when it has nothing else to do counts too.
+      await page.waitForLoadState("networkidle");
+      await page.waitForTimeout(1500);
       await page.close();
       const files = [...new Set(site.requests)].filter((path) => /\.(js|wasm)$/.test(path));
       assert.ok(files.some((path) => path.endsWith(".wasm")), "a wasm module was among the requests");
