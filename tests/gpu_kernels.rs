@@ -529,6 +529,60 @@ fn joint_products() -> Result<()> {
     check("joint products", ATTENTION, cases)
 }
 
+/// A norm adds up the parts of the long sums of the product before it: with a row of the time or a residual, alone or beside another
+/// source, for itself or for others too.
+#[test]
+fn norms_of_sums_in_parts() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let mut cases = Vec::new();
+    for (seed, ([channels, outputs, beside], groups, [height, width], follows, dtype)) in [
+        ([301, 96, 0], 8, [3, 3], "row", DType::Int8),
+        ([64, 64, 0], 32, [5, 7], "row", DType::F16),
+        ([128, 36, 0], 12, [4, 4], "nothing", DType::F16),
+        ([96, 96, 0], 8, [4, 5], "residual", DType::Int8),
+        ([128, 64, 32], 32, [4, 4], "residual", DType::Int8),
+        ([128, 40, 24], 16, [1, 3], "row", DType::F16),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let all = outputs + beside;
+        let mut g = GraphBuilder::new();
+        let x = g.input("x", &[2, height, width, channels])?;
+        let w = g.parameter("w", &[outputs, channels, 3, 3])?;
+        let bias = g.parameter("bias", &[outputs])?;
+        let mut y = g.conv2d(x, w, Some(bias), 1, [1; 4])?;
+        match follows {
+            "row" => {
+                let row = g.input("row", &[2, 1, 1, outputs])?;
+                y = g.add(y, row)?;
+            }
+            "residual" => {
+                let residual = g.input("residual", &[2, height, width, outputs])?;
+                y = g.add(y, residual)?;
+                g.output("sum", y)?;
+            }
+            _ => {}
+        }
+        let mut normed = y;
+        if beside > 0 {
+            let skip = g.input("skip", &[2, height, width, beside])?;
+            normed = g.concat(&[y, skip])?;
+        }
+        let [gamma, beta] = [g.parameter("gamma", &[all])?, g.parameter("beta", &[all])?];
+        let norm = g.group_norm(normed, gamma, beta, groups, 1e-5)?;
+        let norm = g.activation(norm, Activation::Silu);
+        g.output("y", norm)?;
+        let case = Case::random(g.finish()?, dtype, seed as u64);
+        let label = format!("{channels} to {outputs} beside {beside}, {follows}, {dtype:?}");
+        let plan = block_on(gpu.plan(&case.graph, &case.weights(&gpu)?))?;
+        let kernels: Vec<&str> = plan.account().work.iter().map(|work| work.class.kernel.as_str()).collect();
+        assert_eq!(kernels, ["conv2d", "group_norm"], "{label}");
+        cases.push((label, case));
+    }
+    check_on(&gpu, "norms of sums in parts", NORM, cases)
+}
+
 /// What a UNet does on its way up: a skip connection beside the picture, a residual block, twice the size. Nothing of it is copied.
 #[test]
 fn up_blocks() -> Result<()> {

@@ -8,7 +8,9 @@ use super::fusion::Step;
 use super::kernels::attention::{self, AttentionShape, Operands};
 use super::kernels::binary::{self, MAX_AXES, Repetition};
 use super::kernels::copy_columns::{self, Columns};
-use super::kernels::group_norm::{self, GroupNormShape};
+use super::kernels::epilogue::Epilogue;
+use super::kernels::group_norm::{self, FirstOfParts, GroupNormShape};
+use super::kernels::sum_parts::Unsummed;
 use super::kernels::timestep_embedding::{self, TimestepShape};
 use super::kernels::{ALIGNED, Binding, Strided, geglu, layer_norm, linear, unary, upsample};
 use super::lowering::{Lowered, Lowering, elements_of, same_memory};
@@ -29,11 +31,24 @@ pub fn lower(
     winograd: &HashSet<Value>,
 ) -> Result<Lowered> {
     let apart = read_apart(device, graph, steps, storage);
-    let (strided, looked_up, done) = (HashMap::new(), Vec::new(), Lowered::default());
-    let mut lowering =
-        Lowering { device, graph, storage, weights, winograd, apart, strided, looked_up, done };
+    let mut lowering = Lowering {
+        device,
+        graph,
+        storage,
+        weights,
+        winograd,
+        apart,
+        next: None,
+        reads: vec![0; graph.nodes().len()],
+        unsummed: None,
+        strided: HashMap::new(),
+        looked_up: Vec::new(),
+        done: Lowered::default(),
+    };
+    lowering.count_reads(steps);
     let lasting = graph.lasting();
-    for step in steps {
+    for (index, step) in steps.iter().enumerate() {
+        lowering.next = steps[index + 1..].iter().find(|next| !lowering.apart.contains(&next.result));
         lowering.step(step)?;
         if lasting[step.result.index()] {
             lowering.done.lasting = lowering.done.dispatches.len();
@@ -103,6 +118,9 @@ impl Lowering<'_> {
             Op::GroupNorm { groups, eps } => {
                 let norm = GroupNormShape::of(shape, *groups, *eps);
                 let [x, gamma, beta] = [operand(0), operand(1), operand(2)];
+                if let Some(unsummed) = self.unsummed.take() {
+                    return self.norm_of_parts(step, &norm, unsummed, [gamma, beta, y]);
+                }
                 if norm.slices().0 == 1 && self.fits(&x, elements) && self.fits(&y, elements) {
                     let source = self.source(node.operands[0]);
                     let dispatch = group_norm::dispatch(&norm, step.activation, source, [gamma, beta, y]);
@@ -236,6 +254,49 @@ impl Lowering<'_> {
                 })
             }
         }
+    }
+
+    /// Notes how often values are read.
+    fn count_reads(&mut self, steps: &[Step]) {
+        let of_steps = steps.iter().flat_map(|step| step.reads(self.graph));
+        let outputs = self.graph.outputs().map(|(_, value)| value);
+        let read: Vec<Value> = of_steps.chain(outputs).flat_map(|value| self.values_of(value)).collect();
+        read.into_iter().for_each(|value| self.reads[value.index()] += 1);
+    }
+
+    /// Whether the next step is a norm that can add up the parts of the sums of a product, its first source: it does so on its way, where
+    /// a dispatch of its own would have to write them for it.
+    pub fn next_adds_up(&self, step: &Step, epilogue: &Epilogue) -> bool {
+        let Some(next) = self.next else { return false };
+        let Op::GroupNorm { groups, eps } = self.graph.node(next.node).op else { return false };
+        let (x, y) = (self.graph.node(next.node).operands[0], self.graph.node(step.node));
+        let channels = y.shape.last().copied().unwrap_or(0);
+        let norm = GroupNormShape::of(self.graph.shape(x), groups, eps);
+        let values = self.values_of(x);
+        let is_whole = values.len() > 1 || norm.channels == channels;
+        values[0] == step.result
+            && is_whole
+            && !step.gated
+            && channels.is_multiple_of(4)
+            && norm.slices().0 == 1
+            && self.fits(&Binding::Value(next.result), norm.batch * norm.pixels * norm.channels)
+            && group_norm::can_finish(epilogue)
+    }
+
+    fn norm_of_parts(
+        &mut self,
+        step: &Step,
+        norm: &GroupNormShape,
+        unsummed: Unsummed,
+        bindings: [Binding; 3],
+    ) -> Result<()> {
+        let x = self.graph.node(step.node).operands[0];
+        let (first, source) = (self.values_of(x)[0], self.source(x));
+        let kept = (self.reads[first.index()] > 1).then(|| source.x.clone());
+        let (second, channels) = source.second.unzip();
+        let channels = channels.unwrap_or(norm.channels);
+        let first = FirstOfParts { unsummed, kept, channels };
+        self.push(group_norm::dispatch_of_parts(norm, step.activation, first, second, bindings))
     }
 
     /// Runs of the slices of a group norm whose elements fit a binding: all of them, or some of one sample.

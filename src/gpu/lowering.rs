@@ -6,6 +6,8 @@ use std::rc::Rc;
 
 use super::buffer::GpuBuffer;
 use super::device::Device;
+use super::fusion::Step;
+use super::kernels::sum_parts::Unsummed;
 use super::kernels::{ALIGNED, Binding, Dispatch, MAX_WORKGROUPS, Source, Strided, unary};
 use super::storage::{Storage, value_bytes};
 use super::weights::Weights;
@@ -43,6 +45,12 @@ pub struct Lowering<'a> {
     pub winograd: &'a HashSet<Value>,
     /// Concatenations that are never made: their readers take the two parts where they are.
     pub apart: HashSet<Value>,
+    /// The step after the one that is lowered, of those that do something.
+    pub next: Option<&'a Step>,
+    /// How many steps and outputs read a value, by index.
+    pub reads: Vec<usize>,
+    /// The result of the step before where that is a product's sums in parts, which the step that is lowered adds up.
+    pub unsummed: Option<Unsummed>,
     /// Results that lie among others in the rows of one product.
     pub strided: HashMap<Value, Strided>,
     /// The rows of products that were looked up, with the memory of the ids and of all rows.
@@ -69,6 +77,15 @@ impl Lowering<'_> {
         let parts = &self.graph.node(owner).operands;
         let channels = self.graph.shape(parts[0]).last().copied().unwrap_or(1);
         Source { x: self.read(parts[0]), second: Some((self.read(parts[1]), channels)) }
+    }
+
+    /// The values that are read where `value` is: itself, or both parts of a concatenation that is never made.
+    pub fn values_of(&self, value: Value) -> Vec<Value> {
+        let owner = self.storage.owner(value);
+        match self.apart.contains(&owner) {
+            true => self.graph.node(owner).operands.iter().map(|&part| self.storage.owner(part)).collect(),
+            false => vec![owner],
+        }
     }
 
     /// The same for a reader that takes rows among others.

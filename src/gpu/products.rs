@@ -6,6 +6,7 @@ use super::kernels::conv2d::{self, Conv2dShape, MatrixPiece, Product};
 use super::kernels::embedding::{self, EmbeddingShape};
 use super::kernels::epilogue::{Added, Epilogue};
 use super::kernels::repack::{self, MatrixShape};
+use super::kernels::sum_parts::{Parts, Unsummed};
 use super::kernels::{Binding, Source, Strided, linear};
 use super::lowering::{Lowering, elements_of, same_memory};
 use super::storage::weight_form;
@@ -58,7 +59,9 @@ impl Lowering<'_> {
         };
         for rows in runs {
             if rows.len() == shape.rows() {
-                self.push_product(&whole)?;
+                let later = whole.pieces.len() == 1 && self.next_adds_up(step, &epilogue);
+                let parts = self.push_product(&whole, later)?;
+                self.unsummed = parts.map(|parts| Unsummed { parts, epilogue: epilogue.clone() });
                 continue;
             }
             let run = conv2d::Run::of(&shape, rows);
@@ -67,14 +70,18 @@ impl Lowering<'_> {
             let residual = residual.map(|residual| elements_of(residual, &run.rows, outputs));
             let epilogue = Epilogue { residual, ..epilogue.clone() };
             let source = Source { x, second: None };
-            self.push_product(&Product { source: &source, epilogue: &epilogue, y: &y, run: &run, ..whole })?;
+            let product = Product { source: &source, epilogue: &epilogue, y: &y, run: &run, ..whole };
+            self.push_product(&product, false)?;
         }
         Ok(())
     }
 
-    fn push_product(&mut self, product: &Product) -> Result<()> {
-        let dispatches = conv2d::dispatches(product, |bytes| self.scratch_in_a_binding(bytes));
-        dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch))
+    /// With parts of its sums where these are added up `later`.
+    fn push_product(&mut self, product: &Product, later: bool) -> Result<Option<Parts>> {
+        let (dispatches, parts) =
+            conv2d::dispatches(product, |bytes| self.scratch_in_a_binding(bytes), later);
+        dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch))?;
+        Ok(parts)
     }
 
     /// What a step does after its product.
@@ -134,7 +141,7 @@ impl Lowering<'_> {
         }
         let many_threads = self.device.has_many_threads();
         let shape = Conv2dShape { many_threads, ..Conv2dShape::linear(rows, matrix) };
-        self.push_product(&Product {
+        let product = Product {
             shape: &shape,
             dtype,
             source: &source,
@@ -142,7 +149,8 @@ impl Lowering<'_> {
             epilogue: &epilogue,
             y: &y,
             run: &conv2d::Run::all(&shape),
-        })
+        };
+        self.push_product(&product, false).map(drop)
     }
 
     pub fn embedding(&mut self, step: &Step) -> Result<()> {

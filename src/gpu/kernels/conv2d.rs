@@ -202,8 +202,16 @@ pub struct Product<'a> {
     pub run: &'a Run,
 }
 
-/// One dispatch for each piece of the weights, or two. `scratch` gives memory for so many bytes, where there can be.
-pub fn dispatches(product: &Product, mut scratch: impl FnMut(u64) -> Option<Binding>) -> Vec<Dispatch> {
+/// A term of the parts of sums; see conv2d.wgsl.
+const SCALED: u32 = 8;
+
+/// One dispatch for each piece of the weights, or two. `scratch` gives memory for so many bytes, where there can be. Parts of sums are left
+/// as they are and given where somebody sums them `later`, which is possible if there is one piece.
+pub fn dispatches(
+    product: &Product,
+    mut scratch: impl FnMut(u64) -> Option<Binding>,
+    later: bool,
+) -> (Vec<Dispatch>, Option<Parts>) {
     let mut made = Vec::with_capacity(product.pieces.len());
     for piece in product.pieces {
         let (shape, units) = (product.shape, piece.shape.output_units());
@@ -214,15 +222,18 @@ pub fn dispatches(product: &Product, mut scratch: impl FnMut(u64) -> Option<Bind
         let count = depth.div_ceil(part);
         let room = if count > 1 { scratch(Parts::bytes(count, rows, units)) } else { None };
         let parts = room.map(|binding| Parts { count, length: part, binding });
-        made.push(product.of_piece(piece, tile, parts.as_ref()));
+        made.push(product.of_piece(piece, tile, parts.as_ref(), later));
+        if later && parts.is_some() {
+            return (made, parts);
+        }
         made.extend(parts.map(|parts| sum_parts::dispatch(product, piece, &parts)));
     }
-    made
+    (made, None)
 }
 
 impl Product<'_> {
     /// All of the sums of a piece and what follows them, or their parts.
-    fn of_piece(&self, piece: &MatrixPiece, tile: Tile, parts: Option<&Parts>) -> Dispatch {
+    fn of_piece(&self, piece: &MatrixPiece, tile: Tile, parts: Option<&Parts>, scaled: bool) -> Dispatch {
         let Self { shape, source, run, .. } = self;
         let MatrixShape { channels, taps, .. } = shape.matrix;
         let units = piece.shape.output_units();
@@ -266,7 +277,7 @@ impl Product<'_> {
             units,
         ];
         let mut params: Vec<u32> = params.iter().map(|&value| value as u32).collect();
-        params.push(epilogue.terms());
+        params.push(epilogue.terms() | if scaled && parts.is_some() { SCALED } else { 0 });
         params.extend(epilogue.added_params());
         params.extend([run.rows.start as u32, run.pixels.start as u32]);
         let part = parts.map_or(0, |parts| parts.length);

@@ -10,7 +10,8 @@
 // With TWO_SOURCES, x is two tensors side by side along their channels. Both are what a UNet does on its way up, without a copy.
 // While a slab is computed the next one is on its way from memory, in registers: there are too few threads for others to fill the wait.
 // Nothing is loaded under a condition, after which a thread might wait for it: what is not there is a load of something else.
-// PARTS: group.z says which part of K, for long sums in few tiles: y [parts, M, O], which sum_parts.wgsl adds up and finishes.
+// PARTS: group.z says which part of K, for long sums in few tiles: y [parts, M, O], which sum_parts.wgsl adds up and finishes, or
+// SCALED a norm.
 // Implicit GEMM: Chetlur et al. 2014, arXiv:1410.0759, section 3. Twin: conv2d.rs.
 //
 // WINOGRAD: a row of M is a tile of 2 x 2 output pixels, which looks at 4 x 4 of x. There are 16 products, of the tiles transformed and
@@ -199,6 +200,9 @@ fn masked(seen: Seen, x: vec4<f32>) -> vec4<f32> {
     return select(vec4(0.0), x, seen.inside);
 }
 #endif
+
+// A term of params.terms beside the epilogue's.
+const SCALED = 8u;
 
 const THREADS = COLUMNS * LINES * GROUPS;
 // Units of four outputs.
@@ -402,13 +406,14 @@ fn finish_rows(first_row: u32, layer: u32, unit: u32, sums: array<vec4<f32>, 8>)
 #if RAW
     let rows = params.end_row - params.first_row;
     let to = (layer * rows + first_row - params.first_row) * params.units + unit;
+    let scale = select(vec4(1.0), scales_at(4u * unit), (params.terms & SCALED) != 0u);
 #else
     let column = column_of(unit);
 #endif
     for (var r = 0u; r < 8u; r++) {
         if (first_row + r < params.end_row) {
 #if RAW
-            y[to + r * params.units] = left[r];
+            y[to + r * params.units] = scale * left[r];
 #else
             finish(first_row + r, unit, column, left[r]);
 #endif

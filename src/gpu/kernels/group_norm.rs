@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use super::epilogue::{Added, Epilogue};
+use super::sum_parts::Unsummed;
 use super::unit::Unit;
 use super::{Binding, Dispatch, Kernel, Source, Variant, activation_code};
 use crate::graph::Activation;
@@ -108,12 +110,62 @@ pub fn dispatch(
     params.extend([shape.eps.to_bits(), (channels / unit.channels()) as u32]);
     let mut bindings = vec![source.x, gamma, beta, y];
     let variant = Variant::of(Kernel::GroupNorm)
+        .switch("GIVEN", true)
         .switch("TWO_SOURCES", source.second.is_some())
         .switch(unit.switch(), true)
         .size("LINES", lines as u32)
         .constant("ACTIVATION", activation_code(activation));
     bindings.extend(source.second.map(|(second, _)| second));
     Dispatch { variant, bindings, params, workgroups: shape.workgroups(&run, lines) }
+}
+
+/// What a norm makes its first source of, which nobody has made.
+pub struct FirstOfParts {
+    pub unsummed: Unsummed,
+    /// Where it is written, if others read it.
+    pub kept: Option<Binding>,
+    pub channels: usize,
+}
+
+/// Whether the epilogue is one that [`dispatch_of_parts`] can do: at most one of its rows and residuals, and nothing that is not linear.
+pub fn can_finish(epilogue: &Epilogue) -> bool {
+    let in_units = |Added { row, .. }: &Added| [row.first, row.stride].iter().all(|at| at.is_multiple_of(4));
+    epilogue.activation.is_none()
+        && epilogue.last.is_none()
+        && !(epilogue.added.is_some() && epilogue.residual.is_some())
+        && epilogue.added.as_ref().is_none_or(in_units)
+}
+
+/// The same as [`dispatch`], where the first source, of whole units of four channels, is still in parts. Lanes have much to add up, so a
+/// group has a workgroup to itself.
+pub fn dispatch_of_parts(
+    shape: &GroupNormShape,
+    activation: Option<Activation>,
+    first: FirstOfParts,
+    second: Option<Binding>,
+    [gamma, beta, y]: [Binding; 3],
+) -> Dispatch {
+    let FirstOfParts { unsummed: Unsummed { parts, epilogue }, kept, channels } = first;
+    let run = Run { samples: 0..shape.batch, slices: 0..1, first_element: 0 };
+    let unit = shape.unit(channels);
+    let units = |elements: usize| (elements / unit.channels()) as u32;
+    let [added_rows, added_first, added_stride] = epilogue.added_params();
+    let mut params = shape.params(&run, unit);
+    params.extend([shape.eps.to_bits(), units(channels), parts.count as u32]);
+    params.extend([units(shape.batch * shape.pixels * channels), epilogue.terms()]);
+    params.extend([added_rows, units(added_first as usize), units(added_stride as usize)]);
+    let or_absent = |binding: Option<Binding>| binding.unwrap_or(Binding::Absent);
+    let [bias, added, residual] = epilogue.bindings();
+    let variant = Variant::of(Kernel::GroupNorm)
+        .switch("PARTS", true)
+        .switch("IN_Y", kept.is_none())
+        .switch("TWO_SOURCES", second.is_some())
+        .switch(unit.switch(), true)
+        .size("LINES", 1)
+        .constant("ACTIVATION", activation_code(activation));
+    let term = if epilogue.residual.is_some() { residual } else { added };
+    let bindings = vec![or_absent(kept), gamma, beta, y, or_absent(second), parts.binding, bias, term];
+    Dispatch { variant, bindings, params, workgroups: shape.workgroups(&run, 1) }
 }
 
 /// The two dispatches for `run`; every run's first comes before any run's second. `stats` has room for

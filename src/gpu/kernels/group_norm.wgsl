@@ -5,6 +5,9 @@
 // SLICED: stats [B · G, slices, 2] come from group_norm_stats.wgsl; slices' means and squares are merged by Chan, Golub & LeVeque
 // 1979, Eq. (2.1). Otherwise a group is one slice, and its workgroup reads it three times: the mean, the squares, the map. It is at
 // most 16 KiB, so the last two find it in the cache.
+// PARTS: x is made here of the parts of a product's long sums, as sum_parts.wgsl would make it: parts [S, B, P, C1], C1 the channels of x,
+// and after them bias, and a row of `term` for added_rows pixels (ADDED) or the residual there (RESIDUAL). That saves a dispatch. Others
+// read x too, or IN_Y, and it stays in y until it is normalised.
 // f32.
 // Wu & He 2018, arXiv:1803.08494, Eq. (1). Twin: group_norm.rs.
 
@@ -22,6 +25,13 @@ struct Params {
     eps: f32,
     // TWO_SOURCES: those of x; those of x2 follow them.
     x_units: u32,
+    // PARTS: how many, and units of one.
+    parts: u32,
+    part_units: u32,
+    terms: u32,
+    added_rows: u32,
+    added_first: u32,
+    added_stride: u32,
 }
 
 override ACTIVATION: u32 = 0u;
@@ -35,19 +45,106 @@ override ACTIVATION: u32 = 0u;
 @group(0) @binding(5) var<storage, read_write> stats: array<vec2<f32>>;
 #endif
 
-// Pixels count over all samples.
 #if TWO_SOURCES
 @group(0) @binding(5) var<storage, read_write> x2: array<Unit>;
 
-fn x_at(pixel: u32, channel: u32) -> Unit {
-    if (channel < params.x_units) {
-        return x[pixel * params.x_units + channel];
-    }
+fn is_second(channel: u32) -> bool { return channel >= params.x_units; }
+fn x2_at(pixel: u32, channel: u32) -> Unit {
     return x2[pixel * (params.channels - params.x_units) + channel - params.x_units];
 }
 #else
+fn is_second(channel: u32) -> bool { return false; }
+fn x2_at(pixel: u32, channel: u32) -> Unit { return Unit(); }
+#endif
+
+// Pixels count over all samples.
+fn place_in_y(pixel: u32, channel: u32) -> u32 { return pixel * params.channels + channel - params.first_unit; }
+#if IN_Y
+fn first_at(pixel: u32, channel: u32) -> Unit { return y[place_in_y(pixel, channel)]; }
+fn keep(pixel: u32, channel: u32, value: Unit) { y[place_in_y(pixel, channel)] = value; }
+#else
+fn place_in_x(pixel: u32, channel: u32) -> u32 { return pixel * params.x_units + channel - params.first_unit; }
+fn first_at(pixel: u32, channel: u32) -> Unit { return x[place_in_x(pixel, channel)]; }
+fn keep(pixel: u32, channel: u32, value: Unit) { x[place_in_x(pixel, channel)] = value; }
+#endif
 fn x_at(pixel: u32, channel: u32) -> Unit {
-    return x[pixel * params.channels + channel - params.first_unit];
+    if (is_second(channel)) {
+        return x2_at(pixel, channel);
+    }
+    return first_at(pixel, channel);
+}
+
+#if PARTS
+const HAS_BIAS = 1u;
+const HAS_ADDED = 2u;
+const HAS_RESIDUAL = 4u;
+@group(0) @binding(6) var<storage, read_write> parts: array<Unit>;
+@group(0) @binding(7) var<storage, read_write> bias: array<Unit>;
+@group(0) @binding(8) var<storage, read_write> term: array<Unit>;
+
+// What follows the sum at a place of x.
+fn finished(pixel: u32, channel: u32, sum: Unit) -> Unit {
+    var value = sum;
+    if ((params.terms & HAS_BIAS) != 0u) {
+        value += bias[channel];
+    }
+    if ((params.terms & HAS_ADDED) != 0u) {
+        value += term[pixel / params.added_rows * params.added_stride + params.added_first + channel];
+    }
+    if ((params.terms & HAS_RESIDUAL) != 0u) {
+        value += term[pixel * params.x_units + channel];
+    }
+    return value;
+}
+
+// What a lane meets of its group, which it makes and keeps.
+fn sum_of_line(base: u32, group: u32, lane: u32, width: u32, pixels: u32) -> Unit {
+    var sums = Unit();
+    for (var at = start(lane, width); at.x < pixels;) {
+#for u UNROLLED
+        let is_here$u = at.x < pixels;
+        let pixel$u = base + min(at.x, pixels - 1u);
+        let channel$u = group + at.y;
+        let place$u = pixel$u * params.x_units + min(channel$u, params.x_units - 1u);
+        var sum$u = Unit();
+        at = next(at, width);
+#end
+        for (var part = 0u; part < params.parts; part += UNROLLED) {
+#for p UNROLLED
+            {
+                let layer = min(part + $pu, params.parts - 1u) * params.part_units;
+                let is_part = part + $pu < params.parts;
+#for u UNROLLED
+                sum$u += select(Unit(), parts[layer + place$u], is_part);
+#end
+            }
+#end
+        }
+#for u UNROLLED
+        if (is_here$u) {
+            if (is_second(channel$u)) {
+                sum$u = x2_at(pixel$u, channel$u);
+            } else {
+                sum$u = finished(pixel$u, channel$u, sum$u);
+                keep(pixel$u, channel$u, sum$u);
+            }
+            sums += sum$u;
+        }
+#end
+    }
+    return sums;
+}
+#endif
+#if GIVEN
+fn sum_of_line(base: u32, group: u32, lane: u32, width: u32, pixels: u32) -> Unit {
+    var sums = Unit();
+    for (var at = start(lane, width); at.x < pixels;) {
+#for u UNROLLED
+        sums += select(Unit(), x_at(base + min(at.x, pixels - 1u), group + at.y), at.x < pixels);
+        at = next(at, width);
+#end
+    }
+    return sums;
 }
 #endif
 
@@ -76,13 +173,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
 #else
     merged = f32(pixels * width * UNIT);
-    var sums = Unit();
-    for (var at = start(local.x, width); at.x < pixels;) {
-#for u UNROLLED
-        sums += select(Unit(), x_at(base + min(at.x, pixels - 1u), group + at.y), at.x < pixels);
-        at = next(at, width);
-#end
-    }
+    var sums = sum_of_line(base, group, local.x, width, pixels);
     mean = sum_over_line(local.xy, sum_of(sums)) / merged;
     sums = Unit();
     for (var at = start(local.x, width); at.x < pixels;) {

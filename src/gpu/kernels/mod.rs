@@ -183,28 +183,32 @@ impl Variant {
         self.switch(name, true)
     }
 
-    /// The WGSL text with its switches resolved and its loops unrolled. Lines of `#if NAME`, `#else` and `#endif` do not nest; neither do
-    /// `#for x N` and `#end`, between which `$x` stands for 0 to N - 1 in turn. N is a number or a size.
+    /// The WGSL text with its switches resolved and its loops unrolled. Lines of `#if NAME`, `#else` and `#endif` do not nest. Those
+    /// of `#for x N` and `#end` do: between them `$x` stands for 0 to N - 1 in turn. N is a number or a size.
     pub fn wgsl(&self) -> String {
         let mut text = String::new();
         for (name, value) in &self.sizes {
             text.push_str(&format!("const {name} = {value}u;\n"));
         }
         for file in self.kernel.source() {
-            let mut lines = self.switched(file).into_iter();
-            while let Some(line) = lines.next() {
-                let Some((variable, count)) =
-                    line.strip_prefix("#for ").and_then(|rest| rest.split_once(' '))
-                else {
-                    text.push_str(line);
-                    text.push('\n');
-                    continue;
-                };
-                let body: String =
-                    lines.by_ref().take_while(|line| *line != "#end").flat_map(|line| [line, "\n"]).collect();
-                let placeholder = format!("${variable}");
-                (0..self.count(count))
-                    .for_each(|i| text.push_str(&body.replace(&placeholder, &i.to_string())));
+            text.push_str(&self.unrolled(&mut self.switched(file).into_iter()));
+        }
+        text
+    }
+
+    /// Lines up to the end of the loop that they are in, or to the last, their loops unrolled.
+    fn unrolled<'a>(&self, lines: &mut impl Iterator<Item = &'a str>) -> String {
+        let mut text = String::new();
+        while let Some(line) = lines.next().filter(|line| *line != "#end") {
+            let Some((variable, count)) = line.strip_prefix("#for ").and_then(|rest| rest.split_once(' '))
+            else {
+                text.push_str(line);
+                text.push('\n');
+                continue;
+            };
+            let (body, placeholder) = (self.unrolled(&mut *lines), format!("${variable}"));
+            for i in 0..self.count(count) {
+                text.push_str(&body.replace(&placeholder, &i.to_string()));
             }
         }
         text

@@ -1,6 +1,7 @@
 //! The parts of long sums of products, added up; see sum_parts.wgsl.
 
 use super::conv2d::{MatrixPiece, Product};
+use super::epilogue::Epilogue;
 use super::{Binding, Dispatch, Kernel, Variant, per_element};
 
 /// Sums of products, each in `count` parts of `length` inputs: `[count, M, O]`.
@@ -9,6 +10,13 @@ pub struct Parts {
     pub count: usize,
     pub length: usize,
     pub binding: Binding,
+}
+
+/// Parts that whoever reads the sums adds up, and what follows the sums.
+#[derive(Debug, Clone)]
+pub struct Unsummed {
+    pub parts: Parts,
+    pub epilogue: Epilogue,
 }
 
 impl Parts {
