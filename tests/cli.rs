@@ -123,6 +123,23 @@ fn methods_are_compared_from_the_same_noise() {
 }
 
 #[test]
+fn shaders_are_written() {
+    if std::env::var_os("TENSTEP_SKIP_GPU").is_some_and(|value| value == "1") {
+        eprintln!("SKIPPED: TENSTEP_SKIP_GPU=1");
+        return;
+    }
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("shaders");
+    let arguments = ["bench", "--network", "text-encoder", "--shaders", folder.to_str().expect("UTF-8")];
+    let said = done(&arguments);
+    let attention = said.lines().find(|line| line.contains("Attention")).expect("a shader's path");
+    let text = std::fs::read_to_string(attention).expect("the shader");
+    // The form for GPUs, whatever the adapter.
+    assert!(attention.contains("MANY_THREADS") && text.contains("const UNROLLED = 4u;"), "{text}");
+    assert!(!text.contains("#if") && !text.contains("#for"), "{text}");
+    assert!(refused(&["bench", "--shaders", "a", "--json"], 2).contains("--json"));
+}
+
+#[test]
 fn networks_are_timed() {
     let arguments =
         ["bench", "--backend", "cpu", "--network", "text-encoder", "--evaluations", "2", "--json"];

@@ -2,6 +2,7 @@
 
 mod networks;
 mod report;
+mod shaders;
 mod timing;
 
 use std::path::PathBuf;
@@ -57,6 +58,9 @@ pub struct Arguments {
     /// What runs the networks [default: the GPU where there is one, else the CPU]
     #[arg(long, value_enum)]
     backend: Option<Backend>,
+    /// Write the shaders that a GPU runs for the networks there, as WGSL, and time nothing
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["evaluations", "backend", "json"])]
+    shaders: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -105,6 +109,9 @@ fn within(text: &str, most: usize) -> Result<usize, String> {
 pub fn run(arguments: &Arguments) -> Result<()> {
     // What is wrong with the model or its size is said before anything takes long.
     let networks = networks(arguments)?;
+    if let Some(folder) = &arguments.shaders {
+        return print(&shaders::write(&networks, folder)?);
+    }
     let effort = Effort { evaluations: arguments.evaluations };
     let report = match choose(arguments.backend)? {
         Chosen::Gpu(gpu) => {

@@ -126,6 +126,14 @@ impl Pipelines {
         self.ready.borrow().len()
     }
 
+    /// The name and the WGSL of each shader, by name.
+    #[cfg(feature = "native")]
+    pub fn shaders(&self) -> Vec<(String, String)> {
+        let ready = self.ready.borrow();
+        let shaders = ready.keys().map(|variant| (variant.name(), variant.wgsl()));
+        shaders.collect::<std::collections::BTreeMap<_, _>>().into_iter().collect()
+    }
+
     /// Binds a dispatch whose pipeline is ready: its parameters, and a range of memory for each storage binding.
     pub fn bind(
         &self,

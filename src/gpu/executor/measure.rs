@@ -77,6 +77,11 @@ const LONG_MILLIS: f64 = 2000.0;
 const MAX_DISPATCHES: usize = 20_000;
 
 impl Gpu {
+    /// The name and the WGSL of each shader that was compiled so far, by name.
+    pub fn shaders(&self) -> Vec<(String, String)> {
+        self.0.pipelines.shaders()
+    }
+
     /// What is known of the device.
     pub fn adapter(&self) -> Adapter {
         let device = &self.0.device;

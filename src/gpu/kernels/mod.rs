@@ -183,6 +183,14 @@ impl Variant {
         self.switch(name, true)
     }
 
+    /// The kernel, its switches and its sizes: `Conv2d-CHANNELS4-TAPS-COLUMNS8`.
+    #[cfg(feature = "native")]
+    pub fn name(&self) -> String {
+        let switches = self.switches.iter().map(|name| format!("-{name}"));
+        let sizes = self.sizes.iter().map(|(name, value)| format!("-{name}{value}"));
+        format!("{:?}", self.kernel) + &switches.chain(sizes).collect::<String>()
+    }
+
     /// The WGSL text with its switches resolved and its loops unrolled. Lines of `#if NAME`, `#else` and `#endif` do not nest. Those
     /// of `#for x N` and `#end` do: between them `$x` stands for 0 to N - 1 in turn. N is a number or a size.
     pub fn wgsl(&self) -> String {

@@ -1,0 +1,29 @@
+//! The shaders that networks need on a GPU, as files: for compilers of hardware that is not there.
+
+use std::path::Path;
+
+use pollster::block_on;
+
+use super::networks::Network;
+use crate::error::{Error, Result};
+use crate::executor::Executor;
+use crate::gpu::{Gpu, GpuOptions};
+
+/// Writes one WGSL file for each shader into `folder`, and gives their paths. Any adapter will do.
+pub fn write(networks: &[Network], folder: &Path) -> Result<Vec<String>> {
+    let gpu = block_on(Gpu::new(GpuOptions { many_threads: Some(true), ..GpuOptions::default() }))?;
+    for network in networks {
+        block_on(gpu.plan(&network.graph, &network.weights(&gpu)?))?;
+    }
+    let unwritable = |path: &Path, error: std::io::Error| Error::Io {
+        path: path.display().to_string(),
+        message: error.to_string(),
+    };
+    std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, error))?;
+    let written = gpu.shaders().into_iter().map(|(name, text)| {
+        let path = folder.join(name).with_extension("wgsl");
+        std::fs::write(&path, text).map_err(|error| unwritable(&path, error))?;
+        Ok(path.display().to_string())
+    });
+    written.collect()
+}
