@@ -33,7 +33,7 @@ impl Lowering<'_> {
             Op::Conv2d { .. } => self.convolution(step, matrix),
             _ => {
                 let rows = node.shape.iter().product::<usize>() / matrix.outputs;
-                if rows <= linear::FEW_ROWS {
+                if self.takes_linear(rows) {
                     let dispatches = linear::dispatches(rows, matrix, dtype, &x, &pieces, &epilogue, &y);
                     return dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch));
                 }
@@ -74,6 +74,11 @@ impl Lowering<'_> {
             self.push_product(&product, false)?;
         }
         Ok(())
+    }
+
+    /// Whether a linear map of so many rows has a kernel of its own. Processors in disguise have tiles for few rows.
+    fn takes_linear(&self, rows: usize) -> bool {
+        rows <= linear::FEW_ROWS && self.device.has_many_threads()
     }
 
     /// With parts of its sums where these are added up `later`.
@@ -135,7 +140,7 @@ impl Lowering<'_> {
         let epilogue = Epilogue { bias: joint.bias.clone().map(Binding::Buffer), ..Epilogue::default() };
         let source = self.source(x);
         let (dtype, pieces) = (joint.matrix.dtype, &joint.matrix.pieces);
-        if rows <= linear::FEW_ROWS {
+        if self.takes_linear(rows) {
             let dispatches = linear::dispatches(rows, matrix, dtype, &source.x, pieces, &epilogue, &y);
             return dispatches.into_iter().try_for_each(|dispatch| self.push(dispatch));
         }

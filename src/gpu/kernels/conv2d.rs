@@ -93,6 +93,9 @@ const MEDIUM: [Tile; 2] =
 const SMALL: [Tile; 2] = [Tile { columns: 8, lines: 4, groups: 1 }, Tile { columns: 6, lines: 4, groups: 1 }];
 /// Where all rows are in one line of tiles, narrow ones, as there are more of them.
 const LOW: [Tile; 2] = [SMALL[1], SMALL[0]];
+/// The same where there are only so many rows, on a processor in disguise: it has no threads to waste on rows that are not there.
+const FEW: [Tile; 2] = [Tile { columns: 16, lines: 1, groups: 1 }, Tile { columns: 12, lines: 1, groups: 1 }];
+const FEW_ROWS: usize = 8;
 /// Tiles of the large and of the medium shape that are enough.
 const ENOUGH: [usize; 2] = [128, 32];
 /// Threads that keep a large device busy. Where all tiles of a product have fewer, its sums are made in parts, at most so many and of
@@ -113,6 +116,7 @@ impl Tile {
         let [large, medium] = ENOUGH;
         let count = |tile: Self| tile.count(rows, units).iter().product::<usize>();
         let tiles: &[Self] = match () {
+            () if !many_threads && rows <= FEW_ROWS => &FEW,
             () if rows <= 8 * LOW[0].lines => &LOW,
             () if many_threads && count(LARGE[0]) >= large => &LARGE,
             () if many_threads && count(MEDIUM[0]) >= medium => &MEDIUM,
