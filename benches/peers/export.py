@@ -103,8 +103,8 @@ def export(name: str, spec: dict) -> None:
     )
     for old in EXPORTED.glob(f"{name}-0*.weights"):
         old.unlink()
-    parts = f"{name}.weights" if spec.get("large") else None
-    onnx_ir.save(program.model, EXPORTED / f"{name}.onnx", external_data=parts, max_shard_size_bytes=MOST_PART_BYTES)
+    parts = {"external_data": f"{name}.weights", "max_shard_size_bytes": MOST_PART_BYTES} if spec.get("large") else {}
+    onnx_ir.save(program.model, EXPORTED / f"{name}.onnx", **parts)
 
 
 def main() -> None:
