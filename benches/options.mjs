@@ -7,10 +7,12 @@ import { peers } from "./peers/peers.mjs";
 const PARTS = ["networks", "pictures"];
 /** Burn takes many minutes to compile, so it has to be asked for. */
 const USUAL_PEERS = ["onnxruntime-web"];
+/** The large ones take many minutes and gigabytes. */
+const USUAL_NETWORKS = Object.keys(networks).filter((name) => !networks[name].large);
 const ADAPTERS = ["software", "hardware"];
 
 export const USAGE = `usage: npm run bench -- [options]
-  --networks <names>   of ${Object.keys(networks).join(",")} (all)
+  --networks <names>   of ${Object.keys(networks).join(",")} (${USUAL_NETWORKS.join(",")})
   --backends <names>   of ${Object.keys(backends).join(",")} (all)
   --peers <names>      of ${Object.keys(peers).join(",")} (${USUAL_PEERS.join(",")}); burn-wgpu is compiled first, for many minutes
   --parts <names>      of ${PARTS.join(",")} (all): single networks beside the peers, our own whole pictures
@@ -26,7 +28,7 @@ export function readOptions(args) {
   const { values } = parseArgs({
     args,
     options: {
-      networks: { type: "string", default: Object.keys(networks).join() },
+      networks: { type: "string", default: USUAL_NETWORKS.join() },
       backends: { type: "string", default: Object.keys(backends).join() },
       peers: { type: "string", default: USUAL_PEERS.join() },
       parts: { type: "string", default: PARTS.join() },

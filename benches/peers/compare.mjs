@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { launchChromium } from "../../tests/web/harness/browsers.mjs";
 import { least, median } from "../statistics.mjs";
 import { peers } from "./peers.mjs";
-import { EXPORT, here, openBenchSite } from "./site.mjs";
+import { EXPORT, exported, here, openBenchSite } from "./site.mjs";
 
 export const networks = JSON.parse(readFileSync(join(here, "networks.json"), "utf8"));
 /** What each side runs on, and how. */
@@ -19,7 +19,7 @@ const MOST_DIFFERENCE = 1e-3;
 
 /** What keeps a network from being measured at all: a sentence, or null. */
 export function whatIsMissing(network) {
-  const hasWeights = networks[network].model || existsSync(join(here, "exported", `${network}.safetensors`));
+  const hasWeights = networks[network].model || existsSync(join(exported, `${network}.safetensors`));
   return hasWeights ? null : `it has no weights: ${EXPORT(network)}`;
 }
 
@@ -42,7 +42,7 @@ export function peersFor(network, name, names) {
  */
 export async function compare(network, name, peer, { adapter, seconds, leastPairs, mostPairs }) {
   const { backend, threads } = backends[name];
-  const request = { network, spec: networks[network], backend, threads, peer, seconds, leastPairs, mostPairs };
+  const request = { network, spec: networks[network], backend, threads, peer, files: peer ? peers[peer].files(network) : [], seconds, leastPairs, mostPairs };
   const result = await inPage(backend, adapter, (page) => page.evaluate((given) => window.compare(given), request));
   if (backend === "webgpu") {
     const count = (page) => page.evaluate((given) => window.countCallsFromWasm(given), request);
@@ -57,7 +57,7 @@ async function inPage(backend, adapter, work) {
   try {
     const page = await chromium.browser.newPage();
     page.on("pageerror", (error) => console.error(error.message));
-    page.on("console", (message) => message.type() === "info" && console.error(message.text()));
+    page.on("console", (message) => ["info", "error"].includes(message.type()) && console.error(message.text()));
     await page.exposeFunction("processorMillis", await processorClock(chromium.browser));
     await page.goto(`${site.url}page/index.html`);
     await page.waitForFunction(() => "compare" in window);

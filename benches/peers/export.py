@@ -4,14 +4,17 @@
 
 Needs torch, diffusers, transformers, onnx and onnxscript. The default model comes from its shards, dequantised, so both sides
 compute with the same numbers; the others have random weights by seed, which are written beside the ONNX file for
-our side. Pictures are channels first, [B, C, h, w]. Shapes are fixed, which lets onnxruntime fold what it can: the comparison is with
-the peer at its best.
+our side, in the network's storage type. Pictures are channels first, [B, C, h, w]. Shapes are fixed, which lets onnxruntime fold what it
+can: the comparison is with the peer at its best.
+
+The weights of a large network, which a file of ONNX cannot hold, are beside it in NETWORK-0*.weights.
 """
 
 import argparse
 import json
 from pathlib import Path
 
+import onnx_ir
 import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
@@ -21,6 +24,8 @@ from training.evaluate import networks
 HERE = Path(__file__).parent
 MODELS = HERE.parents[1] / "www" / "models"
 EXPORTED = HERE / "exported"
+STORED = {"f32": torch.float32, "f16": torch.float16}
+MOST_PART_BYTES = 1 << 30  # a browser's arrays end at two
 
 
 class UNet(torch.nn.Module):
@@ -76,32 +81,37 @@ def of_default_model(spec: dict) -> torch.nn.Module:
 
 
 def of_random_weights(name: str, spec: dict) -> torch.nn.Module:
-    """A UNet of the config; its weights are also written as safetensors."""
+    """A UNet of the config; its weights are also written as safetensors, matrices in the spec's `dtype`, which rounds them for both."""
     torch.manual_seed(spec["seed"])
     unet = UNet2DConditionModel.from_config(json.loads((HERE / spec["config"]).read_text())).eval()
+    dtype = STORED[spec.get("dtype", "f32")]
+    stored = {key: values.to(dtype) if values.ndim > 1 else values for key, values in unet.state_dict().items()}
     EXPORTED.mkdir(exist_ok=True)
-    save_file(unet.state_dict(), EXPORTED / f"{name}.safetensors")
+    save_file(stored, EXPORTED / f"{name}.safetensors")
+    unet.load_state_dict(stored)
     return UNet(unet, spec)
 
 
 def export(name: str, spec: dict) -> None:
     module = of_default_model(spec) if "model" in spec else of_random_weights(name, spec)
-    torch.onnx.export(
+    program = torch.onnx.export(
         module.eval(),
         tuple(module.inputs.values()),
-        EXPORTED / f"{name}.onnx",
         dynamo=True,
-        external_data=False,
         input_names=list(module.inputs),
         output_names=[module.output],
     )
+    for old in EXPORTED.glob(f"{name}-0*.weights"):
+        old.unlink()
+    parts = {"external_data": f"{name}.weights", "max_shard_size_bytes": MOST_PART_BYTES} if spec.get("large") else {}
+    onnx_ir.save(program.model, EXPORTED / f"{name}.onnx", **parts)
 
 
 def main() -> None:
     specs = json.loads((HERE / "networks.json").read_text())
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("network", nargs="*", choices=[[], *specs], help="all of them where none is named")
-    names = parser.parse_args().network or list(specs)
+    parser.add_argument("network", nargs="*", choices=[[], *specs], help="all but the large ones where none is named")
+    names = parser.parse_args().network or [name for name, spec in specs.items() if not spec.get("large")]
     EXPORTED.mkdir(exist_ok=True)
     for name in names:
         export(name, specs[name])

@@ -1,11 +1,14 @@
 // What our side is measured beside: where each peer can run, and what it lacks here.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../../scripts/paths.mjs";
-import { EXPORT, here } from "./site.mjs";
+import { EXPORT, exported, here } from "./site.mjs";
 
-/** `missing(network)` is a sentence where the peer cannot run a network, else null; `description` is null where there is none. */
+/**
+ * `missing(network)` is a sentence where the peer cannot run a network, else null; `files(network)` are those in exported/ that it loads;
+ * `description` is null where there is none.
+ */
 export const peers = {
   "onnxruntime-web": {
     devices: ["cpu", "webgpu"],
@@ -15,7 +18,12 @@ export const peers = {
     },
     missing(network) {
       if (installedVersion() === null) return "it is not installed: npm install --prefix benches/peers";
-      return existsSync(join(here, "exported", `${network}.onnx`)) ? null : `it has no ONNX file: ${EXPORT(network)}`;
+      return existsSync(join(exported, `${network}.onnx`)) ? null : `it has no ONNX file: ${EXPORT(network)}`;
+    },
+    // Weights that do not fit the first file are in others, as export.py names them.
+    files(network) {
+      const isPart = (file) => file.startsWith(`${network}-0`) && file.endsWith(".weights");
+      return [`${network}.onnx`, ...readdirSync(exported).filter(isPart)];
     },
   },
   // It takes our graph and our weights, so it lacks nothing once it is compiled.
@@ -25,6 +33,7 @@ export const peers = {
       return `Burn ${lockedVersion("burn-tensor")} on wgpu, with fusion and autotune`;
     },
     missing: () => null,
+    files: () => [],
   },
 };
 

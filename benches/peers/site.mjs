@@ -9,12 +9,14 @@ import { root } from "../../scripts/paths.mjs";
 import { modules } from "./modules.mjs";
 
 export const here = fileURLToPath(new URL(".", import.meta.url));
-/** What makes the files in exported/. */
+export const exported = join(here, "exported");
+/** What makes the files in it. */
 export const EXPORT = (network) => `python -m benches.peers.export ${network}`;
 const FOLDERS = {
   "/page/": join(here, "page"),
   "/bench/": here,
-  "/exported/": join(here, "exported"),
+  "/exported/": exported,
+  "/tests/goldens/models/sd15_full_width/": join(root, "tests", "goldens", "models", "sd15_full_width"),
   "/models/default/": join(root, "www", "models", "default"),
   "/modules/cpu/": modules.cpu,
   "/modules/gpu/": modules.gpu,

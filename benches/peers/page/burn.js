@@ -12,15 +12,22 @@ export async function burn({ spec, weights, inputs }) {
   return { evaluate: async () => ({ values: (await evaluate()).values }), mode: "fusion, autotune" };
 }
 
+/** Before a shader: its subgroups need not be proved to take one path. */
+const UNPROVED = "diagnostic(off, subgroup_uniformity);\n";
+
 /**
  * Lets the device that is asked for meanwhile have subgroups where the adapter has them. Some kernels that Burn tries need them, but wgpu
- * cannot ask a browser for them; without, the first of these kernels ends Burn with an error.
+ * cannot ask a browser for them; without, the first of these kernels ends Burn with an error. So does a sum over a subgroup of which a
+ * browser cannot tell that all threads get there, as some of Burn's products have it; natively nobody asks.
  */
 async function withSubgroups(work) {
   const { requestDevice } = GPUAdapter.prototype;
-  GPUAdapter.prototype.requestDevice = function ({ requiredFeatures, ...rest }) {
+  GPUAdapter.prototype.requestDevice = async function ({ requiredFeatures, ...rest }) {
     const subgroups = this.features.has("subgroups") ? ["subgroups"] : [];
-    return requestDevice.call(this, { ...rest, requiredFeatures: [...requiredFeatures, ...subgroups] });
+    const device = await requestDevice.call(this, { ...rest, requiredFeatures: [...requiredFeatures, ...subgroups] });
+    const createShaderModule = device.createShaderModule.bind(device);
+    device.createShaderModule = (shader) => createShaderModule({ ...shader, code: UNPROVED + shader.code });
+    return device;
   };
   try {
     return await work();

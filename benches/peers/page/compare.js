@@ -16,14 +16,14 @@ const MOST_WARM_UP_ROUNDS = 10;
 const WARM_UP_PART = 0.2;
 
 /**
- * Times `network` of networks.json on so many `threads` a side, beside the peer of that name, or alone where it is null. As many pairs as
- * fit in `seconds`, within `leastPairs` and `mostPairs`.
+ * Times `network` of networks.json on so many `threads` a side, beside the peer of that name, which loads `files`, or alone where it is
+ * null. As many pairs as fit in `seconds`, within `leastPairs` and `mostPairs`.
  */
-window.compare = async ({ network, spec, backend, threads, peer, seconds, leastPairs, mostPairs }) => {
+window.compare = async ({ network, spec, backend, threads, peer, files, seconds, leastPairs, mostPairs }) => {
   const weights = await weightsOf(network, spec);
   const inputs = inputsFor(spec, weights.config);
   const ours = await timed(() => (threads === 2 ? halves : tenstep)(backend, spec, weights, inputs));
-  const theirs = peer && (await timed(() => PEERS[peer]({ backend, threads, network, spec, weights, inputs })));
+  const theirs = peer && (await timed(() => PEERS[peer]({ backend, threads, files, spec, weights, inputs })));
   const sides = { ours: ours.value, ...(theirs && { theirs: theirs.value }) };
 
   const warmUpEnd = performance.now() + 1000 * seconds * WARM_UP_PART;

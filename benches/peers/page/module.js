@@ -1,10 +1,13 @@
 // A module of the bench's crate: one network on one executor.
 
+import { storedForms } from "./weights.js";
+
 /** `{ evaluate(inputs), flops }`; evaluate gives the output's values and the milliseconds in which the page was kept busy. */
-export async function networkIn(folder, { component, batch, size, tokens }, { config, tensors, stored }, inputs) {
+export async function networkIn(folder, { component, batch, size, tokens }, weights, inputs) {
   const { default: init, Network } = await import(`/modules/${folder}/network.js`);
   await init({ module_or_path: `/modules/${folder}/network_bg.wasm` });
-  const network = await Network.create(component, JSON.stringify(config), JSON.stringify(tensors), stored, batch, size, tokens);
+  const [config, tensors] = [weights.config, weights.tensors].map((part) => JSON.stringify(part));
+  const network = await Network.create(component, config, tensors, await storedForms(weights), batch, size, tokens);
   const evaluate = async (given = inputs) => {
     const start = performance.now();
     for (const { name, ours } of given) network.write(name, ours);

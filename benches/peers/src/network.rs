@@ -1,13 +1,12 @@
 //! A network at one size, with its weights, ready to be evaluated on one of our executors.
 
+use js_sys::Function;
 use tenstep::error::Result;
 use tenstep::executor::{Command, Executor};
-use tenstep::graph::Graph;
-use tenstep::weights::TensorInfo;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::graph::graph;
-use crate::stored::{stored_forms, tensors};
+use crate::stored::{StoredForms, tensors};
 
 #[cfg(all(feature = "cpu", not(feature = "gpu")))]
 type Device = tenstep::burn::Cpu;
@@ -34,21 +33,29 @@ pub struct Network {
 
 #[wasm_bindgen]
 impl Network {
-    /// `tensors` lists the parameters as a manifest does; `stored` is their stored forms, one after the other. The rest is as
-    /// [`graph`] takes it.
+    /// `list` is the parameters as a manifest lists them; `take` promises so many more bytes of their stored forms. The rest
+    /// is as [`graph`] takes it.
     pub async fn create(
         component: &str,
         config: &str,
         list: &str,
-        stored: &[u8],
+        take: Function,
         batch: usize,
         size: usize,
         tokens: usize,
     ) -> std::result::Result<Network, String> {
         let graph = graph(component, config, batch, size, tokens)?;
         let tensors = tensors(list)?;
-        let forms = stored_forms(&tensors, stored)?;
-        Self::ready(&graph, &tensors, &forms).await.map_err(message)
+        let forms = StoredForms::new(take);
+        let device = device().await.map_err(message)?;
+        let mut weights = device.weights(&tensors).map_err(message)?;
+        for (index, tensor) in tensors.iter().enumerate() {
+            let form = forms.next(tensor).await?;
+            device.push(&mut weights, index, 0, &form).map_err(message)?;
+        }
+        let plan = device.plan(&graph, &weights).await.map_err(message)?;
+        let output = graph.outputs().next().map_or_else(String::new, |(name, _)| name.to_owned());
+        Ok(Self { device, plan, output, flops: graph.cost().flops })
     }
 
     /// Floating-point operations of one evaluation; a multiply-add counts as two.
@@ -73,19 +80,6 @@ impl Network {
         let output = self.device.output(&self.plan, &self.output);
         let output = output.ok_or_else(|| format!("the network has no output {}", self.output))?;
         self.device.read(output).await.map_err(message)
-    }
-}
-
-impl Network {
-    async fn ready(graph: &Graph, tensors: &[TensorInfo], forms: &[&[u8]]) -> Result<Self> {
-        let device = device().await?;
-        let mut weights = device.weights(tensors)?;
-        for (index, form) in forms.iter().enumerate() {
-            device.push(&mut weights, index, 0, form)?;
-        }
-        let plan = device.plan(graph, &weights).await?;
-        let output = graph.outputs().next().map_or_else(String::new, |(name, _)| name.to_owned());
-        Ok(Self { device, plan, output, flops: graph.cost().flops })
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod network;
 mod ops;
+mod panic;
 mod parameters;
 mod plan;
 

@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use burn_tensor::{Device, Tensor, TensorData};
+use js_sys::Function;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::parameters::Parameters;
 use super::plan::Plan;
 use crate::graph::graph;
-use crate::stored::{stored_forms, tensors};
+use crate::stored::{StoredForms, tensors};
 
 /// A network on a device of its own. Every input and output is f32, channels last.
 #[wasm_bindgen]
@@ -23,13 +24,13 @@ pub struct Network {
 
 #[wasm_bindgen]
 impl Network {
-    /// `tensors` lists the parameters as a manifest does; `stored` is their stored forms, one after the other. The rest is as
-    /// [`graph`] takes it.
+    /// `list` is the parameters as a manifest lists them; `take` promises so many more bytes of their stored forms. The rest
+    /// is as [`graph`] takes it.
     pub async fn create(
         component: &str,
         config: &str,
         list: &str,
-        stored: &[u8],
+        take: Function,
         batch: usize,
         size: usize,
         tokens: usize,
@@ -37,7 +38,7 @@ impl Network {
         let graph = graph(component, config, batch, size, tokens)?;
         let list = tensors(list)?;
         let device = Device::wgpu_options().init_async().await.map_err(|error| error.to_string())?;
-        let parameters = Parameters::new(&device, &list, &stored_forms(&list, stored)?);
+        let parameters = Parameters::new(&device, &list, &StoredForms::new(take)).await?;
         let plan = Plan::new(&graph, &parameters)?;
         Ok(Self {
             device,

@@ -1,5 +1,6 @@
 //! A network's parameters as Burn's operations want them, in f32.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use burn_tensor::{Device, Tensor, TensorData};
@@ -7,17 +8,25 @@ use tenstep::graph::{Graph, Op, Value};
 use tenstep::weights::{TensorInfo, dequantise};
 
 use super::four;
+use crate::stored::StoredForms;
 
-/// The stored forms, by name. Each is uploaded when an operation asks for it.
+/// The stored forms, by name. Each is uploaded when an operation asks for it, and then dropped.
 pub struct Parameters<'a> {
     device: &'a Device,
-    stored: HashMap<&'a str, (&'a TensorInfo, &'a [u8])>,
+    stored: RefCell<HashMap<&'a str, (&'a TensorInfo, Vec<u8>)>>,
 }
 
 impl<'a> Parameters<'a> {
-    pub fn new(device: &'a Device, tensors: &'a [TensorInfo], forms: &[&'a [u8]]) -> Self {
-        let entries = tensors.iter().zip(forms).map(|(info, form)| (info.name.as_str(), (info, *form)));
-        Self { device, stored: entries.collect() }
+    pub async fn new(
+        device: &'a Device,
+        tensors: &'a [TensorInfo],
+        forms: &StoredForms,
+    ) -> Result<Self, String> {
+        let mut stored = HashMap::new();
+        for info in tensors {
+            stored.insert(info.name.as_str(), (info, forms.next(info).await?));
+        }
+        Ok(Self { device, stored: RefCell::new(stored) })
     }
 
     pub fn device(&self) -> &Device {
@@ -63,9 +72,10 @@ impl<'a> Parameters<'a> {
         let Op::Parameter { name } = &graph.node(value).op else {
             return Err("a weight that is computed is not supported".to_owned());
         };
-        let stored = self.stored.get(name.as_str());
-        let (info, form) = stored.ok_or_else(|| format!("tensor {name} is missing"))?;
-        Ok(dequantise(info, form))
+        let stored = self.stored.borrow_mut().remove(name.as_str());
+        let (info, form) =
+            stored.ok_or_else(|| format!("tensor {name} is missing, or was asked for twice"))?;
+        Ok(dequantise(info, &form))
     }
 }
 
