@@ -1,7 +1,7 @@
 // y[b, i, j, o] = Σ_{t, c} x[b, i·stride + ky − top, j·stride + kx − left, c] · w[t, c, o], then epilogue.wgsl
 // x [B, H, W, C]    w [taps, C, O] as in weight.wgsl, tap t = ky · kernel_width + kx    y [B, H', W', O] = [M, O]
 // A workgroup makes a tile of 8·LINES rows of M by 8·COLUMNS outputs, a slab of 2·COLUMNS·GROUPS of K at a time. A thread makes 8 x 8 of
-// it by outer products: for each 64 multiply-adds it reads 4 vectors of workgroup memory. COLUMNS is even. Of two groups of threads each
+// it by outer products: for each 64 multiply-adds it reads 4 vectors of workgroup memory. COLUMNS is even, and UNROLLED divides 2·COLUMNS. Of two groups of threads each
 // takes every other half of a slab; the sums meet at the end. That is for products with so few tiles that threads are what lacks.
 // Without MANY_THREADS a thread reads weights where they lie: for processors in disguise, to which workgroup memory is memory like any.
 // Sums have names, as an array that a variable indexes need not lie in registers.
@@ -9,7 +9,8 @@
 // Where `doubled`, the convolution sees x twice as large, each pixel four times (nearest neighbours): x has half of height and width.
 // With TWO_SOURCES, x is two tensors side by side along their channels. Both are what a UNet does on its way up, without a copy.
 // While a slab is computed the next one is on its way from memory, in registers: there are too few threads for others to fill the wait.
-// Nothing is loaded under a condition, after which a thread might wait for it: what is not there is a load of something else.
+// No row or weight has a condition of its own, after which a thread might wait for it: what is not there is a load of something else. What
+// was loaded is unpacked and masked when the products of the slab before are done, since that would wait for it.
 // PARTS: group.z says which part of K, for long sums in few tiles: y [parts, M, O], which sum_parts.wgsl adds up and finishes, or
 // SCALED a norm.
 // Implicit GEMM: Chetlur et al. 2014, arXiv:1410.0759, section 3. Twin: conv2d.rs.

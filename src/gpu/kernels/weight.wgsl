@@ -29,7 +29,7 @@ fn weight_of(stored: Stored) -> vec4<f32> {
 // Four integers of 8 bits.
 #if MANY_THREADS
 fn from_bytes(bytes: u32) -> vec4<f32> {
-    return vec4<f32>(vec4(i32(bytes)) << vec4(24u, 16u, 8u, 0u) >> vec4(24u));
+    return vec4<f32>((vec4(i32(bytes)) << vec4(24u, 16u, 8u, 0u)) >> vec4(24u));
 }
 #else
 // Processors in disguise take less for this, though it divides by 127.

@@ -163,16 +163,16 @@ impl<E: Executor> Run<E> {
         from: usize,
         prepared: &mut Option<Prepared>,
     ) -> Result<Vec<Command<'a, E>>> {
-        let wanted = Some(Prepared { run: self.number, from, timesteps: self.known_timesteps() });
+        let wanted = Prepared { run: self.number, from, timesteps: self.known_timesteps() };
         let mut commands = Vec::new();
-        if *prepared != wanted {
+        if prepared.as_ref() != Some(&wanted) {
             let (executor, unet) = (self.executor.as_ref(), &plans.unet);
-            executor.write(input::<E>(executor, unet, "timesteps"), &self.known_timesteps())?;
+            executor.write(input::<E>(executor, unet, "timesteps"), &wanted.timesteps)?;
             let out = input::<E>(executor, unet, "encoder_hidden_states");
             let (len, terms) = (plans.size.text_elements(), vec![term(1.0, &self.prompt_embeds, from)]);
             commands.push(Command::Combine { out, offset: 0, len, terms });
             commands.push(Command::Prepare(unet));
-            *prepared = wanted;
+            *prepared = Some(wanted);
         }
         commands.push(Command::Evaluate(&plans.unet));
         Ok(commands)
