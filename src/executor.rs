@@ -9,15 +9,17 @@ use crate::graph::Graph;
 use crate::solver::Thresholding;
 use crate::weights::TensorInfo;
 
-/// What products are computed in: numbers of how many bits are multiplied. Their sums are f32, but for those of at most 16 products in
-/// f16, which are f16 too. Everything else is f32.
+/// What products are computed in. Everything else is f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "native", derive(clap::ValueEnum))]
 pub enum Arithmetic {
     #[default]
     F32,
+    /// Factors are f16, and so are sums of at most 16 products; longer sums are f32.
     F16,
+    /// Factors are integers of 8 bits where the weights are; sums of at most 16 products are exact, longer ones f32.
+    Int8,
 }
 
 /// Which executor runs, on what, and why it was chosen.

@@ -7,7 +7,7 @@ mod support;
 use std::rc::Rc;
 
 use support::{Checkpoint, Goldens, evaluate, evaluate_in_f64, relative_error};
-use tenstep::executor::Executor;
+use tenstep::executor::{Arithmetic, Executor};
 use tenstep::graph::Graph;
 use tenstep::model::{
     AutoencoderRequest, TextEncoderConfig, TextEncoderRequest, UNetConfig, UNetRequest, decoder, encoder,
@@ -22,9 +22,8 @@ const PARITY: f64 = 1e-4;
 const PARITY_WITH_F16_STORAGE: f64 = 1e-2;
 /// Ten evaluations, each amplified by guidance 4, feeding the next.
 const FINAL_LATENTS: f64 = 1e-3;
-/// Products in f16: factors of 11 significant bits, and sums of 16 of them.
-const PARITY_IN_F16: f64 = 5e-3;
-const FINAL_LATENTS_IN_F16: f64 = 8e-3;
+/// Of networks, and of final latents: products of factors of 11 significant bits, and sums of 16 of them; of inputs of 8 bits.
+const NARROW: [(Arithmetic, f64, f64); 2] = [(Arithmetic::F16, 5e-3, 8e-3), (Arithmetic::Int8, 2e-2, 4e-2)];
 
 /// A network, what goes in, and what must come out.
 struct Case {
@@ -207,17 +206,21 @@ fn gpu_final_latents_match_diffusers() {
 }
 
 #[test]
-fn gpu_networks_in_f16_match_pytorch() {
-    pollster::block_on(async {
-        let Some(gpu) = support::gpu_in_f16().await else { return };
-        networks_match_pytorch(gpu, "the GPU in f16", PARITY_IN_F16).await;
-    });
+fn gpu_networks_in_narrow_arithmetic_match_pytorch() {
+    for (arithmetic, parity, _) in NARROW {
+        pollster::block_on(async {
+            let Some(gpu) = support::gpu_in(arithmetic).await else { return };
+            networks_match_pytorch(gpu, &format!("the GPU in {arithmetic:?}"), parity).await;
+        });
+    }
 }
 
 #[test]
-fn gpu_final_latents_in_f16_match_diffusers() {
-    pollster::block_on(async {
-        let Some(gpu) = support::gpu_in_f16().await else { return };
-        final_latents_match_diffusers(gpu, "the GPU in f16", FINAL_LATENTS_IN_F16).await;
-    });
+fn gpu_final_latents_in_narrow_arithmetic_match_diffusers() {
+    for (arithmetic, _, final_latents) in NARROW {
+        pollster::block_on(async {
+            let Some(gpu) = support::gpu_in(arithmetic).await else { return };
+            final_latents_match_diffusers(gpu, &format!("the GPU in {arithmetic:?}"), final_latents).await;
+        });
+    }
 }

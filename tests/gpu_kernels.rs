@@ -20,6 +20,8 @@ const NORM: f64 = 4e-6;
 const PRODUCT: f64 = 8e-7;
 /// Factors of 11 significant bits, and sums of 16 products.
 const PRODUCT_F16: f64 = 3e-3;
+/// Inputs of 8 bits, by the largest of a slab.
+const PRODUCT_INT8: f64 = 1.5e-2;
 /// Logits of standard deviation 4: an error of theirs is multiplied in the exponential.
 const ATTENTION: f64 = 2e-6;
 
@@ -59,7 +61,7 @@ fn conv2d() -> Result<()> {
     for many_threads in [true, false] {
         let options = GpuOptions { many_threads: Some(many_threads), ..GpuOptions::default() };
         let Some(gpu) = gpu_with(options) else { return Ok(()) };
-        let cases = convolutions()?;
+        let cases = convolutions(DTYPES)?;
         check_on(&gpu, &format!("conv2d, many threads {many_threads}"), PRODUCT, cases)?;
     }
     Ok(())
@@ -68,16 +70,26 @@ fn conv2d() -> Result<()> {
 /// With factors and sums of a slab in f16, where the device has them.
 #[test]
 fn products_in_f16() -> Result<()> {
-    let options =
-        GpuOptions { many_threads: Some(true), arithmetic: Arithmetic::F16, ..GpuOptions::default() };
+    check_in(Arithmetic::F16, PRODUCT_F16, DTYPES)
+}
+
+/// By integer dot products, where the weights are integers.
+#[test]
+fn products_in_int8() -> Result<()> {
+    check_in(Arithmetic::Int8, PRODUCT_INT8, [DType::Int8])?;
+    check_in(Arithmetic::Int8, PRODUCT, [DType::F32, DType::F16])
+}
+
+fn check_in<const N: usize>(arithmetic: Arithmetic, bound: f64, dtypes: [DType; N]) -> Result<()> {
+    let options = GpuOptions { many_threads: Some(true), arithmetic, ..GpuOptions::default() };
     let Some(gpu) = gpu_with(options) else { return Ok(()) };
-    if !gpu.info().shader_f16 {
-        println!("left out: this adapter has no 16-bit arithmetic");
+    if gpu.report().arithmetic != arithmetic {
+        println!("left out: this adapter does not compute in {arithmetic:?}");
         return Ok(());
     }
-    let mut cases = convolutions()?;
+    let mut cases = convolutions(dtypes)?;
     // Integers up to 127 times numbers in the thousands: f16 ends at 65,504.
-    for dtype in DTYPES {
+    for dtype in dtypes {
         let graph = one(|g| {
             let x = g.input("x", &[70, 200])?;
             let w = g.parameter("w", &[60, 200])?;
@@ -87,7 +99,7 @@ fn products_in_f16() -> Result<()> {
         case.inputs.values_mut().flatten().for_each(|value| *value *= 800.0);
         cases.push((format!("large, {dtype:?}"), case));
     }
-    check_on(&gpu, "products in f16", PRODUCT_F16, cases)
+    check_on(&gpu, &format!("products in {arithmetic:?}"), bound, cases)
 }
 
 type Convolution = ([usize; 4], usize, [usize; 2], usize, [usize; 4]);
@@ -118,11 +130,10 @@ const CONVOLUTIONS: [Convolution; 19] = [
     ([1, 3, 3, 301], 90, [3, 3], 1, [1; 4]),
 ];
 
-/// Each with weights of every type.
-fn convolutions() -> Result<Vec<(String, Case)>> {
+fn convolutions<const N: usize>(dtypes: [DType; N]) -> Result<Vec<(String, Case)>> {
     let mut cases = Vec::new();
     for (seed, (x, outputs, [kh, kw], stride, padding)) in CONVOLUTIONS.into_iter().enumerate() {
-        for dtype in DTYPES {
+        for dtype in dtypes {
             let graph = one(|g| {
                 let input = g.input("x", &x)?;
                 let w = g.parameter("w", &[outputs, x[3], kh, kw])?;

@@ -21,7 +21,7 @@ pub struct On {
     /// What runs the networks [default: the GPU where there is one, else the CPU]
     #[arg(long, value_enum)]
     pub backend: Option<Backend>,
-    /// What products are computed in on a GPU; f32 where it has no 16-bit arithmetic
+    /// What products are computed in on a GPU; int8 those of int8 weights. f32 where it cannot
     #[arg(long, value_enum, default_value_t)]
     pub arithmetic: Arithmetic,
 }
@@ -55,7 +55,7 @@ pub fn choose(on: On) -> Result<Chosen> {
     };
     eprintln!("{} {} ({why})", report.backend, report.device);
     if report.arithmetic != on.arithmetic {
-        eprintln!("products are in f32: there is no 16-bit arithmetic here, or it is a processor's");
+        eprintln!("products are in f32: this is no GPU, or it has no such arithmetic");
     }
     Ok(chosen)
 }

@@ -46,6 +46,12 @@ pub fn is_fallback(device: &wgpu::Device) -> bool {
     property(&property(&device, "adapterInfo"), "isFallbackAdapter").is_truthy()
 }
 
+/// Whether the browser's WGSL has a feature, as far as the browser says.
+pub fn has_language_feature(name: &str) -> bool {
+    let gpu = property(&property(&js_sys::global(), "navigator"), "gpu");
+    call(&property(&gpu, "wgslLanguageFeatures"), "has", &[name.into()]).is_ok_and(|has| has.is_truthy())
+}
+
 /// Waits until the device has seen everything asked of it, so that its complaints have come.
 pub async fn round_trip(device: &wgpu::Device, faults: &Faults) {
     let Some(device) = gpu_device(device) else { return };

@@ -20,7 +20,7 @@ pub struct GpuOptions {
     /// Whether the device has more threads than a small product has tiles, so that these are made small, and two groups of threads share
     /// the sums of one. By default so of all but software adapters.
     pub many_threads: Option<bool>,
-    /// What products are computed in. A device that offers no 16-bit arithmetic, or has few threads, computes in f32 all the same.
+    /// What products are computed in. A device that cannot, or has few threads, computes in f32 all the same.
     pub arithmetic: Arithmetic,
 }
 
@@ -41,6 +41,10 @@ const USEFUL_BYTES: u64 = 1 << 30;
 /// How long a browser may take to say that a device is lost.
 #[cfg(all(target_arch = "wasm32", feature = "web"))]
 const LOSS_PATIENCE_MILLIS: u32 = 250;
+
+/// Of WGSL. Natively wgpu has it for all devices.
+#[cfg(all(target_arch = "wasm32", feature = "web"))]
+const INTEGER_DOT_PRODUCT: &str = "packed_4x8_integer_dot_product";
 
 /// A device and its queue.
 pub struct Device {
@@ -87,7 +91,13 @@ impl Device {
             .min(USEFUL_BYTES)
             .max(limits.max_storage_buffer_binding_size);
         let shader_f16 = adapter.features().contains(wgpu::Features::SHADER_F16);
-        let in_f16 = shader_f16 && options.arithmetic == Arithmetic::F16;
+        let arithmetic = match options.arithmetic {
+            Arithmetic::F16 if !shader_f16 => Arithmetic::F32,
+            #[cfg(all(target_arch = "wasm32", feature = "web"))]
+            Arithmetic::Int8 if !super::browser::has_language_feature(INTEGER_DOT_PRODUCT) => Arithmetic::F32,
+            wanted => wanted,
+        };
+        let in_f16 = arithmetic == Arithmetic::F16;
         let required_features = if in_f16 { wgpu::Features::SHADER_F16 } else { wgpu::Features::empty() };
         let (raw, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
@@ -112,7 +122,7 @@ impl Device {
             faults: Faults::default(),
             info,
             many_threads,
-            arithmetic: if in_f16 && many_threads { Arithmetic::F16 } else { Arithmetic::F32 },
+            arithmetic: if many_threads { arithmetic } else { Arithmetic::F32 },
             max_binding_bytes: limits
                 .max_storage_buffer_binding_size
                 .min(options.max_binding_bytes.unwrap_or(u64::MAX)),

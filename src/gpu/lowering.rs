@@ -8,7 +8,7 @@ use super::buffer::GpuBuffer;
 use super::device::Device;
 use super::fusion::Step;
 use super::kernels::sum_parts::Unsummed;
-use super::kernels::{ALIGNED, Binding, Dispatch, MAX_WORKGROUPS, Source, Strided, unary};
+use super::kernels::{ALIGNED, Binding, Dispatch, MAX_WORKGROUPS, Source, Strided, conv2d, unary};
 use super::storage::{Storage, value_bytes};
 use super::weights::Weights;
 use crate::error::{Error, Result};
@@ -121,7 +121,8 @@ impl Lowering<'_> {
                 available: MAX_WORKGROUPS as u64,
             });
         }
-        dispatch.variant = dispatch.variant.suited(self.device.has_many_threads(), self.device.arithmetic());
+        dispatch.variant = conv2d::computing(dispatch.variant, self.device.arithmetic())
+            .suited(self.device.has_many_threads());
         for index in 0..dispatch.bindings.len() {
             let binding = dispatch.bindings[index].clone();
             let bytes = self.bytes(&binding);

@@ -79,10 +79,14 @@ struct StartReport {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Asks for a device (in the WebGPU module) and makes an engine on it. `arithmetic` is `"f32"`, or `"f16"` for products in f16 where
-    /// the device has 16-bit arithmetic.
+    /// Asks for a device (in the WebGPU module) and makes an engine on it. `arithmetic` is `"f32"`, `"f16"` or `"int8"`: what
+    /// products are computed in where the device can.
     pub async fn create(arithmetic: &str) -> Result<Engine, JsValue> {
-        let arithmetic = if arithmetic == "f16" { Arithmetic::F16 } else { Arithmetic::F32 };
+        let arithmetic = match arithmetic {
+            "f16" => Arithmetic::F16,
+            "int8" => Arithmetic::Int8,
+            _ => Arithmetic::F32,
+        };
         Ok(Self {
             device: Rc::new(device(arithmetic).await?),
             next_handle: Cell::new(1),

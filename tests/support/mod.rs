@@ -32,11 +32,11 @@ pub async fn gpu() -> Option<Gpu> {
     gpu_with(Arithmetic::F32).await
 }
 
-/// The same with products in f16, where the adapter has 16-bit arithmetic.
-pub async fn gpu_in_f16() -> Option<Gpu> {
-    let gpu = gpu_with(Arithmetic::F16).await.filter(|gpu| gpu.report().arithmetic == Arithmetic::F16);
+/// The same with products in `arithmetic`, where the adapter has it.
+pub async fn gpu_in(arithmetic: Arithmetic) -> Option<Gpu> {
+    let gpu = gpu_with(arithmetic).await.filter(|gpu| gpu.report().arithmetic == arithmetic);
     if gpu.is_none() {
-        println!("left out: this adapter has no 16-bit arithmetic");
+        println!("left out: this adapter does not compute in {arithmetic:?}");
     }
     gpu
 }

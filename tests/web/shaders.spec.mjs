@@ -13,7 +13,7 @@ import { openSite } from "./harness/site.mjs";
 
 /** Of the default model, and of a UNet whose convolutions go by Winograd's algorithm. */
 const NETWORKS = [[], ["--config", "benches/peers/unet-17m.json", "--latents", "32"]];
-const SHADERS = NETWORKS.flatMap((network) => ["f32", "f16"].map((arithmetic) => [...network, "--arithmetic", arithmetic]));
+const SHADERS = NETWORKS.flatMap((network) => ["f32", "f16", "int8"].map((arithmetic) => [...network, "--arithmetic", arithmetic]));
 
 describe("a GPU's shaders", { timeout: 600_000 }, () => {
   it("compile in Chromium", async () => {
@@ -25,7 +25,9 @@ describe("a GPU's shaders", { timeout: 600_000 }, () => {
       for (const options of SHADERS) await run("cargo", [...cargo, ...options], { env: findRust().env });
       const shaders = readdirSync(folder).map((file) => [file, inF32(readFileSync(join(folder, file), "utf8"))]);
       assert.ok(shaders.length > 50, `${shaders.length} shaders`);
-      assert.ok(shaders.filter(([file]) => file.includes("IN_F16")).length > 10, "some are in f16");
+      for (const narrow of ["IN_F16", "IN_INT8"]) {
+        assert.ok(shaders.filter(([file]) => file.includes(narrow)).length > 5, `some are ${narrow}`);
+      }
       const page = await chromium.browser.newPage();
       await page.goto(`${site.url}test.html`);
       assert.deepEqual(await page.evaluate(refused, shaders), []);

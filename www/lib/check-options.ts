@@ -26,6 +26,7 @@ const GENERATE_KEYS: (keyof GenerateOptions)[] = [...START_KEYS, "onStep", "when
 const RESUME_KEYS: (keyof ResumeOptions)[] = ["signal", "onInterruption"];
 const WHEN_BUSY: unknown[] = ["queue", "replace", "reject"] satisfies WhenBusy[];
 const STORES: unknown[] = ["auto", "opfs", "cache", "none"] satisfies LoadOptions["store"][];
+const ARITHMETICS: unknown[] = ["f32", "f16", "int8"] satisfies Arithmetic[];
 const LOAD_KEYS: (keyof LoadOptions)[] = [
   "manifest", "mirrors", "store", "backend", "threads", "arithmetic", "beside", "workerUrl", "wasmUrl", "onProgress", "signal",
 ];
@@ -78,8 +79,8 @@ function checkedThreads(threads: LoadOptions["threads"]): LoadOptions["threads"]
 }
 
 function checkedArithmetic(arithmetic: Arithmetic | undefined): Arithmetic | undefined {
-  if (arithmetic === undefined || arithmetic === "f32" || arithmetic === "f16") return arithmetic;
-  throw invalid("arithmetic", '"f32" or "f16"', arithmetic);
+  if (arithmetic === undefined || ARITHMETICS.includes(arithmetic)) return arithmetic;
+  throw invalid("arithmetic", '"f32", "f16" or "int8"', arithmetic);
 }
 
 export function pictureOptionsFromGenerate(options: GenerateOptions): PictureOptions {

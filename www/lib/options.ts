@@ -6,7 +6,7 @@ import type { Tenstep } from "./tenstep.js";
 export type Backend = "webgpu" | "cpu";
 
 /** What products, which are nearly all the work, are computed in on a GPU. */
-export type Arithmetic = "f32" | "f16";
+export type Arithmetic = "f32" | "f16" | "int8";
 
 /** What is being waited for while a model loads. Bytes are those of shards that are there; none is counted before it is. */
 export interface LoadProgress {
@@ -46,8 +46,9 @@ export interface LoadOptions {
    */
   threads?: 1 | 2;
   /**
-   * `f16`: on a GPU that has 16-bit floats, factors are rounded to them and products added up in them, 16 at a time. A picture then
-   * differs a little (docs/architecture.md has the bounds), and GPUs that compute twice as fast in them take less time. Default: `f32`.
+   * For GPUs that are quicker in narrow numbers. `f16`: factors are 16-bit floats, where the GPU has them. `int8`: where weights are
+   * integers of 8 bits so is what they are multiplied by, where the browser has integer dot products. A picture then differs a little;
+   * docs/architecture.md has the bounds. Default: `f32`.
    */
   arithmetic?: Arithmetic;
   /**
@@ -85,7 +86,7 @@ export interface BackendReport {
   device: string;
   /** Whether the GPU has 16-bit floats. */
   shaderF16: boolean;
-  /** What products are computed in: `f16` where that was asked for and the GPU has it. */
+  /** What products are computed in: what was asked for where the GPU can, else `f32`. */
   arithmetic: Arithmetic;
   /** How many threads compute at the moment: 2 once a second one has joined on the CPU, a moment after the load. */
   threads: 1 | 2;

@@ -6,7 +6,8 @@ use super::epilogue::Epilogue;
 use super::repack::MatrixShape;
 use super::sum_parts::{self, Parts};
 use super::winograd::PRODUCTS;
-use super::{ALIGNED, Binding, Dispatch, Kernel, Source, Variant};
+use super::{ALIGNED, Binding, Dispatch, IN_F16, Kernel, Source, Variant};
+use crate::executor::Arithmetic;
 use crate::weights::DType;
 
 /// Extents of a convolution. A linear map of `M` rows is one of `M` pictures of one pixel.
@@ -192,6 +193,25 @@ impl Run {
         let first = line(rows.start, 0) * width / ALIGNED * ALIGNED;
         let end = (line(rows.end - 1, kernel_height - 1) + 1) * width;
         Self { rows, pixels: first..end }
+    }
+}
+
+/// The shader that computes products in `arithmetic`, where it can: in int8 those of int8 weights, but for those of few outputs, which are
+/// the ones that show. All other shaders are as they were.
+pub fn computing(variant: Variant, arithmetic: Arithmetic) -> Variant {
+    let (Kernel::Conv2d, Some(columns), Some(lines)) =
+        (variant.kernel, variant.size_of("COLUMNS"), variant.size_of("LINES"))
+    else {
+        return variant;
+    };
+    match arithmetic {
+        Arithmetic::F16 => variant.switch(IN_F16, true).switch("NARROWED", true),
+        Arithmetic::Int8 if variant.has("INT8") && columns > NARROW.columns as u32 => variant
+            .switch("IN_INT8", true)
+            .switch("NARROWED", true)
+            .size("WORDS", columns / 2)
+            .size("WORDS_EACH", columns.div_ceil(lines)),
+        _ => variant,
     }
 }
 

@@ -15,6 +15,9 @@
 // slabs in f32. That is half of the registers and of the workgroup memory for what is multiplied, and two products at a time where a device
 // has them; to add sums of f16 to those of f32 takes a tenth of what is gained. Integers of 8 bits come as 128ths, so that no sum of 16 is too
 // large for f16 while x is below 4,000.
+// IN_INT8, which needs MANY_THREADS and weights of int8: x is rounded to 8 bits, each row by a scale of its own in each slab, the largest of its inputs
+// there, and four inputs at a time are multiplied by integer dot products, which are exact. A slab's integers are scaled and added up in f32.
+// That takes a barrier more a slab, as several threads load a row. Weights are turned round on their way, four inputs of an output to a word.
 // PARTS: group.z says which part of K, for long sums in few tiles: y [parts, M, O], which sum_parts.wgsl adds up and finishes, or
 // SCALED a norm.
 // Implicit GEMM: Chetlur et al. 2014, arXiv:1410.0759, section 3. Twin: conv2d.rs.
@@ -224,16 +227,30 @@ alias Four = vec4<f16>;
 alias Four = vec4<f32>;
 #endif
 
+#if IN_INT8
+// Four inputs are a word, and [word][eight rows][four of them].
+const SLAB_WORDS = SLAB / 4u;
+var<workgroup> x_tile: array<array<vec4<u32>, 2>, SLAB_WORDS * LINES>;
+// [word][unit of four outputs]
+var<workgroup> w_tile: array<vec4<u32>, SLAB_WORDS * TILE_UNITS>;
+// What the largest in each word of a row is, [word][four rows]; and a row's scale.
+var<workgroup> largest: array<vec4<f32>, SLAB_WORDS * 2u * LINES>;
+var<workgroup> x_scales: array<array<vec4<f32>, 2>, LINES>;
+#else
 // [k][eight rows][four of them]: a thread reads both fours at one place, so that one index is checked.
 var<workgroup> x_tile: array<array<Four, 2>, SLAB * LINES>;
 #if MANY_THREADS
-// [k][unit of four outputs]; at the end, what the groups give each other, which of f16 has memory of its own.
+// [k][unit of four outputs]; of f32, also what the groups give each other at the end.
 #if IN_F16
 var<workgroup> w_tile: array<Four, SLAB * TILE_UNITS>;
-var<workgroup> given: array<vec4<f32>, max(1u, 8u * THREADS * (GROUPS - 1u))>;
 #else
 var<workgroup> w_tile: array<Four, max(SLAB * TILE_UNITS, 8u * THREADS * (GROUPS - 1u))>;
 #endif
+#endif
+#endif
+#if NARROWED
+// What the groups give each other, where what they multiply has no room for it.
+var<workgroup> given: array<vec4<f32>, max(1u, 8u * THREADS * (GROUPS - 1u))>;
 #endif
 
 @compute @workgroup_size(COLUMNS, LINES, GROUPS)
@@ -279,21 +296,26 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // And of weights: a unit of WEIGHTS_EACH inputs. Past the last input x is 0, and past the last output nothing is stored.
     let weight_unit = first_weight + min(first_unit + thread % TILE_UNITS, units - 1u);
     let last_weight = weight_unit + (depth - 1u) * units;
+#if IN_INT8
+    var weight = weight_unit + (first_slab + thread / TILE_UNITS * 4u) * units;
+#else
     var weight = weight_unit + (first_slab + thread / TILE_UNITS) * units;
+#endif
 #else
     var weight = first_weight + first_slab * units + first_unit + local.x;
 #endif
+    // Of the first four rows and of the others, for both units.
+#for v 2
+#for r 4
 #if IN_F16
-#for r 8
-    var all_a$r = vec4(0.0);
-    var all_b$r = vec4(0.0);
-#end
+    var all_upper$v_$r = vec4(0.0);
+    var all_lower$v_$r = vec4(0.0);
 #else
-#for r 8
-    var a$r = vec4(0.0);
-    var b$r = vec4(0.0);
-#end
+    var upper$v_$r = vec4(0.0);
+    var lower$v_$r = vec4(0.0);
 #endif
+#end
+#end
 
     // Where the loaded of x goes.
     let to = 4u * load_unit * LINES + load_four / 2u;
@@ -304,16 +326,30 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #for r 4
         var row$r = vec4(0.0);
 #end
+#if IN_INT8
+#for i WORDS_EACH
+        var stored$i = vec4(0u);
+#end
+#else
 #for i WEIGHTS_EACH
         var stored$i = Stored();
 #end
+#endif
         if (slab < end_slab) {
 #for r 4
             row$r = x_of(seen$r, channel_units, channel_unit);
 #end
+#if IN_INT8
+#for i WORDS_EACH
+#for j 4
+            stored$i[$j] = weights[min(weight + (4u * $iu * WEIGHT_STEP + $ju) * units, last_weight)];
+#end
+#end
+#else
 #for i WEIGHTS_EACH
             stored$i = weights[min(weight + $iu * WEIGHT_STEP * units, last_weight)];
 #end
+#endif
             weight += SLAB * units;
         }
 
@@ -329,11 +365,39 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         {
 #endif
 #if IN_F16
-#for r 8
-            var a$r = Four();
-            var b$r = Four();
+#for v 2
+#for r 4
+            var upper$v_$r = Four();
+            var lower$v_$r = Four();
+#end
 #end
 #endif
+#if IN_INT8
+            let scales = x_scales[local.y];
+#for v 2
+            {
+#for r 4
+                var upper_dots$r = vec4(0i);
+                var lower_dots$r = vec4(0i);
+#end
+#for w WORDS
+                {
+                    let word = $wu * GROUPS + local.z;
+                    let rows = &x_tile[word * LINES + local.y];
+                    let four = w_tile[word * TILE_UNITS + $vu * COLUMNS + local.x];
+#for r 4
+                    upper_dots$r += dots((*rows)[0][$r], four);
+                    lower_dots$r += dots((*rows)[1][$r], four);
+#end
+                }
+#end
+#for r 4
+                upper$v_$r += scales[0][$r] * vec4<f32>(upper_dots$r);
+                lower$v_$r += scales[1][$r] * vec4<f32>(lower_dots$r);
+#end
+            }
+#end
+#else
             for (var first = 0u; first < SLAB; first += UNROLLED * GROUPS) {
 #for u UNROLLED
                 {
@@ -341,37 +405,35 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                     let rows = &x_tile[k * LINES + local.y];
                     let upper = (*rows)[0];
                     let lower = (*rows)[1];
+#for v 2
 #if MANY_THREADS
-                    let a = w_tile[k * TILE_UNITS + local.x];
-                    let b = w_tile[k * TILE_UNITS + COLUMNS + local.x];
+                    let four$v = w_tile[k * TILE_UNITS + $vu * COLUMNS + local.x];
 #else
-                    let a = weight_of(weights[weight]);
-                    let b = weight_of(weights[weight + COLUMNS]);
+                    let four$v = weight_of(weights[weight + $vu * COLUMNS]);
+#endif
+#end
+#if MANY_THREADS
+#else
                     weight += units;
 #endif
-                    a0 = fma(Four(upper.x), a, a0);
-                    a1 = fma(Four(upper.y), a, a1);
-                    a2 = fma(Four(upper.z), a, a2);
-                    a3 = fma(Four(upper.w), a, a3);
-                    a4 = fma(Four(lower.x), a, a4);
-                    a5 = fma(Four(lower.y), a, a5);
-                    a6 = fma(Four(lower.z), a, a6);
-                    a7 = fma(Four(lower.w), a, a7);
-                    b0 = fma(Four(upper.x), b, b0);
-                    b1 = fma(Four(upper.y), b, b1);
-                    b2 = fma(Four(upper.z), b, b2);
-                    b3 = fma(Four(upper.w), b, b3);
-                    b4 = fma(Four(lower.x), b, b4);
-                    b5 = fma(Four(lower.y), b, b5);
-                    b6 = fma(Four(lower.z), b, b6);
-                    b7 = fma(Four(lower.w), b, b7);
+#for v 2
+#for r 4
+                    upper$v_$r = fma(Four(upper[$r]), four$v, upper$v_$r);
+#end
+#for r 4
+                    lower$v_$r = fma(Four(lower[$r]), four$v, lower$v_$r);
+#end
+#end
                 }
 #end
             }
+#endif
 #if IN_F16
-#for r 8
-            all_a$r += vec4<f32>(a$r);
-            all_b$r += vec4<f32>(b$r);
+#for v 2
+#for r 4
+            all_upper$v_$r += vec4<f32>(upper$v_$r);
+            all_lower$v_$r += vec4<f32>(lower$v_$r);
+#end
 #end
 #endif
         }
@@ -382,6 +444,34 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         workgroupBarrier();
 
         // Only now are the loads waited for.
+#if IN_INT8
+#for r 4
+        let row$r_seen = masked(seen$r, row$r);
+#end
+        let mine = load_unit * 2u * LINES + load_four;
+        largest[mine] = vec4(largest_of(row0_seen), largest_of(row1_seen), largest_of(row2_seen), largest_of(row3_seen));
+#for i WORDS_EACH
+        let word$i = thread / TILE_UNITS + $iu * WEIGHT_STEP;
+        if (word$i < SLAB_WORDS) {
+            w_tile[word$i * TILE_UNITS + thread % TILE_UNITS] = turned(stored$i);
+        }
+#end
+        workgroupBarrier();
+        var most = largest[load_four];
+        for (var word = 1u; word < SLAB_WORDS; word++) {
+            most = max(most, largest[word * 2u * LINES + load_four]);
+        }
+        // Rows of zeros have no scale.
+        let steps = select(vec4(0.0), 127.0 / most, most > vec4(0.0));
+        x_tile[load_unit * LINES + load_four / 2u][half] = vec4(
+#for r 4
+            pack4xI8(vec4<i32>(round(row$r_seen * steps[$r]))),
+#end
+        );
+        if (load_unit == 0u) {
+            x_scales[load_four / 2u][half] = most / 127.0;
+        }
+#else
         keep_rows(to, half, masked(seen0, row0), masked(seen1, row1), masked(seen2, row2), masked(seen3, row3));
 #for i WEIGHTS_EACH
         if (THREADS * $iu + THREADS <= SLAB * TILE_UNITS || thread + $iu * THREADS < SLAB * TILE_UNITS) {
@@ -392,6 +482,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #endif
         }
 #end
+#endif
 #endif
         workgroupBarrier();
 
@@ -410,37 +501,79 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
 
 #if IN_F16
-#for r 8
-    var a$r = FACTOR * all_a$r;
-    var b$r = FACTOR * all_b$r;
+#for v 2
+#for r 4
+    var upper$v_$r = FACTOR * all_upper$v_$r;
+    var lower$v_$r = FACTOR * all_lower$v_$r;
+#end
 #end
 #endif
     let unit = first_unit + local.x;
     let first_row = tile + 8u * local.y;
 #if ONE_GROUP
-    finish_rows(first_row, group.z, unit, array(a0, a1, a2, a3, a4, a5, a6, a7));
-    finish_rows(first_row, group.z, unit + COLUMNS, array(b0, b1, b2, b3, b4, b5, b6, b7));
+#for v 2
+    finish_rows(first_row, group.z, unit + $vu * COLUMNS, array(
+#for r 4
+        upper$v_$r,
+#end
+#for r 4
+        lower$v_$r,
+#end
+    ));
+#end
 #else
     // Each group finishes one of the two units.
     let second = local.z == 1u;
-#if IN_F16
+#if NARROWED
     let passed = &given;
 #else
     let passed = &w_tile;
     workgroupBarrier();
 #endif
-#for r 8
-    (*passed)[$ru * THREADS + thread] = select(b$r, a$r, second);
+#for r 4
+    (*passed)[$ru * THREADS + thread] = select(upper1_$r, upper0_$r, second);
+    (*passed)[($ru + 4u) * THREADS + thread] = select(lower1_$r, lower0_$r, second);
 #end
     workgroupBarrier();
     let other = (thread + COLUMNS * LINES) % THREADS;
-#for r 8
-    a$r = select(a$r, b$r, second) + (*passed)[$ru * THREADS + other];
+#for r 4
+    upper0_$r = select(upper0_$r, upper1_$r, second) + (*passed)[$ru * THREADS + other];
+    lower0_$r = select(lower0_$r, lower1_$r, second) + (*passed)[($ru + 4u) * THREADS + other];
 #end
-    finish_rows(first_row, group.z, unit + local.z * COLUMNS, array(a0, a1, a2, a3, a4, a5, a6, a7));
+    finish_rows(first_row, group.z, unit + local.z * COLUMNS, array(
+#for r 4
+        upper0_$r,
+#end
+#for r 4
+        lower0_$r,
+#end
+    ));
 #endif
 }
 
+#if IN_INT8
+// Products of four inputs of a row with those of four outputs.
+fn dots(row: u32, four: vec4<u32>) -> vec4<i32> {
+    return vec4(dot4I8Packed(row, four.x), dot4I8Packed(row, four.y), dot4I8Packed(row, four.z), dot4I8Packed(row, four.w));
+}
+
+fn largest_of(x: vec4<f32>) -> f32 {
+    let sizes = abs(x);
+    return max(max(sizes.x, sizes.y), max(sizes.z, sizes.w));
+}
+
+// Of four words with four outputs each, byte by byte, four words with four inputs each.
+fn turned(inputs: vec4<u32>) -> vec4<u32> {
+    let low = (inputs.xz & vec2(0x00ff00ffu)) | ((inputs.yw & vec2(0x00ff00ffu)) << vec2(8u));
+    let high = ((inputs.xz >> vec2(8u)) & vec2(0x00ff00ffu)) | (inputs.yw & vec2(0xff00ff00u));
+    return vec4(
+        (low.x & 0xffffu) | (low.y << 16u),
+        (high.x & 0xffffu) | (high.y << 16u),
+        (low.x >> 16u) | (low.y & 0xffff0000u),
+        (high.x >> 16u) | (high.y & 0xffff0000u),
+    );
+}
+#else
 // Four rows of a unit of channels, as the tile has them.
 fn keep_rows(to: u32, half: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) {
     x_tile[to][half] = Four(vec4(a.x, b.x, c.x, d.x));
@@ -448,6 +581,7 @@ fn keep_rows(to: u32, half: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: ve
     x_tile[to + 2u * LINES][half] = Four(vec4(a.z, b.z, c.z, d.z));
     x_tile[to + 3u * LINES][half] = Four(vec4(a.w, b.w, c.w, d.w));
 }
+#endif
 
 fn finish_rows(first_row: u32, layer: u32, unit: u32, sums: array<vec4<f32>, 8>) {
     if (unit >= params.units) {

@@ -34,7 +34,6 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::buffer::GpuBuffer;
-use crate::executor::Arithmetic;
 use crate::graph::{Activation, Value};
 use crate::weights::DType;
 use bare::bare;
@@ -130,7 +129,7 @@ impl Kernel {
 }
 
 /// The switch by which a shader computes in f16, which its text has to announce.
-const IN_F16: &str = "IN_F16";
+pub const IN_F16: &str = "IN_F16";
 
 /// A shader made special: what a pipeline is cached by. None of it depends on the size of a picture.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -165,6 +164,15 @@ impl Variant {
         self
     }
 
+    fn has(&self, switch: &str) -> bool {
+        self.switches.contains(&switch)
+    }
+
+    /// The value of the size of that name.
+    fn size_of(&self, name: &str) -> Option<u32> {
+        self.sizes.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
+    }
+
     /// Declares a constant that sizes an array.
     pub fn size(mut self, name: &'static str, value: u32) -> Self {
         self.sizes.push((name, value));
@@ -173,11 +181,8 @@ impl Variant {
 
     /// The form for a device with many threads, or for a processor in disguise. The former's loops do UNROLLED turns in one: loads of the
     /// next turn are not begun in this one, and some platforms guard each turn. The latter would only take longer to compile them.
-    pub fn suited(self, many_threads: bool, arithmetic: Arithmetic) -> Self {
-        let in_f16 = arithmetic == Arithmetic::F16 && self.kernel == Kernel::Conv2d;
-        self.switch("MANY_THREADS", many_threads)
-            .switch(IN_F16, in_f16)
-            .size("UNROLLED", if many_threads { 4 } else { 1 })
+    pub fn suited(self, many_threads: bool) -> Self {
+        self.switch("MANY_THREADS", many_threads).size("UNROLLED", if many_threads { 4 } else { 1 })
     }
 
     /// Turns on the switch of a storage type.
@@ -202,7 +207,7 @@ impl Variant {
     /// and `#end`, `$x` stands for 0 to N - 1 in turn. N is a number or a size.
     pub fn wgsl(&self) -> String {
         let mut text = String::new();
-        if self.switches.contains(&IN_F16) {
+        if self.has(IN_F16) {
             text.push_str("enable f16;\n");
         }
         for (name, value) in &self.sizes {
@@ -239,7 +244,7 @@ impl Variant {
         let mut lines = Vec::new();
         for line in file.lines() {
             if let Some(name) = line.strip_prefix("#if ") {
-                kept.push(self.switches.contains(&name));
+                kept.push(self.has(name));
             } else if line == "#else" {
                 kept.iter_mut().rev().take(1).for_each(|innermost| *innermost = !*innermost);
             } else if line == "#endif" {
@@ -253,8 +258,7 @@ impl Variant {
 
     /// A number, or the size of that name.
     fn count(&self, of: &str) -> u32 {
-        let size = self.sizes.iter().find(|(name, _)| *name == of).map(|(_, value)| *value);
-        size.or_else(|| of.parse().ok()).expect("a number or a size")
+        self.size_of(of).or_else(|| of.parse().ok()).expect("a number or a size")
     }
 }
 
