@@ -203,7 +203,7 @@ fn values_larger_than_a_binding_are_shown_in_parts() -> Result<()> {
 fn a_table_larger_than_a_binding_is_split_by_rows() -> Result<()> {
     let options = GpuOptions { max_binding_bytes: Some(4096), ..GpuOptions::default() };
     let Some(gpu) = gpu_with(options) else { return Ok(()) };
-    for dtype in [DType::F32, DType::F16, DType::Int8] {
+    for dtype in [DType::F32, DType::F16, DType::Int8, DType::Int4] {
         let mut g = GraphBuilder::new();
         let ids = g.input("ids", &[9])?;
         let table = g.parameter("table", &[501, 19])?;

@@ -5,7 +5,7 @@
 // takes every other half of a slab; the sums meet at the end. That is for products with so few tiles that threads are what lacks.
 // Without MANY_THREADS a thread reads weights where they lie: for processors in disguise, to which workgroup memory is memory like any.
 // Sums have names, as an array that a variable indexes need not lie in registers.
-// Rows from first_row to end_row; the binding of x begins at pixel first_pixel. Sums of f32 in f32; int8 scales are applied to the sum.
+// Rows from first_row to end_row; the binding of x begins at pixel first_pixel. Sums of f32 in f32; int8 scales are applied to the sum, those of int4 to each weight.
 // Where `doubled`, the convolution sees x twice as large, each pixel four times (nearest neighbours): x has half of height and width.
 // With TWO_SOURCES, x is two tensors side by side along their channels. Both are what a UNet does on its way up, without a copy.
 // While a slab is computed the next one is on its way from memory, in registers: there are too few threads for others to fill the wait.
@@ -266,6 +266,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var weight = weight_unit + (first_slab + thread / TILE_UNITS) * units;
 #else
     var weight = first_weight + first_slab * units + first_unit + local.x;
+#if INT4
+    var channel = 0u;
+#endif
 #endif
 #for r 8
     var a$r = vec4(0.0);
@@ -289,7 +292,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             row$r = x_of(seen$r, channel_units, channel_unit);
 #end
 #for i WEIGHTS_EACH
+#if INT4
+            let k$i = min(slab + thread / TILE_UNITS + $iu * WEIGHT_STEP, depth - 1u);
+            stored$i = stored_at(weight_unit + k$i * units, k$i % (4u * channel_units) / GROUP_CHANNELS * units + weight_unit);
+#else
             stored$i = weights[min(weight + $iu * WEIGHT_STEP * units, last_weight)];
+#endif
 #end
             weight += SLAB * units;
         }
@@ -316,8 +324,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                     let a = w_tile[k * TILE_UNITS + local.x];
                     let b = w_tile[k * TILE_UNITS + COLUMNS + local.x];
 #else
+#if INT4
+                    let scale = channel / GROUP_CHANNELS * units + first_unit + local.x;
+                    let a = weight_of(stored_at(weight, scale));
+                    let b = weight_of(stored_at(weight + COLUMNS, scale + COLUMNS));
+                    channel = select(channel + 1u, 0u, channel + 1u == 4u * channel_units);
+#else
                     let a = weight_of(weights[weight]);
                     let b = weight_of(weights[weight + COLUMNS]);
+#endif
                     weight += units;
 #endif
                     a0 = fma(vec4(upper.x), a, a0);

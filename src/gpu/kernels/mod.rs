@@ -179,6 +179,7 @@ impl Variant {
             DType::F32 => "F32",
             DType::F16 => "F16",
             DType::Int8 => "INT8",
+            DType::Int4 => "INT4",
         };
         self.switch(name, true)
     }
@@ -191,8 +192,8 @@ impl Variant {
         format!("{:?}", self.kernel) + &switches.chain(sizes).collect::<String>()
     }
 
-    /// The WGSL text with its switches resolved and its loops unrolled. Lines of `#if NAME`, `#else` and `#endif` do not nest. Those
-    /// of `#for x N` and `#end` do: between them `$x` stands for 0 to N - 1 in turn. N is a number or a size.
+    /// The WGSL text with its switches resolved and its loops unrolled. Lines of `#if NAME`, `#else` and `#endif` may nest, and so may
+    /// those of `#for x N` and `#end`: between them `$x` stands for 0 to N - 1 in turn. N is a number or a size.
     pub fn wgsl(&self) -> String {
         let mut text = String::new();
         for (name, value) in &self.sizes {
@@ -224,16 +225,18 @@ impl Variant {
 
     /// The lines of which the switches approve.
     fn switched<'a>(&self, file: &'a str) -> Vec<&'a str> {
-        let mut kept = true;
+        let mut kept = Vec::new();
         let mut lines = Vec::new();
         for line in file.lines() {
             if let Some(name) = line.strip_prefix("#if ") {
-                kept = self.switches.contains(&name);
+                kept.push(self.switches.contains(&name));
             } else if line == "#else" {
-                kept = !kept;
+                if let Some(innermost) = kept.last_mut() {
+                    *innermost = !*innermost;
+                }
             } else if line == "#endif" {
-                kept = true;
-            } else if kept {
+                kept.pop();
+            } else if !kept.contains(&false) {
                 lines.push(line);
             }
         }
