@@ -72,6 +72,7 @@ fn converted_weights_equal_the_source_within_their_type() {
         assert_eq!(manifest, conversion.manifest);
         let names: Vec<&str> = components.keys().map(String::as_str).collect();
         assert_eq!(names, ["text_encoder", "unet", "vae_decoder", "vae_encoder"]);
+        assert!(manifest.components[1].tensors.iter().any(|tensor| tensor.dtype == dtype));
 
         for part in ["text_encoder", "unet", "vae"] {
             let mut converted: Tensors = BTreeMap::new();
@@ -403,14 +404,23 @@ fn rows_of_zeros_and_values_beyond_f16_keep_their_values() {
     assert_eq!(Storage::new(DType::F16).dtype("unet/w", &[64, 64], &values), DType::F16);
     values[5] = 1e5;
     assert_eq!(Storage::new(DType::F16).dtype("unet/w", &[64, 64], &values), DType::F32);
-    assert_eq!(Storage::new(DType::Int4).dtype("unet/w", &[64, 64], &values), DType::Int4);
-    assert_eq!(Storage::new(DType::Int4).dtype("vae_decoder/w", &[64, 64], &values), DType::Int8);
-    assert_eq!(Storage::new(DType::Int4).dtype("unet/w", &[4096], &values), DType::F32);
-    values[6] = -5e5;
-    assert_eq!(Storage::new(DType::Int4).dtype("unet/w", &[64, 64], &values), DType::F32);
     assert_eq!(Storage::new(DType::Int8).dtype("unet/w", &[64, 64], &values), DType::Int8);
     assert_eq!(Storage::new(DType::Int8).dtype("unet/w", &[4096], &values), DType::F32);
     assert_eq!(Storage::new(DType::Int8).dtype("unet/w", &[63, 65], &values[..4095]), DType::F32);
+}
+
+#[test]
+fn int4_is_for_the_large_tensors_of_the_unet() {
+    let int4 = Storage::new(DType::Int4).with_chosen(r#"{"unet/b": "int4"}"#).expect("a choice");
+    let mut values = vec![1e5; 16384];
+    assert_eq!(int4.dtype("unet/w", &[128, 128], &values), DType::Int4);
+    assert_eq!(int4.dtype("unet/w", &[127, 129], &values[..16383]), DType::Int8);
+    assert_eq!(int4.dtype("unet/w", &[5, 819], &values[..4095]), DType::F32);
+    assert_eq!(int4.dtype("unet/w", &[16384], &values), DType::F32);
+    assert_eq!(int4.dtype("vae_decoder/w", &[128, 128], &values), DType::Int8);
+    assert_eq!(int4.dtype("unet/b", &[8], &values[..8]), DType::Int4, "chosen");
+    values[6] = -5e5;
+    assert_eq!(int4.dtype("unet/w", &[128, 128], &values), DType::F32, "no scale reaches it");
 }
 
 /// Within half a step of each group, also where f16 has few scales left; and what no scale reaches is cut.

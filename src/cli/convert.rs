@@ -18,7 +18,8 @@ pub struct Arguments {
     source: PathBuf,
     /// Where to write: a new or empty folder, or an earlier conversion, which is replaced
     out: PathBuf,
-    /// How matrices and convolutions of at least 4096 elements are stored; the rest is f32. With int4 those of the UNet, others as int8
+    /// How matrices and convolutions of at least 4096 elements are stored; the rest is f32. int4 is for those of the UNet that have 16384;
+    /// others get int8 then
     #[arg(long, value_enum, default_value_t = StorageType::F16)]
     dtype: StorageType,
     /// JSON object from component/tensor to f32, f16, int8 or int4, for tensors that --dtype would hurt

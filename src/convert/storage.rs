@@ -8,8 +8,13 @@ use crate::weights::{DType, MOST_INT4, is_large};
 /// The largest f16.
 const MAX_F16: f32 = 65504.0;
 
+/// Smaller tensors of the UNet become int8 where it is int4: they cost little, and among them are the first and last layers, which
+/// show rounding the most.
+const MIN_ELEMENTS_INT4: usize = 16384;
+
 /// The rule by which tensors get their storage types: matrices and convolutions of at least 4096 elements get
-/// `dtype`, everything else is f32; but for tensors chosen by name. int4 is for the UNet: other networks get int8 then.
+/// `dtype`, everything else is f32; but for tensors chosen by name. int4 is for those of the UNet that have at least 16384, others get
+/// int8 then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storage {
     dtype: DType,
@@ -43,7 +48,7 @@ impl Storage {
     pub fn dtype(&self, name: &str, shape: &[usize], values: &[f32]) -> DType {
         let by_rule = match self.dtype {
             _ if !is_large(shape, values.len()) => DType::F32,
-            DType::Int4 if !name.starts_with("unet/") => DType::Int8,
+            DType::Int4 if !name.starts_with("unet/") || values.len() < MIN_ELEMENTS_INT4 => DType::Int8,
             dtype => dtype,
         };
         let wanted = self.chosen.get(name).copied().unwrap_or(by_rule);
