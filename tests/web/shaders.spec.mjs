@@ -11,8 +11,9 @@ import { findRust } from "../../scripts/setup/rust.mjs";
 import { launchChromium } from "./harness/browsers.mjs";
 import { openSite } from "./harness/site.mjs";
 
-/** Of the default model, and of a UNet whose convolutions go by Winograd's algorithm. */
-const NETWORKS = [[], ["--config", "benches/peers/unet-17m.json", "--latents", "32"]];
+/** Of the default model, and of a UNet whose convolutions go by Winograd's algorithm, and as int4. */
+const MADE_UP = ["--config", "benches/peers/unet-17m.json", "--latents", "32"];
+const NETWORKS = [[], MADE_UP, [...MADE_UP, "--dtype", "int4"]];
 
 describe("a GPU's shaders", { timeout: 600_000 }, () => {
   it("compile in Chromium", async () => {
