@@ -14,7 +14,7 @@ export async function describeDevice(adapter, peerNames) {
     const page = await browser.newPage();
     await page.goto(`${site.url}page/index.html`);
     const found = await page.evaluate(lookAround);
-    const build = ({ rustflags, optLevel, optimise }) => ({ profile: "wasm", simd: rustflags.includes("+simd128"), threads: 1, opt_level: optLevel, wasm_opt: optimise.join(" ") });
+    const build = ({ rustflags, optLevel, optimise }) => ({ profile: "wasm", simd: rustflags.join().includes("+simd128"), threads: 1, opt_level: optLevel, wasm_opt: optimise.join(" ") });
     return {
       processor: cpus()[0].model,
       cores: cpus().length,

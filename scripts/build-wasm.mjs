@@ -3,6 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { join, relative } from "node:path";
 import { brotliCompressSync } from "node:zlib";
 import { asProgram, run, say } from "./command.mjs";
@@ -13,8 +14,8 @@ import { setUp } from "./setup.mjs";
 const TRIPLE = "wasm32-unknown-unknown";
 export const MODULES = {
   // The shaders do the work: the module only has to be small. Its lowest addresses are the end of its stack, so no data lies there.
-  gpu: { features: "web,gpu", rustflags: "", optLevel: "z", optimise: ["-Oz", "--converge", "--low-memory-unused"] },
-  cpu: { features: "web,cpu", rustflags: "-C target-feature=+simd128", optLevel: "3", optimise: ["-O3", "--enable-simd"] },
+  gpu: { features: "web,gpu", rustflags: [], optLevel: "z", optimise: ["-Oz", "--converge", "--low-memory-unused"] },
+  cpu: { features: "web,cpu", rustflags: ["-Ctarget-feature=+simd128"], optLevel: "3", optimise: ["-O3", "--enable-simd"] },
 };
 const INPUTS = ["Cargo.toml", "Cargo.lock", "src", "tools/wasm-bindgen", "scripts/build-wasm.mjs"];
 
@@ -50,7 +51,15 @@ export async function compileModule(wasm, { cargoArguments, library, rustflags, 
   await run(
     wasm.cargo,
     ["build", "--locked", "--lib", "--profile", "wasm", "--target", TRIPLE, ...cargoArguments, ...wasm.args],
-    { env: { ...wasm.env, RUSTFLAGS: rustflags, CARGO_PROFILE_WASM_OPT_LEVEL: optLevel, CARGO_PROFILE_WASM_LTO: lto, CARGO_TARGET_DIR: targetDir } },
+    {
+      env: {
+        ...wasm.env,
+        CARGO_ENCODED_RUSTFLAGS: [...rustflags, ...pathless()].join("\x1f"),
+        CARGO_PROFILE_WASM_OPT_LEVEL: optLevel,
+        CARGO_PROFILE_WASM_LTO: lto,
+        CARGO_TARGET_DIR: targetDir,
+      },
+    },
   );
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
@@ -68,6 +77,12 @@ export async function compileModule(wasm, { cargoArguments, library, rustflags, 
     "--enable-reference-types", "--enable-multivalue", "--strip-debug", "--strip-producers", "--strip-target-features", file, "-o", file,
   ]);
   return file;
+}
+
+/** Panics name the file that they come from: not by where it lies on the machine that compiles. */
+function pathless() {
+  const sources = join(process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "registry", "src");
+  return [`--remap-path-prefix=${sources}=crates`, `--remap-path-prefix=${root}=tenstep`];
 }
 
 /** Puts the scripts that the crate brings along (src/gpu/replay.js) into the glue, which so stays one file. */

@@ -9,6 +9,17 @@ use crate::graph::Graph;
 use crate::solver::Thresholding;
 use crate::weights::TensorInfo;
 
+/// What products are computed in: numbers of how many bits are multiplied. Their sums are f32, but for those of at most 16 products in
+/// f16, which are f16 too. Everything else is f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "native", derive(clap::ValueEnum))]
+pub enum Arithmetic {
+    #[default]
+    F32,
+    F16,
+}
+
 /// Which executor runs, on what, and why it was chosen.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -19,6 +30,8 @@ pub struct BackendReport {
     pub device: String,
     /// Whether 16-bit arithmetic is available to shaders.
     pub shader_f16: bool,
+    /// What products are computed in.
+    pub arithmetic: Arithmetic,
 }
 
 /// Some elements of a tensor times a factor.

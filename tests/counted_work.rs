@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use pollster::block_on;
 use serde::{Deserialize, Serialize};
 use support::Checkpoint;
-use tenstep::executor::Executor;
+use tenstep::executor::{Arithmetic, Executor};
 use tenstep::gpu::{Account, Gpu, GpuOptions};
 use tenstep::graph::Graph;
 use tenstep::model::{
@@ -24,8 +24,12 @@ use tenstep::model::{
 /// What a figure may be at most, by that in the file.
 const RISE: f64 = 1.15;
 /// What every WebGPU device offers, so that nothing is cut differently on a device that offers more.
-const LIMITS: GpuOptions =
-    GpuOptions { max_binding_bytes: Some(128 << 20), max_buffer_bytes: Some(256 << 20), many_threads: None };
+const LIMITS: GpuOptions = GpuOptions {
+    max_binding_bytes: Some(128 << 20),
+    max_buffer_bytes: Some(256 << 20),
+    many_threads: None,
+    arithmetic: Arithmetic::F32,
+};
 /// The forms of the products: a GPU's and a software adapter's, and what the names of the latter's counts end with.
 const FORMS: [(bool, &str); 2] = [(true, ""), (false, "InSoftware")];
 /// The most dispatches of a UNet, by the operations of its graph.

@@ -7,6 +7,7 @@ mod gpu_support;
 
 use gpu_support::{Case, gpu_with, relative_error};
 use tenstep::Result;
+use tenstep::executor::Arithmetic;
 use tenstep::gpu::GpuOptions;
 use tenstep::model::{AutoencoderConfig, AutoencoderRequest, decoder};
 use tenstep::weights::{DType, Manifest};
@@ -14,8 +15,12 @@ use tenstep::weights::{DType, Manifest};
 /// Of the norm.
 const MOST_DIFFERENCE: f64 = 1e-4;
 /// What a binding shows. The largest values of the decoders below take several times as much.
-const LIMITS: GpuOptions =
-    GpuOptions { max_binding_bytes: Some(600 << 10), max_buffer_bytes: None, many_threads: Some(true) };
+const LIMITS: GpuOptions = GpuOptions {
+    max_binding_bytes: Some(600 << 10),
+    max_buffer_bytes: None,
+    many_threads: Some(true),
+    arithmetic: Arithmetic::F32,
+};
 /// In latents; neither is a multiple of a tile.
 const REQUEST: AutoencoderRequest = AutoencoderRequest { batch: 1, height: 18, width: 13 };
 

@@ -122,6 +122,7 @@ fn an_arena_of_several_buffers_and_matrices_of_several_pieces() -> Result<()> {
         max_binding_bytes: Some(28 << 10),
         max_buffer_bytes: Some(48 << 10),
         many_threads: Some(true),
+        ..GpuOptions::default()
     };
     let Some(gpu) = gpu_with(options) else { return Ok(()) };
     for (dtype, seed) in [(DType::F32, 1), (DType::F16, 2), (DType::Int8, 3), (DType::Int4, 4)] {
@@ -187,6 +188,7 @@ fn values_larger_than_a_binding_are_shown_in_parts() -> Result<()> {
         max_binding_bytes: Some(64 << 10),
         max_buffer_bytes: Some(500 << 10),
         many_threads: Some(true),
+        ..GpuOptions::default()
     };
     let Some(gpu) = gpu_with(options) else { return Ok(()) };
     let Some(roomy) = gpu_with(GpuOptions::default()) else { return Ok(()) };

@@ -7,7 +7,7 @@ mod gpu_support;
 use gpu_support::{Case, Random, gpu, gpu_with};
 use pollster::block_on;
 use tenstep::Result;
-use tenstep::executor::Executor;
+use tenstep::executor::{Arithmetic, Executor};
 use tenstep::gpu::{Gpu, GpuOptions};
 use tenstep::graph::{Activation, Graph, GraphBuilder};
 use tenstep::weights::DType;
@@ -18,6 +18,8 @@ const ELEMENTWISE: f64 = 4e-7;
 /// The inputs have mean 30 and variance 1, so that rounding them costs 30 · 2⁻²⁵ ≈ 1e-6 before anything is computed.
 const NORM: f64 = 4e-6;
 const PRODUCT: f64 = 8e-7;
+/// Factors of 11 significant bits, and sums of 16 products.
+const PRODUCT_F16: f64 = 3e-3;
 /// Logits of standard deviation 4: an error of theirs is multiplied in the exponential.
 const ATTENTION: f64 = 2e-6;
 
@@ -57,41 +59,69 @@ fn conv2d() -> Result<()> {
     for many_threads in [true, false] {
         let options = GpuOptions { many_threads: Some(many_threads), ..GpuOptions::default() };
         let Some(gpu) = gpu_with(options) else { return Ok(()) };
-        let cases = convolutions([
-            ([2, 32, 32, 128], 128, [3, 3], 1, [1; 4]),
-            ([1, 16, 16, 64], 96, [3, 3], 2, [1; 4]),
-            ([1, 16, 16, 32], 32, [3, 3], 2, [0, 0, 1, 1]),
-            ([2, 8, 8, 320], 320, [1, 1], 1, [0; 4]),
-            ([1, 64, 64, 4], 64, [3, 3], 1, [1; 4]),
-            ([1, 96, 96, 4], 96, [3, 3], 1, [1; 4]),
-            ([1, 32, 32, 64], 3, [3, 3], 1, [1; 4]),
-            ([3, 7, 5, 9], 13, [3, 3], 1, [1; 4]),
-            // By Winograd's algorithm, where the weights are f32: sides that are odd, and tiles of less than four pixels.
-            ([3, 7, 5, 20], 36, [3, 3], 1, [1; 4]),
-            ([2, 1, 3, 8], 12, [3, 3], 1, [1; 4]),
-            ([1, 50, 34, 12], 40, [3, 3], 1, [1; 4]),
-            ([1, 9, 11, 5], 6, [5, 3], 3, [2, 1, 0, 3]),
-            ([2, 1, 1, 1], 1, [1, 1], 1, [0; 4]),
-            // A handful of rows.
-            ([2, 2, 2, 40], 132, [3, 3], 1, [1; 4]),
-            ([1, 1, 3, 70], 200, [1, 1], 1, [0; 4]),
-            ([2, 4, 4, 192], 192, [3, 3], 1, [1; 4]),
-            ([3, 7, 5, 75], 45, [3, 3], 1, [1; 4]),
-            ([1, 6, 6, 1024], 320, [1, 1], 1, [0; 4]),
-            // A long sum in few tiles, of which the last part is a short one.
-            ([1, 3, 3, 301], 90, [3, 3], 1, [1; 4]),
-        ])?;
+        let cases = convolutions()?;
         check_on(&gpu, &format!("conv2d, many threads {many_threads}"), PRODUCT, cases)?;
     }
     Ok(())
 }
 
+/// With factors and sums of a slab in f16, where the device has them.
+#[test]
+fn products_in_f16() -> Result<()> {
+    let options =
+        GpuOptions { many_threads: Some(true), arithmetic: Arithmetic::F16, ..GpuOptions::default() };
+    let Some(gpu) = gpu_with(options) else { return Ok(()) };
+    if !gpu.info().shader_f16 {
+        println!("left out: this adapter has no 16-bit arithmetic");
+        return Ok(());
+    }
+    let mut cases = convolutions()?;
+    // Integers up to 127 times numbers in the thousands: f16 ends at 65,504.
+    for dtype in DTYPES {
+        let graph = one(|g| {
+            let x = g.input("x", &[70, 200])?;
+            let w = g.parameter("w", &[60, 200])?;
+            g.linear(x, w, None)
+        })?;
+        let mut case = Case::random(graph, dtype, 1);
+        case.inputs.values_mut().flatten().for_each(|value| *value *= 800.0);
+        cases.push((format!("large, {dtype:?}"), case));
+    }
+    check_on(&gpu, "products in f16", PRODUCT_F16, cases)
+}
+
 type Convolution = ([usize; 4], usize, [usize; 2], usize, [usize; 4]);
 
 /// [B, H, W, C], O, kernel, stride, padding
-fn convolutions<const N: usize>(shapes: [Convolution; N]) -> Result<Vec<(String, Case)>> {
+const CONVOLUTIONS: [Convolution; 19] = [
+    ([2, 32, 32, 128], 128, [3, 3], 1, [1; 4]),
+    ([1, 16, 16, 64], 96, [3, 3], 2, [1; 4]),
+    ([1, 16, 16, 32], 32, [3, 3], 2, [0, 0, 1, 1]),
+    ([2, 8, 8, 320], 320, [1, 1], 1, [0; 4]),
+    ([1, 64, 64, 4], 64, [3, 3], 1, [1; 4]),
+    ([1, 96, 96, 4], 96, [3, 3], 1, [1; 4]),
+    ([1, 32, 32, 64], 3, [3, 3], 1, [1; 4]),
+    ([3, 7, 5, 9], 13, [3, 3], 1, [1; 4]),
+    // By Winograd's algorithm, where the weights are f32: sides that are odd, and tiles of less than four pixels.
+    ([3, 7, 5, 20], 36, [3, 3], 1, [1; 4]),
+    ([2, 1, 3, 8], 12, [3, 3], 1, [1; 4]),
+    ([1, 50, 34, 12], 40, [3, 3], 1, [1; 4]),
+    ([1, 9, 11, 5], 6, [5, 3], 3, [2, 1, 0, 3]),
+    ([2, 1, 1, 1], 1, [1, 1], 1, [0; 4]),
+    // A handful of rows.
+    ([2, 2, 2, 40], 132, [3, 3], 1, [1; 4]),
+    ([1, 1, 3, 70], 200, [1, 1], 1, [0; 4]),
+    ([2, 4, 4, 192], 192, [3, 3], 1, [1; 4]),
+    ([3, 7, 5, 75], 45, [3, 3], 1, [1; 4]),
+    ([1, 6, 6, 1024], 320, [1, 1], 1, [0; 4]),
+    // A long sum in few tiles, of which the last part is a short one.
+    ([1, 3, 3, 301], 90, [3, 3], 1, [1; 4]),
+];
+
+/// Each with weights of every type.
+fn convolutions() -> Result<Vec<(String, Case)>> {
     let mut cases = Vec::new();
-    for (seed, (x, outputs, [kh, kw], stride, padding)) in shapes.into_iter().enumerate() {
+    for (seed, (x, outputs, [kh, kw], stride, padding)) in CONVOLUTIONS.into_iter().enumerate() {
         for dtype in DTYPES {
             let graph = one(|g| {
                 let input = g.input("x", &x)?;

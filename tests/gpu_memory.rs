@@ -7,7 +7,7 @@
 #![cfg(feature = "native")]
 
 use pollster::block_on;
-use tenstep::executor::Executor;
+use tenstep::executor::{Arithmetic, Executor};
 use tenstep::gpu::{Gpu, GpuOptions};
 use tenstep::model::{UNetConfig, UNetRequest, unet};
 use tenstep::weights::{DType, TensorInfo};
@@ -20,6 +20,7 @@ const LIMITS: GpuOptions = GpuOptions {
     max_binding_bytes: Some(128 << 20),
     max_buffer_bytes: Some(256 << 20),
     many_threads: Some(true),
+    arithmetic: Arithmetic::F32,
 };
 
 #[test]

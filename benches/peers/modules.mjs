@@ -10,7 +10,7 @@ import { setUpWasmTarget } from "../../scripts/setup/wasm-target.mjs";
  * By feature of the crate. Burn is compiled for speed, but crate by crate: as a whole its forty megabytes would take far longer, and the
  * shaders do the work.
  */
-const HOW = { cpu: MODULES.cpu, gpu: MODULES.gpu, "burn-wgpu": { rustflags: "", optLevel: "3", lto: "off", optimise: [] } };
+const HOW = { cpu: MODULES.cpu, gpu: MODULES.gpu, "burn-wgpu": { rustflags: [], optLevel: "3", lto: "off", optimise: [] } };
 /** Where each module lies, with its glue. */
 export const modules = Object.fromEntries(Object.keys(HOW).map((name) => [name, join(target, "bench-peers", name)]));
 

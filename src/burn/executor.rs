@@ -4,7 +4,7 @@ use super::plan::Plan;
 use super::tensor::{Tensor, from_values, shape, values};
 use super::weights::Weights;
 use crate::error::{Error, Result};
-use crate::executor::{BackendReport, Command, Executor, MAX_TERMS, Term};
+use crate::executor::{Arithmetic, BackendReport, Command, Executor, MAX_TERMS, Term};
 use crate::graph::Graph;
 use crate::solver::Thresholding;
 use crate::weights::TensorInfo;
@@ -33,7 +33,12 @@ impl Executor for Cpu {
     fn report(&self) -> BackendReport {
         // A browser does not tell its pages what the processor is.
         let device = if cfg!(target_family = "wasm") { "" } else { std::env::consts::ARCH };
-        BackendReport { backend: "cpu", device: device.to_owned(), shader_f16: false }
+        BackendReport {
+            backend: "cpu",
+            device: device.to_owned(),
+            shader_f16: false,
+            arithmetic: Arithmetic::F32,
+        }
     }
 
     fn tensor(&self, shape: &[usize]) -> Result<Tensor> {

@@ -5,7 +5,7 @@ use pollster::block_on;
 
 use crate::burn::Cpu;
 use crate::error::Result;
-use crate::executor::Executor;
+use crate::executor::{Arithmetic, Executor};
 use crate::gpu::{Gpu, GpuOptions};
 
 /// What `--backend` takes.
@@ -13,6 +13,17 @@ use crate::gpu::{Gpu, GpuOptions};
 pub enum Backend {
     Webgpu,
     Cpu,
+}
+
+/// Where a command runs networks.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct On {
+    /// What runs the networks [default: the GPU where there is one, else the CPU]
+    #[arg(long, value_enum)]
+    pub backend: Option<Backend>,
+    /// What products are computed in on a GPU; f32 where it has no 16-bit arithmetic
+    #[arg(long, value_enum, default_value_t)]
+    pub arithmetic: Arithmetic,
 }
 
 /// What a command does once it has an executor.
@@ -27,13 +38,12 @@ pub enum Chosen {
 }
 
 /// The executor asked for, else the GPU where there is one, else the CPU; says which and why.
-pub fn choose(backend: Option<Backend>) -> Result<Chosen> {
-    let (chosen, why) = match backend {
+pub fn choose(on: On) -> Result<Chosen> {
+    let options = GpuOptions { arithmetic: on.arithmetic, ..GpuOptions::default() };
+    let (chosen, why) = match on.backend {
         Some(Backend::Cpu) => (Chosen::Cpu(Cpu::new()), "as asked for".to_owned()),
-        Some(Backend::Webgpu) => {
-            (Chosen::Gpu(block_on(Gpu::new(GpuOptions::default()))?), "as asked for".to_owned())
-        }
-        None => match block_on(Gpu::new(GpuOptions::default())) {
+        Some(Backend::Webgpu) => (Chosen::Gpu(block_on(Gpu::new(options))?), "as asked for".to_owned()),
+        None => match block_on(Gpu::new(options)) {
             Ok(gpu) if !gpu.info().software => (Chosen::Gpu(gpu), "there is a GPU".to_owned()),
             Ok(_) => (Chosen::Cpu(Cpu::new()), "the only adapter is a processor too".to_owned()),
             Err(error) => (Chosen::Cpu(Cpu::new()), error.to_string()),
@@ -44,12 +54,15 @@ pub fn choose(backend: Option<Backend>) -> Result<Chosen> {
         Chosen::Cpu(cpu) => cpu.report(),
     };
     eprintln!("{} {} ({why})", report.backend, report.device);
+    if report.arithmetic != on.arithmetic {
+        eprintln!("products are in f32: there is no 16-bit arithmetic here, or it is a processor's");
+    }
     Ok(chosen)
 }
 
 /// Runs `task` on the executor that [`choose`] finds.
-pub fn run_on(backend: Option<Backend>, task: &impl Task) -> Result<()> {
-    match choose(backend)? {
+pub fn run_on(on: On, task: &impl Task) -> Result<()> {
+    match choose(on)? {
         Chosen::Gpu(gpu) => task.run(gpu),
         Chosen::Cpu(cpu) => task.run(cpu),
     }

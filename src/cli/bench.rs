@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::backend::{Backend, Chosen, choose};
+use super::backend::{Chosen, On, choose};
 use super::print;
 use crate::error::Result;
 use crate::executor::Executor;
@@ -55,9 +55,8 @@ pub struct Arguments {
     /// How many evaluations of each network [default: as many as fit two seconds, 3 to 100]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     evaluations: Option<u32>,
-    /// What runs the networks [default: the GPU where there is one, else the CPU]
-    #[arg(long, value_enum)]
-    backend: Option<Backend>,
+    #[command(flatten)]
+    on: On,
     /// Write the shaders that a GPU runs for the networks there, as WGSL, and time nothing
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["evaluations", "backend", "json"])]
     shaders: Option<PathBuf>,
@@ -112,10 +111,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     // What is wrong with the model or its size is said before anything takes long.
     let networks = networks(arguments)?;
     if let Some(folder) = &arguments.shaders {
-        return print(&shaders::write(&networks, folder)?);
+        return print(&shaders::write(&networks, arguments.on.arithmetic, folder)?);
     }
     let effort = Effort { evaluations: arguments.evaluations };
-    let report = match choose(arguments.backend)? {
+    let report = match choose(arguments.on)? {
         Chosen::Gpu(gpu) => {
             let (networks, adapter, peaks) = on_gpu(&gpu, &networks, effort)?;
             let memory = adapter.memory;

@@ -8,7 +8,7 @@ use clap::Args;
 use pollster::block_on;
 use serde::Serialize;
 
-use super::backend::{Backend, Task, run_on};
+use super::backend::{On, Task, run_on};
 use super::print;
 use crate::error::{Error, Result};
 use crate::executor::{BackendReport, Executor};
@@ -53,9 +53,8 @@ pub struct Arguments {
     /// A converted model's manifest.json
     #[arg(long, value_name = "FILE", default_value = "www/models/default/manifest.json")]
     model: PathBuf,
-    /// What runs the networks [default: the GPU where there is one, else the CPU]
-    #[arg(long, value_enum)]
-    backend: Option<Backend>,
+    #[command(flatten)]
+    on: On,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -116,7 +115,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for name in [&arguments.schedule, &arguments.reference_schedule] {
         solver::Spacing::find(name)?;
     }
-    run_on(arguments.backend, arguments)
+    run_on(arguments.on, arguments)
 }
 
 impl Task for Arguments {

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Args;
 use pollster::block_on;
 
-use super::backend::{Backend, Task, run_on};
+use super::backend::{On, Task, run_on};
 use super::named_fields;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
@@ -26,9 +26,8 @@ pub struct Arguments {
     /// A converted model's manifest.json
     #[arg(long, value_name = "FILE", default_value = "www/models/default/manifest.json")]
     model: PathBuf,
-    /// What runs the networks [default: the GPU where there is one, else the CPU]
-    #[arg(long, value_enum)]
-    backend: Option<Backend>,
+    #[command(flatten)]
+    on: On,
     /// What to steer away from
     #[arg(long, value_name = "TEXT")]
     negative_prompt: Option<String>,
@@ -74,7 +73,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    run_on(arguments.backend, arguments)
+    run_on(arguments.on, arguments)
 }
 
 impl Task for Arguments {

@@ -8,6 +8,7 @@ use std::task::Poll;
 use super::fault::Faults;
 use super::signal::Signal;
 use crate::error::{Error, Result};
+use crate::executor::Arithmetic;
 
 /// What may be asked of [`super::Gpu::new`]. The defaults suit everybody; tests lower the limits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct GpuOptions {
     /// Whether the device has more threads than a small product has tiles, so that these are made small, and two groups of threads share
     /// the sums of one. By default so of all but software adapters.
     pub many_threads: Option<bool>,
+    /// What products are computed in. A device that offers no 16-bit arithmetic, or has few threads, computes in f32 all the same.
+    pub arithmetic: Arithmetic,
 }
 
 /// What is known of the adapter. Browsers hide most of it.
@@ -46,6 +49,7 @@ pub struct Device {
     faults: Faults,
     info: DeviceInfo,
     many_threads: bool,
+    arithmetic: Arithmetic,
     max_binding_bytes: u64,
     max_buffer_bytes: u64,
     /// One for each submission that may still run, oldest first.
@@ -82,9 +86,13 @@ impl Device {
             .max_storage_buffer_binding_size
             .min(USEFUL_BYTES)
             .max(limits.max_storage_buffer_binding_size);
+        let shader_f16 = adapter.features().contains(wgpu::Features::SHADER_F16);
+        let in_f16 = shader_f16 && options.arithmetic == Arithmetic::F16;
+        let required_features = if in_f16 { wgpu::Features::SHADER_F16 } else { wgpu::Features::empty() };
         let (raw, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("tenstep"),
+                required_features,
                 required_limits: limits.clone(),
                 memory_hints: wgpu::MemoryHints::MemoryUsage,
                 ..Default::default()
@@ -96,17 +104,15 @@ impl Device {
         let software = about.device_type == wgpu::DeviceType::Cpu;
         #[cfg(all(target_arch = "wasm32", feature = "web"))]
         let software = super::browser::is_fallback(&raw);
-        let info = DeviceInfo {
-            name: about.name,
-            software,
-            shader_f16: adapter.features().contains(wgpu::Features::SHADER_F16),
-        };
+        let info = DeviceInfo { name: about.name, software, shader_f16 };
+        let many_threads = options.many_threads.unwrap_or(!software);
         let device = Self {
             raw,
             queue,
             faults: Faults::default(),
             info,
-            many_threads: options.many_threads.unwrap_or(!software),
+            many_threads,
+            arithmetic: if in_f16 && many_threads { Arithmetic::F16 } else { Arithmetic::F32 },
             max_binding_bytes: limits
                 .max_storage_buffer_binding_size
                 .min(options.max_binding_bytes.unwrap_or(u64::MAX)),
@@ -165,6 +171,11 @@ impl Device {
     /// Whether the device has more threads than a small product has tiles.
     pub fn has_many_threads(&self) -> bool {
         self.many_threads
+    }
+
+    /// What products are computed in.
+    pub fn arithmetic(&self) -> Arithmetic {
+        self.arithmetic
     }
 
     /// The largest buffer, in bytes.

@@ -220,7 +220,12 @@ impl Executor for Gpu {
 
     fn report(&self) -> BackendReport {
         let DeviceInfo { name, shader_f16, .. } = self.info();
-        BackendReport { backend: "webgpu", device: name.clone(), shader_f16: *shader_f16 }
+        BackendReport {
+            backend: "webgpu",
+            device: name.clone(),
+            shader_f16: *shader_f16,
+            arithmetic: self.0.device.arithmetic(),
+        }
     }
 
     fn tensor(&self, shape: &[usize]) -> Result<Tensor> {

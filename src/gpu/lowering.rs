@@ -121,7 +121,7 @@ impl Lowering<'_> {
                 available: MAX_WORKGROUPS as u64,
             });
         }
-        dispatch.variant = dispatch.variant.suited(self.device.has_many_threads());
+        dispatch.variant = dispatch.variant.suited(self.device.has_many_threads(), self.device.arithmetic());
         for index in 0..dispatch.bindings.len() {
             let binding = dispatch.bindings[index].clone();
             let bytes = self.bytes(&binding);

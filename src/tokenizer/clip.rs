@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
-use unicode_normalization::UnicodeNormalization;
 
 use super::byte_pairs::{Merges, merge};
 use super::pieces::pieces;
+use super::unicode::nfc;
 use super::{Frame, Ids, file, invalid, json};
 use crate::error::Result;
 
@@ -83,7 +83,7 @@ impl ClipTokenizer {
     fn push_text(&self, text: &str, ids: &mut Vec<u32>) {
         // Character by character: a final sigma stays σ, as in the reference. Spaces only separate, so one is as
         // good as many.
-        let normalised: String = text.nfc().flat_map(char::to_lowercase).collect();
+        let normalised: String = nfc(text).chars().flat_map(char::to_lowercase).collect();
         for piece in pieces(&normalised) {
             let last = piece.len() - 1;
             let symbol =

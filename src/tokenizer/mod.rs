@@ -6,6 +6,7 @@
 mod byte_pairs;
 mod clip;
 mod pieces;
+mod unicode;
 mod words;
 
 use std::collections::BTreeMap;

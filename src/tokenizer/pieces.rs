@@ -9,7 +9,7 @@
 //! A text that spells a special token in other letters arrives here in lower case. transformers cuts each piece once
 //! more with GPT-2's pattern, which lacks the first two alternatives, so that such a text comes out in three.
 
-use unicode_general_category::{GeneralCategory, get_general_category};
+use super::unicode::{is_letter, is_number};
 
 const SPELT_TOKENS: [&str; 2] = ["<|startoftext|>", "<|endoftext|>"];
 const CONTRACTIONS: [&str; 7] = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
@@ -50,15 +50,11 @@ pub(super) fn pieces(text: &str) -> Vec<&str> {
 }
 
 fn class(character: char) -> Class {
-    use GeneralCategory as G;
-    if character.is_whitespace() {
-        return Class::Space;
-    }
-    match get_general_category(character) {
-        G::UppercaseLetter | G::LowercaseLetter | G::TitlecaseLetter | G::ModifierLetter | G::OtherLetter => {
-            Class::Letter
-        }
-        G::DecimalNumber | G::LetterNumber | G::OtherNumber => Class::Number,
+    match character {
+        'a'..='z' => Class::Letter,
+        _ if character.is_whitespace() => Class::Space,
+        _ if is_letter(character) => Class::Letter,
+        _ if is_number(character) => Class::Number,
         _ => Class::Other,
     }
 }

@@ -12,7 +12,7 @@ use super::state::{state_from, state_object};
 use super::stop::Stop;
 use super::value::{fields_from, object_from, picture_from, set};
 use crate::error::{Error, Result};
-use crate::executor::Executor;
+use crate::executor::{Arithmetic, Executor};
 use crate::options::GenerateOptions;
 use crate::pipeline::{Loader, Model, ModelInfo, Run, StepReport};
 use crate::weights::Manifest;
@@ -23,12 +23,12 @@ type Device = crate::burn::Cpu;
 type Device = crate::gpu::Gpu;
 
 #[cfg(all(feature = "cpu", not(feature = "gpu")))]
-async fn device() -> Result<Device> {
+async fn device(_: Arithmetic) -> Result<Device> {
     Ok(Device::new())
 }
 #[cfg(feature = "gpu")]
-async fn device() -> Result<Device> {
-    Device::new(crate::gpu::GpuOptions::default()).await
+async fn device(arithmetic: Arithmetic) -> Result<Device> {
+    Device::new(crate::gpu::GpuOptions { arithmetic, ..Default::default() }).await
 }
 
 /// One executor, the models loaded on it, and their runs. Handles are small integers.
@@ -79,10 +79,12 @@ struct StartReport {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Asks for a device (in the WebGPU module) and makes an engine on it.
-    pub async fn create() -> Result<Engine, JsValue> {
+    /// Asks for a device (in the WebGPU module) and makes an engine on it. `arithmetic` is `"f32"`, or `"f16"` for products in f16 where
+    /// the device has 16-bit arithmetic.
+    pub async fn create(arithmetic: &str) -> Result<Engine, JsValue> {
+        let arithmetic = if arithmetic == "f16" { Arithmetic::F16 } else { Arithmetic::F32 };
         Ok(Self {
-            device: Rc::new(device().await?),
+            device: Rc::new(device(arithmetic).await?),
             next_handle: Cell::new(1),
             loaders: RefCell::default(),
             models: RefCell::default(),

@@ -2,6 +2,7 @@ export interface BackendReport {
   backend: "webgpu" | "cpu";
   device: string;
   shaderF16: boolean;
+  arithmetic: "f32" | "f16";
 }
 
 export interface ShardInfo {

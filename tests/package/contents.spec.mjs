@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { dirname, join, posix } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { brotliCompressSync } from "node:zlib";
@@ -51,6 +52,12 @@ describe("the tarball", { timeout: 60_000 }, () => {
 
   it("names no source map", () => {
     assert.deepEqual(CODE.filter((path) => /sourceMappingURL/.test(text(path))), []);
+  });
+
+  it("names no folder of the machine that made it", () => {
+    const homes = [homedir(), process.env.CARGO_HOME, root].filter(Boolean);
+    const named = CODE.flatMap((path) => homes.filter((home) => read(path).includes(home)).map((home) => [path, home]));
+    assert.deepEqual(named, []);
   });
 
   it("needs nothing of npm but what its user chooses", () => {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use tenstep::executor::{Command, Executor};
+use tenstep::executor::{Arithmetic, Command, Executor};
 use tenstep::gpu::{Gpu, GpuOptions};
 use tenstep::graph::{Array, Graph, interpret};
 use tenstep::model::AutoencoderConfig;
@@ -29,7 +29,21 @@ pub fn relative_error(actual: &[f32], expected: &[f32]) -> f64 {
 /// Without an adapter the calling test fails, unless `TENSTEP_SKIP_GPU=1` says that this
 /// machine has none.
 pub async fn gpu() -> Option<Gpu> {
-    match Gpu::new(GpuOptions { many_threads: Some(true), ..GpuOptions::default() }).await {
+    gpu_with(Arithmetic::F32).await
+}
+
+/// The same with products in f16, where the adapter has 16-bit arithmetic.
+pub async fn gpu_in_f16() -> Option<Gpu> {
+    let gpu = gpu_with(Arithmetic::F16).await.filter(|gpu| gpu.report().arithmetic == Arithmetic::F16);
+    if gpu.is_none() {
+        println!("left out: this adapter has no 16-bit arithmetic");
+    }
+    gpu
+}
+
+async fn gpu_with(arithmetic: Arithmetic) -> Option<Gpu> {
+    let options = GpuOptions { many_threads: Some(true), arithmetic, ..GpuOptions::default() };
+    match Gpu::new(options).await {
         Ok(gpu) => Some(gpu),
         Err(error) if std::env::var("TENSTEP_SKIP_GPU").is_ok_and(|value| value == "1") => {
             println!("skipped, as TENSTEP_SKIP_GPU=1 asks: {error}");

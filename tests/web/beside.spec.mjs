@@ -18,9 +18,9 @@ const built = (path) => readFileSync(join(dist, "tenstep", path), "utf8");
 const TELLING = `{
   const engines = new BroadcastChannel("engines");
   const { create } = Engine;
-  Engine.create = async () => {
+  Engine.create = async (...given) => {
     engines.postMessage({ name: "create" });
-    return create();
+    return create(...given);
   };
   const { start } = Engine.prototype;
   Engine.prototype.start = async function (...given) {
@@ -36,6 +36,12 @@ const TELLING = `{
     };
   }
 }`;
+
+function answerWithTellingFakes(site) {
+  answerWithFakes(site);
+  const engine = readFileSync(new URL("fake/engine.js", import.meta.url), "utf8");
+  for (const backend of ["gpu", "cpu"]) site.answerBytes(`/tenstep/wasm/tenstep_${backend}.js`, Buffer.from(engine + TELLING), "text/javascript");
+}
 
 /** Opens the test page, with workers and what engines say counted on it. */
 async function openPage(browser, site) {
@@ -98,10 +104,8 @@ describe("models beside each other", { timeout: 240_000 }, () => {
   });
 
   function answer() {
-    answerWithFakes(site);
+    answerWithTellingFakes(site);
     for (const [file, bytes] of fakeModel({ revision: "other" })) site.answerBytes(`/other/${file}`, bytes);
-    const engine = readFileSync(new URL("fake/engine.js", import.meta.url), "utf8");
-    for (const backend of ["gpu", "cpu"]) site.answerBytes(`/tenstep/wasm/tenstep_${backend}.js`, Buffer.from(engine + TELLING), "text/javascript");
   }
 
   it("take one worker and one engine, and tell their own manifests", async () => {
@@ -598,9 +602,7 @@ describe("models beside each other on WebGPU", { timeout: 1_200_000 }, () => {
   });
 
   it("may be on two backends in one worker, and each engine ends with the last of its models", async () => {
-    answerWithFakes(site);
-    const engine = readFileSync(new URL("fake/engine.js", import.meta.url), "utf8");
-    for (const backend of ["gpu", "cpu"]) site.answerBytes(`/tenstep/wasm/tenstep_${backend}.js`, Buffer.from(engine + TELLING), "text/javascript");
+    answerWithTellingFakes(site);
     const seen = await page.evaluate(async () => {
       Object.assign(workers, { started: 0, ended: 0 });
       const manifest = "/fake/manifest.json";
@@ -617,5 +619,23 @@ describe("models beside each other on WebGPU", { timeout: 1_200_000 }, () => {
       return { ...state, again: told.create };
     });
     assert.deepEqual(seen, { backends: ["cpu", "webgpu"], workers: { started: 1, ended: 0 }, made: 2, again: 3 });
+  });
+
+  it("share the arithmetic of the one that they are beside, and take an engine for another", async () => {
+    answerWithTellingFakes(site);
+    const made = await page.evaluate(async () => {
+      const before = told.create;
+      const manifest = "/fake/manifest.json";
+      const first = await load({ manifest, backend: "webgpu" });
+      const second = await load({ manifest, beside: first, arithmetic: "f16" });
+      const counts = [told.create - before];
+      const others = [{ beside: second }, { beside: first }, { beside: second, arithmetic: "f32" }];
+      const loaded = [first, second];
+      for (const options of others) loaded.push(await load({ manifest, ...options }));
+      counts.push(told.create - before);
+      for (const tenstep of loaded) await tenstep.dispose();
+      return counts;
+    });
+    assert.deepEqual(made, [2, 2]);
   });
 });

@@ -283,6 +283,7 @@ describe("client and worker", { timeout: 120_000 }, () => {
   const wrongLoads = {
     "no manifest": [{ manifest: undefined }, "invalid-option"],
     "an unknown backend": [{ backend: "cuda" }, "invalid-option"],
+    "an unknown arithmetic": [{ arithmetic: "f64" }, "invalid-option"],
     "an unknown option": [{ wasm: "x" }, "invalid-option"],
     "an address that is none": [{ manifest: "http://[" }, "invalid-option"],
     "a manifest that is not there": [{ manifest: "/nowhere/manifest.json" }, "fetch-failed"],

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { launchChromium, launchFirefox } from "./harness/browsers.mjs";
 import { sizeOf } from "./harness/default-model.mjs";
-import { readGolden } from "./harness/golden.mjs";
+import { readGolden, relativeError } from "./harness/golden.mjs";
 import { openSite } from "./harness/site.mjs";
 
 const PICTURE = { prompt: "a red apple", seed: 7, steps: 2 };
@@ -134,11 +134,6 @@ for (const { name, launch, forced, backend, reason } of places) {
       assert.deepEqual(seen, ["AbortError", true]);
     });
   });
-}
-
-function relativeError(actual, expected) {
-  const norm = (values) => Math.hypot(...values);
-  return norm(actual.map((value, at) => value - expected[at])) / norm(expected);
 }
 
 /** Of what is seen: colours count as far as they are opaque, since a transparent pixel's colour is any colour. */

@@ -3,6 +3,7 @@
 import type { LoadPlan } from "./client.js";
 import { TenstepError } from "./errors.js";
 import type {
+  Arithmetic,
   Backend,
   GenerateOptions,
   LoadOptions,
@@ -26,7 +27,7 @@ const RESUME_KEYS: (keyof ResumeOptions)[] = ["signal", "onInterruption"];
 const WHEN_BUSY: unknown[] = ["queue", "replace", "reject"] satisfies WhenBusy[];
 const STORES: unknown[] = ["auto", "opfs", "cache", "none"] satisfies LoadOptions["store"][];
 const LOAD_KEYS: (keyof LoadOptions)[] = [
-  "manifest", "mirrors", "store", "backend", "threads", "beside", "workerUrl", "wasmUrl", "onProgress", "signal",
+  "manifest", "mirrors", "store", "backend", "threads", "arithmetic", "beside", "workerUrl", "wasmUrl", "onProgress", "signal",
 ];
 const SURVEY_KEYS: (keyof CapabilitiesOptions)[] = ["manifest", "backend", "threads", "steps", "measureSpeed", "signal"];
 
@@ -49,6 +50,7 @@ export function planFromLoadOptions(options: LoadOptions): LoadPlan {
     store,
     backend,
     threads: checkedThreads(known.threads),
+    arithmetic: checkedArithmetic(known.arithmetic),
     workerUrl: absoluteUrl("workerUrl", known.workerUrl),
     wasmUrl: folder && (folder.endsWith("/") ? folder : `${folder}/`),
     onProgress,
@@ -73,6 +75,11 @@ function checkedBackend(backend: Backend | undefined): Backend | undefined {
 function checkedThreads(threads: LoadOptions["threads"]): LoadOptions["threads"] {
   if (threads === undefined || threads === 1 || threads === 2) return threads;
   throw invalid("threads", "1 or 2", threads);
+}
+
+function checkedArithmetic(arithmetic: Arithmetic | undefined): Arithmetic | undefined {
+  if (arithmetic === undefined || arithmetic === "f32" || arithmetic === "f16") return arithmetic;
+  throw invalid("arithmetic", '"f32" or "f16"', arithmetic);
 }
 
 export function pictureOptionsFromGenerate(options: GenerateOptions): PictureOptions {

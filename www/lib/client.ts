@@ -2,7 +2,7 @@
 
 import { TenstepError } from "./errors.js";
 import { ModelHost } from "./model-host.js";
-import type { Backend, BackendReport, LoadProgress, StorageReport } from "./options.js";
+import type { Arithmetic, Backend, BackendReport, LoadProgress, StorageReport } from "./options.js";
 import type { Loaded } from "./protocol.js";
 import { Recovery } from "./recovery.js";
 import { askToPersist } from "./store/persist.js";
@@ -17,6 +17,7 @@ export interface LoadPlan {
   store: StoreChoice;
   backend: Backend | undefined;
   threads: 1 | 2 | undefined;
+  arithmetic: Arithmetic | undefined;
   workerUrl: string | undefined;
   wasmUrl: string | undefined;
   onProgress: ((progress: LoadProgress) => void) | undefined;
@@ -40,11 +41,11 @@ export class Client {
     this.#host = host;
   }
 
-  /** For another model in the same worker: with the files of this one, and the backend that was wanted here. */
+  /** For another model in the same worker: with the files of this one, and the backend and arithmetic that were wanted here. */
   beside(plan: LoadPlan): Client {
     if (this.#isDisposed) throw new TenstepError("disposed", "the Tenstep to load beside was disposed; load without beside");
-    const { backend, wasmUrl } = this.#plan;
-    return new Client({ ...plan, backend: plan.backend ?? backend, wasmUrl }, this.#host);
+    const { backend, arithmetic, wasmUrl } = this.#plan;
+    return new Client({ ...plan, backend: plan.backend ?? backend, arithmetic: plan.arithmetic ?? arithmetic, wasmUrl }, this.#host);
   }
 
   /** What runs now. */
@@ -99,11 +100,11 @@ export class Client {
   }
 
   async #load(link: WorkerLink): Promise<WorkerLink> {
-    const { manifest, mirrors, store, threads, wasmUrl, onProgress } = this.#plan;
+    const { manifest, mirrors, store, threads, arithmetic = "f32", wasmUrl, onProgress } = this.#plan;
     // After a loss the same backend has to come back: a silent change to the CPU would surprise.
     const backend = this.#loaded?.backend.backend ?? this.#plan.backend;
     const loaded = (await link.request(
-      { type: "load", manifest, mirrors, store, ...(backend && { backend }), ...(threads && { threads }), ...(wasmUrl && { wasmUrl }) },
+      { type: "load", manifest, mirrors, store, arithmetic, ...(backend && { backend }), ...(threads && { threads }), ...(wasmUrl && { wasmUrl }) },
       { onProgress },
     )) as Loaded;
     // The first load's reason stands: a reload was told which backend to take.

@@ -1,16 +1,17 @@
 // The wasm module as the worker sees it (src/web in Rust). Both modules export the same, but for what makes pairs.
 
 import type { Decoded, Standing, Started, Stepped } from "./protocol.js";
-import type { Backend, ModelInfo, PictureOptions, RunState } from "./options.js";
+import type { Arithmetic, BackendReport, ModelInfo, PictureOptions, RunState } from "./options.js";
 
 export interface EngineModule {
   default(options: { module_or_path: URL | WebAssembly.Module }): Promise<unknown>;
-  Engine: { create(): Promise<Engine> };
+  /** On WebGPU products are computed in `arithmetic` where the device can. */
+  Engine: { create(arithmetic: Arithmetic): Promise<Engine> };
 }
 
 /** One promise at a time. What answers at once may be called meanwhile. */
 export interface Engine {
-  report(): { backend: Backend; device: string; shaderF16: boolean };
+  report(): Omit<BackendReport, "threads" | "reason">;
   /** Checks everything that the manifest says; nothing is allocated for a manifest that contradicts itself. */
   begin(manifestJson: string, rounded?: boolean): ModelToLoad;
   /** Checks length and SHA-256, uploads, keeps nothing of `bytes`. Any order. On the CPU it computes the digest where that is not given. */

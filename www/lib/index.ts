@@ -8,6 +8,7 @@ export type { StorageSize, StoredModel } from "./storage.js";
 export { TenstepError } from "./errors.js";
 export type { TenstepErrorCode } from "./errors.js";
 export type {
+  Arithmetic,
   Backend,
   BackendReport,
   GenerateOptions,

@@ -4,7 +4,7 @@ import { chooseBackend, CPU, threadsFor, type Choice } from "./capabilities.js";
 import { isPairing, type Engine, type ModelToLoad } from "./engine.js";
 import type { Engines } from "./engines.js";
 import type { TenstepError } from "./errors.js";
-import type { Backend, LoadProgress } from "./options.js";
+import type { Arithmetic, Backend, LoadProgress } from "./options.js";
 import { Partner, type PartnerHost } from "./partner.js";
 import type { Loaded } from "./protocol.js";
 import type { Serial } from "./serial.js";
@@ -23,6 +23,7 @@ export interface LoadRequest {
   store: StoreChoice;
   backend?: Backend | undefined;
   threads?: 1 | 2 | undefined;
+  arithmetic: Arithmetic;
   wasmUrl?: string | undefined;
   /** Those of the worker. */
   engines: Engines;
@@ -99,7 +100,7 @@ export async function loadModel(request: LoadRequest): Promise<LoadedEngine> {
     partner?.close();
     if (!isTrap(error)) {
       engine.abandon(loading.model);
-      engines.release(choice.backend, engine);
+      engines.release(engine);
     }
     throw error;
   }
@@ -135,12 +136,12 @@ async function beginOnBestBackend(request: LoadRequest, manifestText: Promise<st
   }
 }
 
-async function begin(choice: Choice, { engines, wasmUrl }: LoadRequest, manifestText: Promise<string>): Promise<Begun> {
-  const engine = await engines.take(choice.backend, wasmUrl);
+async function begin(choice: Choice, { engines, arithmetic, wasmUrl }: LoadRequest, manifestText: Promise<string>): Promise<Begun> {
+  const engine = await engines.take(choice.backend, arithmetic, wasmUrl);
   try {
     return { engine, loading: engine.begin(await manifestText), choice };
   } catch (error) {
-    if (!isTrap(error)) engines.release(choice.backend, engine);
+    if (!isTrap(error)) engines.release(engine);
     throw error;
   }
 }

@@ -5,6 +5,9 @@ import type { Tenstep } from "./tenstep.js";
 /** Where the networks run. */
 export type Backend = "webgpu" | "cpu";
 
+/** What products, which are nearly all the work, are computed in on a GPU. */
+export type Arithmetic = "f32" | "f16";
+
 /** What is being waited for while a model loads. Bytes are those of shards that are there; none is counted before it is. */
 export interface LoadProgress {
   /** `engine`: the wasm module; `download`: the model's shards; `compile`: pipelines and plans. */
@@ -43,7 +46,12 @@ export interface LoadOptions {
    */
   threads?: 1 | 2;
   /**
-   * A Tenstep whose worker this model shall share, and where the backends are the same its engine and device. It may be
+   * `f16`: on a GPU that has 16-bit floats, factors are rounded to them and products added up in them, 16 at a time. A picture then
+   * differs a little (docs/architecture.md has the bounds), and GPUs that compute twice as fast in them take less time. Default: `f32`.
+   */
+  arithmetic?: Arithmetic;
+  /**
+   * A Tenstep whose worker this model shall share, and where backend and arithmetic are the same its engine and device. It may be
    * disposed before this one. `workerUrl` and `wasmUrl` are those of its load.
    */
   beside?: Tenstep;
@@ -75,8 +83,10 @@ export interface BackendReport {
   backend: Backend;
   /** The adapter's description, or what the CPU backend uses. */
   device: string;
-  /** Whether kernels may compute in 16-bit floats. */
+  /** Whether the GPU has 16-bit floats. */
   shaderF16: boolean;
+  /** What products are computed in: `f16` where that was asked for and the GPU has it. */
+  arithmetic: Arithmetic;
   /** How many threads compute at the moment: 2 once a second one has joined on the CPU, a moment after the load. */
   threads: 1 | 2;
   /** A sentence for people: why this backend was chosen. */

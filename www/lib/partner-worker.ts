@@ -15,7 +15,7 @@ export function servePartner({ module, manifest, port }: PartnerSeed): void {
 
   const begin = async () => {
     const { Engine } = await importEngine("cpu", undefined, module);
-    const engine = await Engine.create();
+    const engine = await Engine.create("f32");
     if (!isPairing(engine)) throw new Error("this engine makes no pairs");
     begun = { engine, model: engine.begin(manifest).model };
   };

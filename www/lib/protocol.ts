@@ -1,12 +1,15 @@
 // What the page and the worker say to each other. Types only: every message is one line, every line one meaning.
 
 import type { WireError } from "./errors.js";
-import type { Backend, BackendReport, LoadProgress, ModelInfo, PictureOptions, RunState, StorageReport, Timings } from "./options.js";
+import type { Arithmetic, Backend, BackendReport, LoadProgress, ModelInfo, PictureOptions, RunState, StorageReport, Timings } from "./options.js";
 import type { StoreChoice } from "./store/open.js";
 
 /** What is asked of a model. The page numbers requests (`id`), models and runs, so that it can name them before the worker answers. */
 export type ModelRequest = { id: number; model: number } & (
-  | { type: "load"; manifest: string; mirrors: string[]; store: StoreChoice; backend?: Backend; threads?: 1 | 2; wasmUrl?: string }
+  | {
+      type: "load"; manifest: string; mirrors: string[]; store: StoreChoice; arithmetic: Arithmetic; backend?: Backend; threads?: 1 | 2;
+      wasmUrl?: string;
+    }
   | { type: "generate"; options: PictureOptions; state?: RunState }
   | { type: "start"; run: number; options: PictureOptions; state?: RunState }
   | { type: "step"; run: number }

@@ -115,11 +115,11 @@ function unload(number: number): undefined {
   const loaded = models.get(number);
   if (!loaded) return;
   models.delete(number);
-  const { backend, engine, model, partner, runs } = loaded;
+  const { engine, model, partner, runs } = loaded;
   partner?.close();
   for (const run of runs.values()) engine.drop(run);
   engine.abandon(model);
-  engines.release(backend, engine);
+  engines.release(engine);
 }
 
 /** Starts a run, where there is a state from there. */

@@ -6,12 +6,13 @@ use pollster::block_on;
 
 use super::networks::Network;
 use crate::error::{Error, Result};
-use crate::executor::Executor;
+use crate::executor::{Arithmetic, Executor};
 use crate::gpu::{Gpu, GpuOptions};
 
-/// Writes one WGSL file for each shader into `folder`, and gives their paths. Any adapter will do.
-pub fn write(networks: &[Network], folder: &Path) -> Result<Vec<String>> {
-    let gpu = block_on(Gpu::new(GpuOptions { many_threads: Some(true), ..GpuOptions::default() }))?;
+/// Writes one WGSL file for each shader into `folder`, and gives their paths. Any adapter will do, in f16 any that has it.
+pub fn write(networks: &[Network], arithmetic: Arithmetic, folder: &Path) -> Result<Vec<String>> {
+    let options = GpuOptions { many_threads: Some(true), arithmetic, ..GpuOptions::default() };
+    let gpu = block_on(Gpu::new(options))?;
     for network in networks {
         block_on(gpu.plan(&network.graph, &network.weights(&gpu)?))?;
     }

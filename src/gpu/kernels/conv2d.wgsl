@@ -11,6 +11,10 @@
 // While a slab is computed the next one is on its way from memory, in registers: there are too few threads for others to fill the wait.
 // No row or weight has a condition of its own, after which a thread might wait for it: what is not there is a load of something else. What
 // was loaded is unpacked and masked when the products of the slab before are done, since that would wait for it.
+// IN_F16, which needs MANY_THREADS: factors are rounded to f16, and the products of a slab, at most 16 a sum, are added up in f16; the sums of
+// slabs in f32. That is half of the registers and of the workgroup memory for what is multiplied, and two products at a time where a device
+// has them; to add sums of f16 to those of f32 takes a tenth of what is gained. Integers of 8 bits come as 128ths, so that no sum of 16 is too
+// large for f16 while x is below 4,000.
 // PARTS: group.z says which part of K, for long sums in few tiles: y [parts, M, O], which sum_parts.wgsl adds up and finishes, or
 // SCALED a norm.
 // Implicit GEMM: Chetlur et al. 2014, arXiv:1410.0759, section 3. Twin: conv2d.rs.
@@ -213,11 +217,23 @@ const SLAB_UNITS = SLAB / 4u;
 // Inputs by which two weights that a thread loads of a slab are apart.
 const WEIGHT_STEP = THREADS / TILE_UNITS;
 
+// What is multiplied.
+#if IN_F16
+alias Four = vec4<f16>;
+#else
+alias Four = vec4<f32>;
+#endif
+
 // [k][eight rows][four of them]: a thread reads both fours at one place, so that one index is checked.
-var<workgroup> x_tile: array<array<vec4<f32>, 2>, SLAB * LINES>;
+var<workgroup> x_tile: array<array<Four, 2>, SLAB * LINES>;
 #if MANY_THREADS
-// [k][unit of four outputs]; at the end, what the groups give each other.
-var<workgroup> w_tile: array<vec4<f32>, max(SLAB * TILE_UNITS, 8u * THREADS * (GROUPS - 1u))>;
+// [k][unit of four outputs]; at the end, what the groups give each other, which of f16 has memory of its own.
+#if IN_F16
+var<workgroup> w_tile: array<Four, SLAB * TILE_UNITS>;
+var<workgroup> given: array<vec4<f32>, max(1u, 8u * THREADS * (GROUPS - 1u))>;
+#else
+var<workgroup> w_tile: array<Four, max(SLAB * TILE_UNITS, 8u * THREADS * (GROUPS - 1u))>;
+#endif
 #endif
 
 @compute @workgroup_size(COLUMNS, LINES, GROUPS)
@@ -270,10 +286,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var channel = 0u;
 #endif
 #endif
+#if IN_F16
+#for r 8
+    var all_a$r = vec4(0.0);
+    var all_b$r = vec4(0.0);
+#end
+#else
 #for r 8
     var a$r = vec4(0.0);
     var b$r = vec4(0.0);
 #end
+#endif
 
     // Where the loaded of x goes.
     let to = 4u * load_unit * LINES + load_four / 2u;
@@ -313,6 +336,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         workgroupBarrier();
         {
 #endif
+#if IN_F16
+#for r 8
+            var a$r = Four();
+            var b$r = Four();
+#end
+#endif
             for (var first = 0u; first < SLAB; first += UNROLLED * GROUPS) {
 #for u UNROLLED
                 {
@@ -335,25 +364,31 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #endif
                     weight += units;
 #endif
-                    a0 = fma(vec4(upper.x), a, a0);
-                    a1 = fma(vec4(upper.y), a, a1);
-                    a2 = fma(vec4(upper.z), a, a2);
-                    a3 = fma(vec4(upper.w), a, a3);
-                    a4 = fma(vec4(lower.x), a, a4);
-                    a5 = fma(vec4(lower.y), a, a5);
-                    a6 = fma(vec4(lower.z), a, a6);
-                    a7 = fma(vec4(lower.w), a, a7);
-                    b0 = fma(vec4(upper.x), b, b0);
-                    b1 = fma(vec4(upper.y), b, b1);
-                    b2 = fma(vec4(upper.z), b, b2);
-                    b3 = fma(vec4(upper.w), b, b3);
-                    b4 = fma(vec4(lower.x), b, b4);
-                    b5 = fma(vec4(lower.y), b, b5);
-                    b6 = fma(vec4(lower.z), b, b6);
-                    b7 = fma(vec4(lower.w), b, b7);
+                    a0 = fma(Four(upper.x), a, a0);
+                    a1 = fma(Four(upper.y), a, a1);
+                    a2 = fma(Four(upper.z), a, a2);
+                    a3 = fma(Four(upper.w), a, a3);
+                    a4 = fma(Four(lower.x), a, a4);
+                    a5 = fma(Four(lower.y), a, a5);
+                    a6 = fma(Four(lower.z), a, a6);
+                    a7 = fma(Four(lower.w), a, a7);
+                    b0 = fma(Four(upper.x), b, b0);
+                    b1 = fma(Four(upper.y), b, b1);
+                    b2 = fma(Four(upper.z), b, b2);
+                    b3 = fma(Four(upper.w), b, b3);
+                    b4 = fma(Four(lower.x), b, b4);
+                    b5 = fma(Four(lower.y), b, b5);
+                    b6 = fma(Four(lower.z), b, b6);
+                    b7 = fma(Four(lower.w), b, b7);
                 }
 #end
             }
+#if IN_F16
+#for r 8
+            all_a$r += vec4<f32>(a$r);
+            all_b$r += vec4<f32>(b$r);
+#end
+#endif
         }
 #if MANY_THREADS
         if (slab >= end_slab) {
@@ -365,7 +400,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         keep_rows(to, half, masked(seen0, row0), masked(seen1, row1), masked(seen2, row2), masked(seen3, row3));
 #for i WEIGHTS_EACH
         if (THREADS * $iu + THREADS <= SLAB * TILE_UNITS || thread + $iu * THREADS < SLAB * TILE_UNITS) {
+#if IN_F16
+            w_tile[thread + $iu * THREADS] = factors_of(stored$i);
+#else
             w_tile[thread + $iu * THREADS] = weight_of(stored$i);
+#endif
         }
 #end
 #endif
@@ -385,6 +424,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #endif
     }
 
+#if IN_F16
+#for r 8
+    var a$r = FACTOR * all_a$r;
+    var b$r = FACTOR * all_b$r;
+#end
+#endif
     let unit = first_unit + local.x;
     let first_row = tile + 8u * local.y;
 #if ONE_GROUP
@@ -393,14 +438,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #else
     // Each group finishes one of the two units.
     let second = local.z == 1u;
+#if IN_F16
+    let passed = &given;
+#else
+    let passed = &w_tile;
     workgroupBarrier();
+#endif
 #for r 8
-    w_tile[$ru * THREADS + thread] = select(b$r, a$r, second);
+    (*passed)[$ru * THREADS + thread] = select(b$r, a$r, second);
 #end
     workgroupBarrier();
     let other = (thread + COLUMNS * LINES) % THREADS;
 #for r 8
-    a$r = select(a$r, b$r, second) + w_tile[$ru * THREADS + other];
+    a$r = select(a$r, b$r, second) + (*passed)[$ru * THREADS + other];
 #end
     finish_rows(first_row, group.z, unit + local.z * COLUMNS, array(a0, a1, a2, a3, a4, a5, a6, a7));
 #endif
@@ -408,10 +458,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
 // Four rows of a unit of channels, as the tile has them.
 fn keep_rows(to: u32, half: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) {
-    x_tile[to][half] = vec4(a.x, b.x, c.x, d.x);
-    x_tile[to + LINES][half] = vec4(a.y, b.y, c.y, d.y);
-    x_tile[to + 2u * LINES][half] = vec4(a.z, b.z, c.z, d.z);
-    x_tile[to + 3u * LINES][half] = vec4(a.w, b.w, c.w, d.w);
+    x_tile[to][half] = Four(vec4(a.x, b.x, c.x, d.x));
+    x_tile[to + LINES][half] = Four(vec4(a.y, b.y, c.y, d.y));
+    x_tile[to + 2u * LINES][half] = Four(vec4(a.z, b.z, c.z, d.z));
+    x_tile[to + 3u * LINES][half] = Four(vec4(a.w, b.w, c.w, d.w));
 }
 
 fn finish_rows(first_row: u32, layer: u32, unit: u32, sums: array<vec4<f32>, 8>) {

@@ -34,6 +34,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::buffer::GpuBuffer;
+use crate::executor::Arithmetic;
 use crate::graph::{Activation, Value};
 use crate::weights::DType;
 use bare::bare;
@@ -128,6 +129,9 @@ impl Kernel {
     }
 }
 
+/// The switch by which a shader computes in f16, which its text has to announce.
+const IN_F16: &str = "IN_F16";
+
 /// A shader made special: what a pipeline is cached by. None of it depends on the size of a picture.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Variant {
@@ -169,8 +173,11 @@ impl Variant {
 
     /// The form for a device with many threads, or for a processor in disguise. The former's loops do UNROLLED turns in one: loads of the
     /// next turn are not begun in this one, and some platforms guard each turn. The latter would only take longer to compile them.
-    pub fn suited(self, many_threads: bool) -> Self {
-        self.switch("MANY_THREADS", many_threads).size("UNROLLED", if many_threads { 4 } else { 1 })
+    pub fn suited(self, many_threads: bool, arithmetic: Arithmetic) -> Self {
+        let in_f16 = arithmetic == Arithmetic::F16 && self.kernel == Kernel::Conv2d;
+        self.switch("MANY_THREADS", many_threads)
+            .switch(IN_F16, in_f16)
+            .size("UNROLLED", if many_threads { 4 } else { 1 })
     }
 
     /// Turns on the switch of a storage type.
@@ -192,10 +199,13 @@ impl Variant {
         format!("{:?}", self.kernel) + &switches.chain(sizes).collect::<String>()
     }
 
-    /// The WGSL text with its switches resolved and its loops unrolled. Lines of `#if NAME`, `#else` and `#endif` may nest, and so may
-    /// those of `#for x N` and `#end`: between them `$x` stands for 0 to N - 1 in turn. N is a number or a size.
+    /// The WGSL text with its switches (lines of `#if NAME`, `#else` and `#endif`) resolved and its loops unrolled: between `#for x N`
+    /// and `#end`, `$x` stands for 0 to N - 1 in turn. N is a number or a size.
     pub fn wgsl(&self) -> String {
         let mut text = String::new();
+        if self.switches.contains(&IN_F16) {
+            text.push_str("enable f16;\n");
+        }
         for (name, value) in &self.sizes {
             text.push_str(&format!("const {name} = {value}u;\n"));
         }
@@ -225,15 +235,14 @@ impl Variant {
 
     /// The lines of which the switches approve.
     fn switched<'a>(&self, file: &'a str) -> Vec<&'a str> {
+        // What each `#if` around a line decides.
         let mut kept = Vec::new();
         let mut lines = Vec::new();
         for line in file.lines() {
             if let Some(name) = line.strip_prefix("#if ") {
                 kept.push(self.switches.contains(&name));
             } else if line == "#else" {
-                if let Some(innermost) = kept.last_mut() {
-                    *innermost = !*innermost;
-                }
+                kept.iter_mut().rev().take(1).for_each(|innermost| *innermost = !*innermost);
             } else if line == "#endif" {
                 kept.pop();
             } else if !kept.contains(&false) {

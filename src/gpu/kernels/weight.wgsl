@@ -61,3 +61,15 @@ fn from_bytes(bytes: u32) -> vec4<f32> {
     return 127.0 * unpack4x8snorm(bytes);
 }
 #endif
+#if IN_F16
+// By which a sum of products is multiplied before its scales: integers would soon add up to what f16 cannot hold.
+#if INT8
+const FACTOR = 128.0;
+#else
+const FACTOR = 1.0;
+#endif
+
+fn factors_of(stored: Stored) -> vec4<f16> {
+    return vec4<f16>(weight_of(stored) / FACTOR);
+}
+#endif

@@ -15,7 +15,7 @@ export class Engine {
   }
 
   report() {
-    return { backend: this.#backend, device: "fake", shaderF16: false };
+    return { backend: this.#backend, device: "fake", shaderF16: false, arithmetic: "f32" };
   }
 
   begin(manifestJson) {

@@ -13,6 +13,11 @@ export function readGolden() {
   return { options, noise: floats("seed_noise"), latents: floats("seed_latents") };
 }
 
+export function relativeError(actual, expected) {
+  const norm = (values) => Math.hypot(...values);
+  return norm(actual.map((value, at) => value - expected[at])) / norm(expected);
+}
+
 function floats(name) {
   const bytes = readFileSync(join(FOLDER, `${name}.f32`));
   return Array.from({ length: bytes.length / 4 }, (_, at) => bytes.readFloatLE(4 * at));

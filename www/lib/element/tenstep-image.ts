@@ -6,7 +6,7 @@ import { untilAborted } from "../until-aborted.js";
 import { PictureView } from "./picture-view.js";
 
 const ATTRIBUTES = [
-  "manifest", "mirrors", "store", "backend", "threads", "worker-url", "wasm-url",
+  "manifest", "mirrors", "store", "backend", "threads", "arithmetic", "worker-url", "wasm-url",
   "prompt", "negative-prompt", "picture-style", "seed", "steps", "guidance-scale", "alt",
 ];
 
@@ -16,7 +16,7 @@ const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
 /**
  * Attributes: `manifest`, without which nothing happens; `prompt`, `negative-prompt`, `picture-style`, `seed`, `steps`,
  * `guidance-scale` as in GenerateOptions (`style` is HTML's own); `alt`, which is the prompt where it is missing; `mirrors`,
- * addresses with spaces between them, `store`, `backend`, `threads`, `worker-url`, `wasm-url` as in LoadOptions. A change makes
+ * addresses with spaces between them, `store`, `backend`, `threads`, `arithmetic`, `worker-url`, `wasm-url` as in LoadOptions. A change makes
  * the picture anew; removing the element aborts.
  *
  * Events, which do not bubble: `progress` (detail: LoadProgress), `step` (StepReport), `load` (Picture), `error` (Error).
@@ -126,6 +126,7 @@ export class TenstepImageElement extends Base {
       store: this.#text("store"),
       backend: this.#text("backend"),
       threads: this.#number("threads"),
+      arithmetic: this.#text("arithmetic"),
       workerUrl: this.#text("worker-url"),
       wasmUrl: this.#text("wasm-url"),
     };

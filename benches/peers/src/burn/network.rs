@@ -4,13 +4,26 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use burn_tensor::{Device, Tensor, TensorData};
+use cubecl_runtime::config::{CubeClRuntimeConfig, RuntimeConfig};
 use js_sys::Function;
+use tenstep::weights::TensorInfo;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::parameters::Parameters;
 use super::plan::Plan;
 use crate::graph::graph;
 use crate::stored::{StoredForms, tensors};
+
+/// Parameters from which on Burn's autotune times each candidate kernel once, after its three warm-ups, and not ten times: a kernel then
+/// takes seconds on a software adapter, and ten rounds hours.
+const MANY_PARAMETERS: usize = 200_000_000;
+
+fn tune_briefly() {
+    let mut config = CubeClRuntimeConfig::default();
+    (config.autotune.bench.min_samples, config.autotune.bench.max_samples) = (1, 1);
+    // It stands once it was read: a page has one network.
+    CubeClRuntimeConfig::try_set(config);
+}
 
 /// A network on a device of its own. Every input and output is f32, channels last.
 #[wasm_bindgen]
@@ -37,6 +50,9 @@ impl Network {
     ) -> Result<Network, String> {
         let graph = graph(component, config, batch, size, tokens)?;
         let list = tensors(list)?;
+        if list.iter().filter_map(TensorInfo::elements).sum::<usize>() >= MANY_PARAMETERS {
+            tune_briefly();
+        }
         let device = Device::wgpu_options().init_async().await.map_err(|error| error.to_string())?;
         let parameters = Parameters::new(&device, &list, &StoredForms::new(take)).await?;
         let plan = Plan::new(&graph, &parameters)?;
