@@ -50,6 +50,20 @@ fn store(shape: &[usize], dtype: DType, values: &[f32]) -> (Vec<u8>, Vec<f64>) {
             let scales = scales.iter().flat_map(|scale| scale.to_le_bytes());
             (scales.chain(quantised.iter().map(|&q| q as u8)).collect(), kept)
         }
+        DType::Int4 => {
+            let (row, taps) = (values.len() / shape[0], shape.iter().skip(2).product::<usize>());
+            let groups = (row / taps).div_ceil(32);
+            let scales: Vec<f32> = (0..shape[0] * groups).map(|group| (1 + group) as f32 / 64.0).collect();
+            let scale = |at: usize| f64::from(scales[at / row * groups + at % row / (32 * taps)]);
+            let quantised: Vec<i8> = values.iter().map(|v| (v * 7.0) as i8).collect();
+            let kept = quantised.iter().enumerate().map(|(at, &q)| scale(at) * f64::from(q)).collect();
+            let halves = scales.iter().flat_map(|&scale| half::f16::from_f32(scale).to_le_bytes());
+            let mut bytes: Vec<u8> = halves.collect();
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            let nibble = |at: usize| quantised.get(at).map_or(0, |&q| q as u8 & 15);
+            bytes.extend((0..values.len()).step_by(2).map(|at| nibble(at) | nibble(at + 1) << 4));
+            (bytes, kept)
+        }
     };
     bytes.resize(bytes.len().next_multiple_of(4), 0);
     (bytes, kept)
@@ -393,12 +407,12 @@ fn concat_slice_and_reshape() {
 
 #[test]
 fn storage_types() {
-    for dtype in [DType::F32, DType::F16, DType::Int8] {
+    for dtype in [DType::F32, DType::F16, DType::Int8, DType::Int4] {
         let graph = graph(|g| {
             let ids = g.input("ids", &[1, 2, 2])?;
-            let table = g.parameter("table", &[9, 7])?;
+            let table = g.parameter("table", &[9, 35])?;
             let x = g.embedding(ids, table)?;
-            let weight = g.parameter("conv.weight", &[5, 7, 3, 3])?;
+            let weight = g.parameter("conv.weight", &[5, 35, 3, 3])?;
             let bias = g.parameter("conv.bias", &[5])?;
             let x = g.conv2d(x, weight, Some(bias), 1, [1; 4])?;
             let weight = g.parameter("linear.weight", &[3, 5])?;

@@ -205,6 +205,16 @@ fn a_folder_is_converted_inspected_and_drawn_from() {
     assert_eq!(json["components"][3]["name"], "vae_encoder");
     assert!(json["info"]["evaluationFlops"].as_u64().is_some_and(|flops| flops > 1_000_000));
 
+    let smaller = Folder::new("cli-out-int4");
+    let tensors = |folder: &Folder| {
+        done(&["inspect", "--tensors", &folder.join("manifest.json").display().to_string()])
+    };
+    done(&["convert", &path(&source), &path(&smaller), "--dtype", "int4"]);
+    let largest = "mid_block.resnets.0.conv1.weight";
+    for (folder, line) in [(&out, "Int8 [64, 64, 3, 3]"), (&smaller, "Int4 [64, 64, 3, 3]")] {
+        assert!(tensors(folder).contains(&format!("{largest} {line}")), "{}", tensors(folder));
+    }
+
     let picture = out.join("fox.png").display().to_string();
     let generate = |more: &[&str]| {
         let always = ["generate", "a red fox", "-o", &picture, "--model", &manifest, "--backend", "cpu"];

@@ -59,7 +59,12 @@ fn options(dtype: DType) -> Options {
 #[test]
 fn converted_weights_equal_the_source_within_their_type() {
     let source = source("round-trip");
-    for (dtype, bound) in [(DType::F32, 0.0), (DType::F16, 1.0 / 2048.0), (DType::Int8, 0.5001 / 127.0)] {
+    for (dtype, bound) in [
+        (DType::F32, 0.0),
+        (DType::F16, 1.0 / 2048.0),
+        (DType::Int8, 0.5001 / 127.0),
+        (DType::Int4, 0.5003 / 7.0),
+    ] {
         let out = Folder::new(&format!("round-trip-{dtype:?}"));
         let conversion = convert(&source.0, &out.0, &options(dtype)).expect("a conversion");
         assert!(conversion.unused.is_empty(), "{:?}", conversion.unused);
@@ -67,6 +72,7 @@ fn converted_weights_equal_the_source_within_their_type() {
         assert_eq!(manifest, conversion.manifest);
         let names: Vec<&str> = components.keys().map(String::as_str).collect();
         assert_eq!(names, ["text_encoder", "unet", "vae_decoder", "vae_encoder"]);
+        assert!(manifest.components[1].tensors.iter().any(|tensor| tensor.dtype == dtype));
 
         for part in ["text_encoder", "unet", "vae"] {
             let mut converted: Tensors = BTreeMap::new();
@@ -82,12 +88,15 @@ fn converted_weights_equal_the_source_within_their_type() {
                 let (converted_shape, converted) = &converted[name];
                 assert_eq!(converted_shape, shape, "{part}/{name}");
                 exact += usize::from(converted == values);
-                // f16 rounds each value; int8 each row by its largest.
+                // f16 rounds each value; int8 each row by its largest, int4 each 32 channels of a row.
                 let row = values.len() / shape[0];
+                let group =
+                    if dtype == DType::Int4 { 32 * shape.iter().skip(2).product::<usize>() } else { row };
                 for (index, (value, converted)) in values.iter().zip(converted).enumerate() {
-                    let start = index / row * row;
-                    let largest = values[start..start + row].iter().fold(0.0f32, |most, v| most.max(v.abs()));
-                    let scale = if dtype == DType::Int8 { largest } else { value.abs() };
+                    let start = index / row * row + index % row / group * group;
+                    let group = &values[start..(start + group).min(index / row * row + row)];
+                    let largest = group.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+                    let scale = if dtype == DType::F16 { value.abs() } else { largest };
                     // Below 2^-14 f16 has steps of 2^-24.
                     let least = if dtype == DType::F16 { 2.0f32.powi(-25) } else { 0.0 };
                     let error = (value - converted).abs();
@@ -398,4 +407,47 @@ fn rows_of_zeros_and_values_beyond_f16_keep_their_values() {
     assert_eq!(Storage::new(DType::Int8).dtype("unet/w", &[64, 64], &values), DType::Int8);
     assert_eq!(Storage::new(DType::Int8).dtype("unet/w", &[4096], &values), DType::F32);
     assert_eq!(Storage::new(DType::Int8).dtype("unet/w", &[63, 65], &values[..4095]), DType::F32);
+}
+
+#[test]
+fn int4_is_for_the_large_tensors_of_the_unet() {
+    let int4 = Storage::new(DType::Int4).with_chosen(r#"{"unet/b": "int4"}"#).expect("a choice");
+    let mut values = vec![1e5; 16384];
+    assert_eq!(int4.dtype("unet/w", &[128, 128], &values), DType::Int4);
+    assert_eq!(int4.dtype("unet/w", &[127, 129], &values[..16383]), DType::Int8);
+    assert_eq!(int4.dtype("unet/w", &[5, 819], &values[..4095]), DType::F32);
+    assert_eq!(int4.dtype("unet/w", &[16384], &values), DType::F32);
+    assert_eq!(int4.dtype("vae_decoder/w", &[128, 128], &values), DType::Int8);
+    assert_eq!(int4.dtype("unet/b", &[8], &values[..8]), DType::Int4, "chosen");
+    values[6] = -5e5;
+    assert_eq!(int4.dtype("unet/w", &[128, 128], &values), DType::F32, "no scale reaches it");
+}
+
+/// Within half a step of each group, also where f16 has few scales left; and what no scale reaches is cut.
+#[test]
+fn int4_scales_are_f16_and_keep_the_bound() {
+    let least = 2.0f32.powi(-24);
+    for factor in [1.0, 3e-5, 20.0 * least, 11.0 * least, 8.0 * least, 3.0 * least, 0.4 * least, 6e4] {
+        for shape in [vec![3, 70], vec![2, 33, 3, 3], vec![5, 7], vec![9], vec![1, 32, 1, 1]] {
+            let count = shape.iter().product();
+            let values: Vec<f32> = (0..count).map(|at: usize| factor * (1.9 * at as f32).sin()).collect();
+            let (info, stored) = quantise("w", &shape, &values, DType::Int4);
+            assert_eq!(Some(stored.len() as u64), info.stored_bytes());
+            let row = count / shape[0];
+            let group = (32 * shape.iter().skip(2).product::<usize>()).min(row);
+            for (at, (value, kept)) in values.iter().zip(dequantise(&info, &stored)).enumerate() {
+                let start = at / row * row + at % row / group * group;
+                let group = &values[start..(start + group).min(at / row * row + row)];
+                let largest = group.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+                let step = (largest / 7.0 * (1.0 + 1.0 / 2048.0)).max(least);
+                let coarse = if step < 2.0f32.powi(-14) { least } else { 0.0 };
+                assert!(
+                    (value - kept).abs() <= 0.5 * (step + coarse),
+                    "{factor} {shape:?} {at}: {value} {kept}"
+                );
+            }
+        }
+    }
+    let (info, stored) = quantise("w", &[2, 2], &[0.0, -0.0, 1e9, -1e9], DType::Int4);
+    assert_eq!(dequantise(&info, &stored), [0.0, 0.0, 458_528.0, -458_528.0]);
 }

@@ -6,7 +6,8 @@ mod support;
 
 use std::rc::Rc;
 
-use support::{Checkpoint, Goldens, evaluate, evaluate_in_f64, relative_error};
+use support::{Checkpoint, Goldens, evaluate, evaluate_in_f64, relative_error, weights_of};
+use tenstep::convert::Storage;
 use tenstep::executor::{Arithmetic, Executor};
 use tenstep::graph::Graph;
 use tenstep::model::{
@@ -15,11 +16,14 @@ use tenstep::model::{
 };
 use tenstep::options::{Field, GenerateOptions};
 use tenstep::pipeline;
+use tenstep::weights::{DType, dequantise, quantise};
 
 /// f32 arithmetic in another order than PyTorch's, through some fifty layers.
 const PARITY: f64 = 1e-4;
 /// Weights rounded to 11 significant bits.
 const PARITY_WITH_F16_STORAGE: f64 = 1e-2;
+/// Most weights of the UNet rounded to 4 bits, the others' to 8.
+const COST_OF_INT4_STORAGE: f64 = 2.5e-1;
 /// Ten evaluations, each amplified by guidance 4, feeding the next.
 const FINAL_LATENTS: f64 = 1e-3;
 /// Of networks, and of final latents: products of factors of 11 significant bits, and sums of 16 of them; of inputs of 8 bits.
@@ -116,9 +120,35 @@ async fn networks_match_pytorch<E: Executor>(executor: E, label: &str, parity: f
         let actual = evaluate(&executor, &case.graph, &weights, &inputs, case.output).await;
         check(&case.name, label, &actual, &case.expected, parity);
 
-        let rounded = checkpoint.weights_in_f16(executor.as_ref(), case.component);
+        let rounded = checkpoint.restored(case.component, |_, _, _| DType::F16);
+        let rounded = weights_of(executor.as_ref(), &rounded);
         let actual = evaluate(&executor, &case.graph, &rounded, &inputs, case.output).await;
         check(&case.name, &format!("{label}, f16 storage"), &actual, &case.expected, PARITY_WITH_F16_STORAGE);
+
+        if case.component == "unet" {
+            let int4 = Storage::new(DType::Int4);
+            let rounded =
+                checkpoint.restored(case.component, |name, shape, values| int4.dtype(name, shape, values));
+            let weights = weights_of(executor.as_ref(), &rounded);
+            let actual = evaluate(&executor, &case.graph, &weights, &inputs, case.output).await;
+            check(
+                &case.name,
+                &format!("{label}, int4 storage"),
+                &actual,
+                &case.expected,
+                COST_OF_INT4_STORAGE,
+            );
+
+            let in_f32: Vec<_> = rounded
+                .iter()
+                .map(|(info, stored)| {
+                    quantise(&info.name, &info.shape, &dequantise(info, stored), DType::F32)
+                })
+                .collect();
+            let weights = weights_of(executor.as_ref(), &in_f32);
+            let expected = evaluate(&executor, &case.graph, &weights, &inputs, case.output).await;
+            check(&case.name, &format!("{label}, int4 as f32"), &actual, &expected, parity);
+        }
     }
 }
 

@@ -125,7 +125,7 @@ fn an_arena_of_several_buffers_and_matrices_of_several_pieces() -> Result<()> {
         ..GpuOptions::default()
     };
     let Some(gpu) = gpu_with(options) else { return Ok(()) };
-    for (dtype, seed) in [(DType::F32, 1), (DType::F16, 2), (DType::Int8, 3)] {
+    for (dtype, seed) in [(DType::F32, 1), (DType::F16, 2), (DType::Int8, 3), (DType::Int4, 4)] {
         let case = Case::random(network(6, 32)?, dtype, seed);
         let weights = case.weights(&gpu)?;
         let plan = block_on(gpu.plan(&case.graph, &weights))?;
@@ -135,8 +135,8 @@ fn an_arena_of_several_buffers_and_matrices_of_several_pieces() -> Result<()> {
         // Few rows of many outputs, and a product that exceeds a binding itself.
         for (rows, outputs) in [(3, 701), (75, 100)] {
             let mut g = GraphBuilder::new();
-            let x = g.input("x", &[rows, 90])?;
-            let w = g.parameter("w", &[outputs, 90])?;
+            let x = g.input("x", &[rows, 91])?;
+            let w = g.parameter("w", &[outputs, 91])?;
             let y = g.linear(x, w, None)?;
             let y = g.slice(y, 50, 47)?;
             g.output("y", y)?;
@@ -192,7 +192,7 @@ fn values_larger_than_a_binding_are_shown_in_parts() -> Result<()> {
     };
     let Some(gpu) = gpu_with(options) else { return Ok(()) };
     let Some(roomy) = gpu_with(GpuOptions::default()) else { return Ok(()) };
-    for (channels, dtype) in [(12, DType::F32), (10, DType::Int8)] {
+    for (channels, dtype) in [(12, DType::F32), (10, DType::Int8), (12, DType::Int4)] {
         let case = Case::random(decoder(48, channels)?, dtype, 5);
         let actual = case.run(&gpu)?;
         assert_eq!(actual, case.run(&roomy)?, "the same sums in the same order");
@@ -205,7 +205,7 @@ fn values_larger_than_a_binding_are_shown_in_parts() -> Result<()> {
 fn a_table_larger_than_a_binding_is_split_by_rows() -> Result<()> {
     let options = GpuOptions { max_binding_bytes: Some(4096), ..GpuOptions::default() };
     let Some(gpu) = gpu_with(options) else { return Ok(()) };
-    for dtype in [DType::F32, DType::F16, DType::Int8] {
+    for dtype in [DType::F32, DType::F16, DType::Int8, DType::Int4] {
         let mut g = GraphBuilder::new();
         let ids = g.input("ids", &[9])?;
         let table = g.parameter("table", &[501, 19])?;

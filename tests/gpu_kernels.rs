@@ -53,7 +53,7 @@ fn one(build: impl FnOnce(&mut GraphBuilder) -> Result<tenstep::graph::Value>) -
     builder.finish()
 }
 
-const DTYPES: [DType; 3] = [DType::F32, DType::F16, DType::Int8];
+const DTYPES: [DType; 4] = [DType::F32, DType::F16, DType::Int8, DType::Int4];
 
 /// As on a GPU, and as on a processor in disguise: tiles of every size, sums that two groups of threads share, sums in parts, odd tails.
 #[test]
@@ -203,7 +203,10 @@ fn gated_products() -> Result<()> {
         let part = g.slice(second, 8, 16)?;
         g.add(part, first)
     })?;
-    cases.push(("one matrix, gated and not".to_owned(), Case::random(graph, DType::Int8, 9)));
+    for dtype in [DType::Int8, DType::Int4] {
+        let case = Case::random(graph.clone(), dtype, 9);
+        cases.push((format!("one matrix, gated and not, {dtype:?}"), case));
+    }
     check("gated product", PRODUCT, cases)?;
 
     let dispatches = |max_binding_bytes: Option<u64>, extents: [usize; 3]| -> Result<Option<usize>> {
@@ -252,6 +255,7 @@ fn convolutions_by_winograds_algorithm() -> Result<()> {
         (None, graph(16, 1)?, DType::F32, 2),
         (None, graph(16, 1)?, DType::F16, 1),
         (None, graph(16, 1)?, DType::Int8, 1),
+        (None, graph(16, 1)?, DType::Int4, 1),
         (None, graph(14, 1)?, DType::F32, 1),
         (None, graph(16, 2)?, DType::F32, 1),
         // The picture takes 27 KiB, and its products 108: they are made five lines of tiles at a time.
@@ -261,6 +265,27 @@ fn convolutions_by_winograds_algorithm() -> Result<()> {
         assert_eq!(made, expected, "{max_binding_bytes:?} {dtype:?}");
     }
     Ok(())
+}
+
+/// A kernel seen as the matrix of a linear map keeps the channels, and so the scales, that it is stored with.
+#[test]
+fn a_matrix_under_another_shape_keeps_its_scales() -> Result<()> {
+    let mut cases = Vec::new();
+    for (seed, dtype) in DTYPES.into_iter().enumerate() {
+        for (stored, seen) in
+            [([12, 40, 3, 3], [12, 360]), ([12, 40, 1, 1], [12, 40]), ([6, 40, 1, 2], [12, 40])]
+        {
+            let graph = one(|g| {
+                let x = g.input("x", &[9, seen[1]])?;
+                let w = g.parameter("w", &stored)?;
+                let w = g.reshape(w, &seen)?;
+                g.linear(x, w, None)
+            })?;
+            let case = Case::random(graph, dtype, seed as u64);
+            cases.push((format!("{stored:?} as {seen:?} {dtype:?}"), case));
+        }
+    }
+    check("matrices under another shape", PRODUCT, cases)
 }
 
 #[test]
@@ -411,7 +436,7 @@ fn elementwise() -> Result<()> {
 fn embedding() -> Result<()> {
     let mut cases = Vec::new();
     for dtype in DTYPES {
-        for width in [8, 5] {
+        for width in [8, 5, 70] {
             let graph = one(|g| {
                 let ids = g.input("ids", &[2, 7])?;
                 let table = g.parameter("table", &[19, width])?;
@@ -479,7 +504,9 @@ fn moves() -> Result<()> {
 fn fused_steps() -> Result<()> {
     let mut cases = Vec::new();
     for (seed, (channels, dtype)) in
-        [(16, DType::F32), (10, DType::F32), (16, DType::Int8), (10, DType::F16)].into_iter().enumerate()
+        [(16, DType::F32), (10, DType::F32), (16, DType::Int8), (10, DType::F16), (40, DType::Int4)]
+            .into_iter()
+            .enumerate()
     {
         let graph = one(|g| {
             let x = g.input("x", &[2, 6, 5, channels])?;
@@ -525,6 +552,9 @@ fn joint_products() -> Result<()> {
         (1, 2, 8, true, DType::F32),
         (3, 2, 5, true, DType::F32),
         (3, 3, 10, false, DType::F16),
+        (3, 5, 16, false, DType::Int4),
+        // Of units that do not come in pairs.
+        (4, 3, 4, false, DType::Int4),
     ]
     .into_iter()
     .enumerate()
@@ -586,6 +616,8 @@ fn norms_of_sums_in_parts() -> Result<()> {
         ([96, 96, 0], 8, [4, 5], "residual", DType::Int8),
         ([128, 64, 32], 32, [4, 4], "residual", DType::Int8),
         ([128, 40, 24], 16, [1, 3], "row", DType::F16),
+        ([301, 96, 0], 8, [3, 3], "row", DType::Int4),
+        ([128, 64, 32], 32, [4, 4], "residual", DType::Int4),
     ]
     .into_iter()
     .enumerate()
@@ -636,6 +668,7 @@ fn up_blocks() -> Result<()> {
         (20, 4, [5, 7], DType::Int8),
         (6, 10, [6, 5], DType::F16),
         (8, 8, [1, 1], DType::F32),
+        (20, 16, [5, 7], DType::Int4),
         (64, 64, [70, 60], DType::F32),
     ]
     .into_iter()

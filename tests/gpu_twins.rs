@@ -213,6 +213,10 @@ fn moves() -> Result<()> {
     }
     assert_eq!(y, [9, 10, 11, 0, 1, 2, 24, 25, 26, 24, 25, 26, 0, 1, 2].map(|i| i as f32));
     assert_eq!(unpack::plain(2, &[1, -127, 3, 0], &[0.5, 2.0]), [0.5, -63.5, 6.0, 0.0]);
+    // Two rows of five, of which groups of four and of one: q = 1, -1, 7, -7, 2; 0, 3, -3, 1, 1.
+    let nibbles = [0xf1, 0x97, 0x02, 0xd3, 0x11];
+    let values = unpack::plain_nibbles([5, 4], &nibbles, &[1.0, 0.5, 2.0, 4.0]);
+    assert_eq!(values, [1.0, -1.0, 7.0, -7.0, 1.0, 0.0, 6.0, -6.0, 2.0, 4.0]);
     Ok(())
 }
 

@@ -83,6 +83,9 @@ fn rounding_is_conversion<E: Executor>(executor: E) {
         ["Memory is short: the model's weights are rounded to 8 bits, which changes pictures a little."]
     );
 
+    let int4 = Loader::new(executor.clone(), converted(DType::Int4).0).expect("a good manifest");
+    assert!(!int4.can_be_rounded(), "less than what it would be rounded to");
+
     let (int8, shards) = converted(DType::Int8);
     let loader = Loader::new(executor, int8).expect("a good manifest");
     assert!(!loader.can_be_rounded(), "there is nothing left to round");

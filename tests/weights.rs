@@ -157,6 +157,10 @@ fn contradictions_and_impossible_sizes_are_refused() {
         (with(tensor, json!([-2, 3])), "invalid value"),
         (with(tensor, json!([2.5, 3])), "invalid type"),
         (with("/components/0/tensors/0/dtype", json!("int2")), "unknown variant `int2`"),
+        (
+            with("/components/0/tensors/1/dtype", json!("int4")),
+            "its tensors take 52 bytes, its shards hold 64",
+        ),
         (with(&format!("{shard}/bytes"), json!(0)), "bytes must be"),
         (with(&format!("{shard}/bytes"), json!(42)), "bytes must be"),
         (with(&format!("{shard}/bytes"), json!((4 << 20) + 4)), "bytes must be"),
@@ -290,4 +294,36 @@ fn stored_forms_are_read_as_documented() {
     let info = info(&[2, 3], DType::Int8);
     assert_eq!(info.stored_bytes(), Some(int8s.len() as u64));
     assert_eq!(dequantise(&info, &int8s), [0.5, -1.0, 63.5, 0.0, -254.0, 6.0]);
+}
+
+#[test]
+fn int4_is_read_as_documented() {
+    let info =
+        |shape: &[usize]| TensorInfo { name: "w".to_owned(), shape: shape.to_vec(), dtype: DType::Int4 };
+    // Scales 1, -2 and 0.5, two bytes of padding; nine nibbles, of which rows take three each, and padding.
+    let stored = [0, 0x3c, 0, 0xc0, 0, 0x38, 0, 0, 0x71, 0x1f, 0xf2, 0x39, 0x06, 0, 0, 0];
+    let info_of_rows = info(&[3, 3]);
+    assert_eq!(info_of_rows.stored_bytes(), Some(stored.len() as u64));
+    assert_eq!(dequantise(&info_of_rows, &stored), [1.0, 7.0, -1.0, -2.0, -4.0, 2.0, -3.5, 1.5, 3.0]);
+
+    // Two rows of 34 channels and three taps: scales of 96 elements and of the 6 that are left.
+    let info_of_groups = info(&[2, 34, 3, 1]);
+    let mut stored: Vec<u8> =
+        [1.0, 4.0, 0.25, -8.0].map(half::f16::from_f32).iter().flat_map(|s| s.to_le_bytes()).collect();
+    stored.extend([0x21; 102]);
+    stored.extend([0, 0]);
+    assert_eq!(info_of_groups.stored_bytes(), Some(stored.len() as u64));
+    let scale = |at: usize| match (at / 102, at % 102 / 96) {
+        (0, 0) => 1.0,
+        (0, _) => 4.0,
+        (_, 0) => 0.25,
+        _ => -8.0,
+    };
+    let expected: Vec<f32> = (0..204).map(|at| scale(at) * if at % 2 == 0 { 1.0 } else { 2.0 }).collect();
+    assert_eq!(dequantise(&info_of_groups, &stored), expected);
+
+    for impossible in [vec![usize::MAX, 3], vec![1 << 62], vec![1 << 61, 2]] {
+        assert_eq!(info(&impossible).stored_bytes(), None, "{impossible:?}");
+    }
+    assert_eq!(info(&[]).stored_bytes(), Some(8));
 }

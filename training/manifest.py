@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+GROUP_CHANNELS = 32  # channels of a row that share a scale of int4
+
 
 def read(manifest_path: Path) -> dict:
     manifest = json.loads(Path(manifest_path).read_text())
@@ -36,6 +38,18 @@ def _tensors(folder: Path, component: dict) -> dict[str, np.ndarray]:
     return tensors
 
 
+def _from_int4(shape: list[int], count: int, stored: memoryview) -> tuple[int, np.ndarray]:
+    """Two elements a byte, and a scale for each 32 channels of a row."""
+    rows, channels = shape[0], shape[1] if len(shape) > 1 else 1
+    groups = -(-channels // GROUP_CHANNELS)
+    start = -(-2 * rows * groups // 4) * 4
+    scales = np.frombuffer(stored[: 2 * rows * groups], "<f2").reshape(rows, groups)
+    packed = np.frombuffer(stored[start : start + -(-count // 2)], "i1")
+    nibbles = np.stack([packed << 4 >> 4, packed >> 4], axis=1).reshape(-1)[:count]
+    scale = scales.astype(np.float32).repeat(GROUP_CHANNELS, axis=1)[:, :channels]
+    return start + len(packed), nibbles.reshape(rows, channels, -1) * scale[:, :, None]
+
+
 def _shard(folder: Path, shard: dict) -> bytes:
     data = (folder / shard["file"]).read_bytes()
     if len(data) != shard["bytes"] or hashlib.sha256(data).hexdigest() != shard["sha256"]:
@@ -51,6 +65,8 @@ def _dequantise(info: dict, stored: memoryview) -> tuple[np.ndarray, int]:
         scales = np.frombuffer(stored[: 4 * rows], "<f4")
         elements = np.frombuffer(stored[4 * rows : 4 * rows + count], "i1").reshape(rows, -1)
         used, values = 4 * rows + count, elements.astype(np.float32) * scales[:, None]
+    elif info["dtype"] == "int4":
+        used, values = _from_int4(shape, count, stored)
     else:
         width = {"f32": 4, "f16": 2}[info["dtype"]]
         used, values = width * count, np.frombuffer(stored[: width * count], f"<f{width}")

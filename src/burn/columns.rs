@@ -80,9 +80,9 @@ mod tests {
 
     #[test]
     fn columns_are_the_same_from_any_storage_and_lead_back() {
-        for shape in [vec![33, 5, 3, 2], vec![16, 7], vec![3, 1, 1, 1]] {
+        for shape in [vec![33, 5, 3, 2], vec![16, 7], vec![3, 1, 1, 1], vec![17, 67, 1, 3]] {
             let stored: Vec<f32> = (0..shape.iter().product()).map(|at: usize| (at as f32).sin()).collect();
-            for dtype in [DType::F32, DType::F16, DType::Int8] {
+            for dtype in [DType::F32, DType::F16, DType::Int8, DType::Int4] {
                 let (info, bytes) = quantise("w", &shape, &stored, dtype);
                 let expected = dequantise(&info, &bytes);
                 let columns = columns_from_bytes(&info, &bytes);

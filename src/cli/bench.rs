@@ -80,6 +80,7 @@ enum Storage {
     F32,
     F16,
     Int8,
+    Int4,
 }
 
 impl From<Storage> for DType {
@@ -88,6 +89,7 @@ impl From<Storage> for DType {
             Storage::F32 => Self::F32,
             Storage::F16 => Self::F16,
             Storage::Int8 => Self::Int8,
+            Storage::Int4 => Self::Int4,
         }
     }
 }

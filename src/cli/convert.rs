@@ -18,10 +18,11 @@ pub struct Arguments {
     source: PathBuf,
     /// Where to write: a new or empty folder, or an earlier conversion, which is replaced
     out: PathBuf,
-    /// How matrices and convolutions of at least 4096 elements are stored; the rest is f32
+    /// How matrices and convolutions of at least 4096 elements are stored; the rest is f32. int4 is for those of the UNet that have 16384;
+    /// others get int8 then
     #[arg(long, value_enum, default_value_t = StorageType::F16)]
     dtype: StorageType,
-    /// JSON object from component/tensor to f32, f16 or int8, for tensors that --dtype would hurt
+    /// JSON object from component/tensor to f32, f16, int8 or int4, for tensors that --dtype would hurt
     #[arg(long, value_name = "FILE")]
     storage: Option<PathBuf>,
     /// The model's name [default: the folder's name]
@@ -55,6 +56,7 @@ enum StorageType {
     F32,
     F16,
     Int8,
+    Int4,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
@@ -62,6 +64,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         StorageType::F32 => DType::F32,
         StorageType::F16 => DType::F16,
         StorageType::Int8 => DType::Int8,
+        StorageType::Int4 => DType::Int4,
     });
     if let Some(path) = &arguments.storage {
         storage = storage.with_chosen(&read_text(path)?)?;

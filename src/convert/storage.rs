@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::weights::{DType, is_large};
+use crate::weights::{DType, MOST_INT4, is_large};
 
 /// The largest f16.
 const MAX_F16: f32 = 65504.0;
 
+/// Smaller tensors of the UNet become int8 where it is int4: they cost little, and among them are the first and last layers, which
+/// show rounding the most.
+const MIN_ELEMENTS_INT4: usize = 16384;
+
 /// The rule by which tensors get their storage types: matrices and convolutions of at least 4096 elements get
-/// `dtype`, everything else is f32; but for tensors chosen by name.
+/// `dtype`, everything else is f32; but for tensors chosen by name. int4 is for those of the UNet that have at least 16384, others get
+/// int8 then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storage {
     dtype: DType,
@@ -22,14 +27,14 @@ impl Storage {
         Self { dtype, chosen: BTreeMap::new() }
     }
 
-    /// The same, but for the tensors of a JSON object `{"component/tensor": "f32" | "f16" | "int8"}`: those that
-    /// rounding to `dtype` would hurt, say.
+    /// The same, but for the tensors of a JSON object `{"component/tensor": "f32" | "f16" | "int8" | "int4"}`: those
+    /// that rounding to `dtype` would hurt, say.
     ///
     /// Errors: [`Error::InvalidConfig`] if it is no such object.
     pub fn with_chosen(self, json: &str) -> Result<Self> {
         let chosen = serde_json::from_str(json).map_err(|error| Error::InvalidConfig {
             component: "storage".to_owned(),
-            message: format!("must be an object from component/tensor to f32, f16 or int8: {error}"),
+            message: format!("must be an object from component/tensor to f32, f16, int8 or int4: {error}"),
         })?;
         Ok(Self { chosen, ..self })
     }
@@ -39,11 +44,19 @@ impl Storage {
         self.chosen.keys().map(String::as_str)
     }
 
-    /// The storage type of the tensor `component/tensor`. What f16 cannot hold is f32.
+    /// The storage type of the tensor `component/tensor`. What f16 cannot hold, or int4, is f32.
     pub fn dtype(&self, name: &str, shape: &[usize], values: &[f32]) -> DType {
-        let by_rule = if is_large(shape, values.len()) { self.dtype } else { DType::F32 };
+        let by_rule = match self.dtype {
+            _ if !is_large(shape, values.len()) => DType::F32,
+            DType::Int4 if !name.starts_with("unet/") || values.len() < MIN_ELEMENTS_INT4 => DType::Int8,
+            dtype => dtype,
+        };
         let wanted = self.chosen.get(name).copied().unwrap_or(by_rule);
-        let fits = wanted != DType::F16 || values.iter().all(|value| value.abs() <= MAX_F16);
-        if fits { wanted } else { DType::F32 }
+        let most = match wanted {
+            DType::F16 => MAX_F16,
+            DType::Int4 => MOST_INT4,
+            DType::F32 | DType::Int8 => f32::INFINITY,
+        };
+        if values.iter().all(|value| value.abs() <= most) { wanted } else { DType::F32 }
     }
 }

@@ -65,7 +65,8 @@ struct Kind {
     has_bias: bool,
 }
 
-/// The kind of a step that may be a member: a linear map and nothing more, in whole units of four outputs.
+/// The kind of a step that may be a member: a linear map and nothing more, in whole units of four outputs; for int4 in two of them,
+/// which share a word.
 fn kind(graph: &Graph, step: &Step, storage: &Storage, weights: &Weights) -> Option<Kind> {
     let node = graph.node(step.node);
     let is_bare = step.added.is_none()
@@ -85,11 +86,11 @@ fn kind(graph: &Graph, step: &Step, storage: &Storage, weights: &Weights) -> Opt
     if bias.is_some_and(|&bias| !matches!(dtype(bias), Some(DType::F32 | DType::F16))) {
         return None;
     }
-    Some(Kind {
-        x: storage.owner(node.operands[0]),
-        dtype: dtype(node.operands[1])?,
-        has_bias: bias.is_some(),
-    })
+    let of_weight = dtype(node.operands[1])?;
+    if of_weight == DType::Int4 && !outputs.is_multiple_of(8) {
+        return None;
+    }
+    Some(Kind { x: storage.owner(node.operands[0]), dtype: of_weight, has_bias: bias.is_some() })
 }
 
 /// Which values' memory is read by something that wants them alone, by index.

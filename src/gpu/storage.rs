@@ -79,8 +79,8 @@ pub fn weight_form(graph: &Graph, storage: &Storage, step: &Step) -> Form {
     let operand = node.operands[1];
     let (seen, stored) = (graph.shape(operand), graph.shape(storage.owner(operand)));
     match node.op {
-        // Seen through a reshape that cuts its rows otherwise, it has other scales: then it goes by way of f32.
-        Op::Linear | Op::Conv2d { .. } if seen[0] == stored[0] => {
+        // Seen through a reshape that cuts its rows or channels otherwise, it has other scales: then it goes by way of f32.
+        Op::Linear | Op::Conv2d { .. } if stored.starts_with(&seen[..2]) => {
             Form::Matrix(MatrixShape { gated: step.gated, ..MatrixShape::of(seen) })
         }
         Op::Embedding if seen == stored => Form::Table,

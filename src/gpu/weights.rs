@@ -162,7 +162,9 @@ impl Weights {
         for parameter in self.parameters.borrow().iter() {
             let dtype = parameter.info.dtype;
             let of_winograd = (dtype == DType::F32).then(sample_winograd);
-            for dispatch in [sample_repack(dtype), sample_unpack(dtype)].into_iter().chain(of_winograd) {
+            let of_scales = (dtype == DType::Int4).then(|| sample_repack(DType::F16));
+            let always = [sample_repack(dtype), sample_unpack(dtype)];
+            for dispatch in always.into_iter().chain(of_winograd).chain(of_scales) {
                 let variant = (dispatch.variant, dispatch.bindings.len());
                 if !variants.contains(&variant) {
                     variants.push(variant);
@@ -372,5 +374,5 @@ fn sample_winograd() -> Dispatch {
 }
 
 fn sample_unpack(dtype: DType) -> Dispatch {
-    unpack::dispatch([0, 1, 1], dtype, [Binding::Absent, Binding::Absent, Binding::Absent])
+    unpack::dispatch([0, 1, 1], dtype, 1, [Binding::Absent, Binding::Absent, Binding::Absent])
 }

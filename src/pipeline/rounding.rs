@@ -49,7 +49,7 @@ impl Rounding {
 
 /// Whether [`Rounding`] has anything to do with a tensor.
 pub(super) fn is_rounded(info: &TensorInfo) -> bool {
-    info.dtype != DType::Int8 && is_large(&info.shape, info.elements().unwrap_or(0))
+    matches!(info.dtype, DType::F32 | DType::F16) && is_large(&info.shape, info.elements().unwrap_or(0))
 }
 
 /// Memory for a stored form.

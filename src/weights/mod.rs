@@ -10,9 +10,9 @@ pub use manifest::{
     SCHEMA_VERSION, Shard,
 };
 #[cfg(feature = "native")]
-pub use quantise::quantise;
+pub use quantise::{MOST_INT4, quantise};
 pub use quantise::{is_large, to_int8};
 pub use shards::{Piece, ShardSet, sha256_hex};
 #[cfg(feature = "cpu")]
 pub(crate) use storage::dequantise_rows;
-pub use storage::{DType, TensorInfo, dequantise};
+pub use storage::{DType, GROUP_CHANNELS, TensorInfo, dequantise};

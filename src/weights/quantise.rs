@@ -7,6 +7,10 @@ use super::{DType, TensorInfo};
 /// that show rounding.
 const MIN_ELEMENTS: usize = 4096;
 
+/// The largest magnitude that int4 can hold: 7 times the largest f16.
+#[cfg(feature = "native")]
+pub const MOST_INT4: f32 = 7.0 * 65504.0;
+
 /// Whether a tensor is a matrix or a convolution that is large enough to be rounded.
 pub fn is_large(shape: &[usize], elements: usize) -> bool {
     shape.len() >= 2 && elements >= MIN_ELEMENTS
@@ -15,7 +19,8 @@ pub fn is_large(shape: &[usize], elements: usize) -> bool {
 /// The stored form of a tensor, padded to a multiple of 4 bytes.
 ///
 /// f16 rounds to nearest. int8 is symmetric with one scale a row (`|w − scale · q| ≤ scale / 2`, where `scale`
-/// is the row's largest magnitude over 127).
+/// is the row's largest magnitude over 127). int4 has one a group, the largest magnitude over 7 rounded to f16, with the same bound;
+/// but what exceeds [`MOST_INT4`] becomes that.
 #[cfg(feature = "native")]
 pub fn quantise(name: &str, shape: &[usize], values: &[f32], dtype: DType) -> (TensorInfo, Vec<u8>) {
     let info = TensorInfo { name: name.to_owned(), shape: shape.to_vec(), dtype };
@@ -31,6 +36,7 @@ pub fn quantise(name: &str, shape: &[usize], values: &[f32], dtype: DType) -> (T
             let row = (values.len() / info.rows().max(1)).max(1);
             int8(info.rows(), values.chunks(row).map(<[f32]>::to_vec))
         }
+        DType::Int4 => int4(&info, values),
     };
     (info, stored)
 }
@@ -58,4 +64,38 @@ fn int8(count: usize, rows: impl Iterator<Item = Vec<f32>>) -> Vec<u8> {
     }
     stored.resize(stored.len().next_multiple_of(4), 0);
     stored
+}
+
+/// The stored form as int4 of a tensor.
+#[cfg(feature = "native")]
+fn int4(info: &TensorInfo, values: &[f32]) -> Vec<u8> {
+    let row = values.len() / info.rows().max(1);
+    let mut stored = Vec::new();
+    let mut quantised = vec![0u8; values.len().div_ceil(2)];
+    let mut at = 0;
+    for group in values.chunks(row.max(1)).flat_map(|row| row.chunks(info.group_elements())) {
+        let scale = int4_scale(group);
+        stored.extend(scale.to_le_bytes());
+        for value in group {
+            // As for int8.
+            let steps =
+                if scale > half::f16::ZERO { (value / scale.to_f32()).round_ties_even() } else { 0.0 };
+            quantised[at / 2] |= (steps.clamp(-7.0, 7.0) as i8 as u8 & 15) << (at % 2 * 4);
+            at += 1;
+        }
+    }
+    stored.resize(stored.len().next_multiple_of(4), 0);
+    stored.extend(quantised);
+    stored.resize(stored.len().next_multiple_of(4), 0);
+    stored
+}
+
+/// The f16 nearest to a seventh of the largest magnitude; where f16 is so coarse that 7 of them would miss it by more than half of
+/// one, the next.
+#[cfg(feature = "native")]
+fn int4_scale(group: &[f32]) -> half::f16 {
+    let most = group.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+    let scale = half::f16::from_f32(most / 7.0);
+    let next = half::f16::from_bits(scale.to_bits() + u16::from(7.5 * scale.to_f32() < most));
+    if next.is_finite() { next } else { half::f16::MAX }
 }

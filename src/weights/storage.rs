@@ -6,6 +6,10 @@
 //! - `f32`, `f16`: the elements.
 //! - `int8`: `rows` f32 scales, then the elements as signed bytes in `-127..=127`. The rows of a tensor are
 //!   its first axis (output channels, or entries of a table); `w[r, …] = scale[r] · q[r, …]`.
+//! - `int4`: `rows · groups` f16 scales, padded to a multiple of 4, then the elements as signed nibbles in `-7..=7`, low
+//!   nibble first. [`GROUP_CHANNELS`] consecutive channels of a row (its second axis) are a group, with all that a kernel has of them; the
+//!   last group of a row may be shorter: `w[r, c, …] = scale[r, c / 32] · q[r, c, …]`. Element `i` of the tensor is in byte
+//!   `i / 2`, whatever its row: a row of odd length ends in the middle of a byte.
 
 use std::ops::Range;
 
@@ -17,6 +21,23 @@ pub enum DType {
     F16,
     /// Symmetric, one scale a row.
     Int8,
+    /// Symmetric, one scale a row and group of channels.
+    Int4,
+}
+
+/// Channels of a row that share a scale of an int4 tensor.
+pub const GROUP_CHANNELS: usize = 32;
+
+impl DType {
+    /// Bits of an element, scales apart.
+    pub fn bits(self) -> u64 {
+        match self {
+            Self::F32 => 32,
+            Self::F16 => 16,
+            Self::Int8 => 8,
+            Self::Int4 => 4,
+        }
+    }
 }
 
 /// Name, shape and storage of a tensor.
@@ -40,15 +61,36 @@ impl TensorInfo {
         self.shape.first().copied().unwrap_or(1)
     }
 
+    /// Scales that a row of an int4 tensor has.
+    pub fn groups(&self) -> usize {
+        self.channels().div_ceil(GROUP_CHANNELS)
+    }
+
+    /// Elements of a row that share a scale of an int4 tensor.
+    pub fn group_elements(&self) -> usize {
+        self.channels().min(GROUP_CHANNELS) * self.shape.iter().skip(2).product::<usize>()
+    }
+
+    fn channels(&self) -> usize {
+        self.shape.get(1).copied().unwrap_or(1)
+    }
+
+    /// Bytes of the scales, with which the stored form begins, or `None` if they exceed the address space.
+    pub fn scale_bytes(&self) -> Option<u64> {
+        let rows = self.rows() as u64;
+        match self.dtype {
+            DType::F32 | DType::F16 => Some(0),
+            DType::Int8 => rows.checked_mul(4),
+            DType::Int4 => {
+                rows.checked_mul(self.groups() as u64)?.checked_mul(2)?.checked_next_multiple_of(4)
+            }
+        }
+    }
+
     /// Bytes of the stored form, or `None` if it exceeds the address space.
     pub fn stored_bytes(&self) -> Option<u64> {
-        let elements = self.elements()? as u64;
-        let bytes = match self.dtype {
-            DType::F32 => elements.checked_mul(4)?,
-            DType::F16 => elements.checked_mul(2)?,
-            DType::Int8 => (self.rows() as u64).checked_mul(4)?.checked_add(elements)?,
-        };
-        bytes.checked_next_multiple_of(4)
+        let elements = (self.elements()? as u64).checked_mul(self.dtype.bits())?.div_ceil(8);
+        self.scale_bytes()?.checked_add(elements)?.checked_next_multiple_of(4)
     }
 }
 
@@ -76,6 +118,20 @@ pub(crate) fn dequantise_rows(info: &TensorInfo, stored: &[u8], rows: Range<usiz
             // Row by row, each of a known length: at once that would be a row of reallocations.
             for (bytes, scale) in quantised.chunks(row.max(1)).zip(scales) {
                 values.extend(bytes.iter().map(|&byte| scale * f32::from(byte as i8)));
+            }
+        }
+        DType::Int4 => {
+            let (groups, group) = (info.groups(), info.group_elements());
+            let (scales, quantised) = stored.split_at(info.scale_bytes().unwrap_or(0) as usize);
+            let scales = floats(DType::F16, &scales[2 * groups * rows.start..2 * groups * rows.end]);
+            for (index, scale) in scales.into_iter().enumerate() {
+                let (start, within) = ((rows.start + index / groups) * row, index % groups * group);
+                let elements = start + within..start + row.min(within + group);
+                values.extend(elements.map(|at| {
+                    // The nibble, brought to the high end of a byte and back with its sign.
+                    let high = quantised[at / 2] << (4 - at % 2 * 4);
+                    scale * f32::from(high as i8 >> 4)
+                }));
             }
         }
     }

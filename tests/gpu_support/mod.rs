@@ -69,6 +69,22 @@ pub fn stored(info: &TensorInfo, values: &[f32]) -> Vec<u8> {
             });
             scales.chain(quantised).collect()
         }
+        DType::Int4 => {
+            let (row, taps) = (values.len() / info.rows(), info.shape.iter().skip(2).product::<usize>());
+            let groups = || values.chunks(row).flat_map(|row| row.chunks(32 * taps));
+            let scale = |group: &[f32]| {
+                half::f16::from_f32(group.iter().fold(0f32, |most, value| most.max(value.abs())) / 7.0)
+            };
+            let mut bytes: Vec<u8> = groups().flat_map(|group| scale(group).to_le_bytes()).collect();
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            let quantised = groups().flat_map(|group| {
+                let scale = scale(group).to_f32();
+                group.iter().map(move |value| (value / scale).round().clamp(-7.0, 7.0) as i8 as u8 & 15)
+            });
+            let nibbles: Vec<u8> = quantised.collect();
+            bytes.extend(nibbles.chunks(2).map(|pair| pair[0] | pair.get(1).map_or(0, |high| high << 4)));
+            bytes
+        }
     };
     bytes.resize(bytes.len().next_multiple_of(4), 0);
     bytes

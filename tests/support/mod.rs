@@ -13,7 +13,7 @@ use tenstep::executor::{Arithmetic, Command, Executor};
 use tenstep::gpu::{Gpu, GpuOptions};
 use tenstep::graph::{Array, Graph, interpret};
 use tenstep::model::AutoencoderConfig;
-use tenstep::weights::{Component, DType, Manifest, ShardSet, TensorInfo, dequantise};
+use tenstep::weights::{Component, DType, Manifest, ShardSet, TensorInfo, dequantise, quantise};
 
 /// `‖actual − expected‖ / ‖expected‖`.
 pub fn relative_error(actual: &[f32], expected: &[f32]) -> f64 {
@@ -132,24 +132,20 @@ impl Checkpoint {
         weights
     }
 
-    /// A component's parameters on an executor, each stored as f16 whatever the shards hold.
-    pub fn weights_in_f16<E: Executor>(&self, executor: &E, name: &str) -> E::Weights {
-        let tensors: Vec<TensorInfo> = self
-            .component(name)
-            .tensors
-            .iter()
-            .map(|tensor| TensorInfo { dtype: DType::F16, ..tensor.clone() })
-            .collect();
-        let mut weights = executor.weights(&tensors).expect("room for weights");
-        let values = self.arrays(name);
-        for (index, tensor) in tensors.iter().enumerate() {
-            let elements = values[&tensor.name].data.iter();
-            let mut stored: Vec<u8> =
-                elements.flat_map(|value| half::f16::from_f64(*value).to_le_bytes()).collect();
-            stored.resize(stored.len().next_multiple_of(4), 0);
-            executor.push(&mut weights, index, 0, &stored).expect("a push");
-        }
-        weights
+    /// A component's parameters, each stored anew as `dtype` says of its `component/tensor`, its shape and its values.
+    pub fn restored(
+        &self,
+        name: &str,
+        dtype: impl Fn(&str, &[usize], &[f32]) -> DType,
+    ) -> Vec<(TensorInfo, Vec<u8>)> {
+        let tensors = self.component(name).tensors.iter().zip(self.stored(name));
+        tensors
+            .map(|(info, stored)| {
+                let values = dequantise(info, &stored);
+                let dtype = dtype(&format!("{name}/{}", info.name), &info.shape, &values);
+                quantise(&info.name, &info.shape, &values, dtype)
+            })
+            .collect()
     }
 
     /// A component's parameters for the interpreter.
@@ -165,6 +161,16 @@ impl Checkpoint {
             })
             .collect()
     }
+}
+
+/// Parameters on an executor, from their stored forms.
+pub fn weights_of<E: Executor>(executor: &E, stored: &[(TensorInfo, Vec<u8>)]) -> E::Weights {
+    let tensors: Vec<TensorInfo> = stored.iter().map(|(info, _)| info.clone()).collect();
+    let mut weights = executor.weights(&tensors).expect("room for weights");
+    for (index, (_, bytes)) in stored.iter().enumerate() {
+        executor.push(&mut weights, index, 0, bytes).expect("a push");
+    }
+    weights
 }
 
 /// Evaluates `graph` once on an executor; returns the output of that name.

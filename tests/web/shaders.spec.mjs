@@ -11,9 +11,12 @@ import { findRust } from "../../scripts/setup/rust.mjs";
 import { launchChromium } from "./harness/browsers.mjs";
 import { openSite } from "./harness/site.mjs";
 
-/** Of the default model, and of a UNet whose convolutions go by Winograd's algorithm. */
-const NETWORKS = [[], ["--config", "benches/peers/unet-17m.json", "--latents", "32"]];
-const SHADERS = NETWORKS.flatMap((network) => ["f32", "f16", "int8"].map((arithmetic) => [...network, "--arithmetic", arithmetic]));
+/** Of the default model, and of a UNet whose convolutions go by Winograd's algorithm, and as int4. */
+const MADE_UP = ["--config", "benches/peers/unet-17m.json", "--latents", "32"];
+const NETWORKS = [[], MADE_UP, [...MADE_UP, "--dtype", "int4"]];
+/** Weights of int8, which are multiplied in all three, are the default model's. */
+const SHADERS = NETWORKS.flatMap((network) => ["f32", "f16"].map((arithmetic) => [...network, "--arithmetic", arithmetic]));
+SHADERS.push(["--arithmetic", "int8"]);
 
 describe("a GPU's shaders", { timeout: 600_000 }, () => {
   it("compile in Chromium", async () => {

@@ -7,10 +7,12 @@ is written is what `tenstep convert --dtype int8 --storage FILE` takes.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from training import settings
 from training.evaluate import networks, pictures, preset, sampler, stored
@@ -27,8 +29,28 @@ def measure(model: Networks, source: dict, known: pictures.Pictures, count: int)
     shown = np.random.default_rng(0).choice(known.training, size=count, replace=False)
     latents = model.encode(to_sample(known.images[shown]).to(model.device))
     prompts = [known.records[index]["label"] for index in shown] + [""] * count
+    rows = []
+    for component, (module, output) in parts(model, prompts, latents).items():
+        parameters = {name.removeprefix("text_model."): p for name, p in module.named_parameters()}
+        clean = output()
+        for full_name, values in source[component].items():
+            if not stored.is_large(values):
+                continue
+            name = full_name.removeprefix("text_model.")
+            row = {"tensor": f"{component}/{name}", "elements": values.size}
+            for dtype in ("int8", "f16"):
+                fill(parameters[name], stored.roundtrip(values, dtype))
+                row[dtype] = relative_error(output(), clean)
+            fill(parameters[name], values)
+            row["extra_bytes"] = stored.stored_bytes(values, "f16") - stored.stored_bytes(values, "int8")
+            rows.append(row)
+    return sorted(rows, key=lambda row: -row["int8"])
+
+
+def parts(model: Networks, prompts: list[str], latents: torch.Tensor) -> dict[str, tuple[nn.Module, Callable]]:
+    """Each component's module, and an output that its rounding changes. `prompts` are those of the latents, and then as many empty ones."""
     alphas = model.scheduler().alphas_cumprod
-    noise = sampler.noise(model.latent_shape, list(range(count))).to(model.device)
+    noise = sampler.noise(model.latent_shape, list(range(len(latents)))).to(model.device)
 
     def evaluation() -> torch.Tensor:
         embeds, outputs = model.prompt_embeds(prompts), []
@@ -39,27 +61,15 @@ def measure(model: Networks, source: dict, known: pictures.Pictures, count: int)
             outputs.append(uncond + model.guidance_scale * (cond - uncond))
         return torch.stack(outputs)
 
-    parts = {
+    return {
         "text_encoder": (model.text_encoder, evaluation),
         "unet": (model.unet, evaluation),
         "vae_decoder": (model.autoencoder, lambda: model.decode(latents)),
     }
-    rows = []
-    for component, (module, output) in parts.items():
-        parameters = {name.removeprefix("text_model."): p for name, p in module.named_parameters()}
-        clean = output()
-        for full_name, values in source[component].items():
-            if not stored.is_large(values):
-                continue
-            name = full_name.removeprefix("text_model.")
-            row = {"tensor": f"{component}/{name}", "elements": values.size}
-            for dtype in ("int8", "f16"):
-                fill(parameters[name], stored.roundtrip(values, dtype))
-                row[dtype] = float(f"{((output() - clean).norm() / clean.norm()).item():.3e}")
-            fill(parameters[name], values)
-            row["extra_bytes"] = stored.stored_bytes(values, "f16") - stored.stored_bytes(values, "int8")
-            rows.append(row)
-    return sorted(rows, key=lambda row: -row["int8"])
+
+
+def relative_error(output: torch.Tensor, clean: torch.Tensor) -> float:
+    return float(f"{((output - clean).norm() / clean.norm()).item():.3e}")
 
 
 def fill(parameter: torch.nn.Parameter, values: np.ndarray) -> None:

@@ -8,19 +8,19 @@ from training.evaluate.likeness import frechet_distances
 
 
 def measure(evaluation: Evaluation, source: dict, wanted: list[Wanted]) -> dict:
-    """f32, f16 and int8 of the trained weights, and what ships: top-1 and Frechet distance, paired with f32."""
+    """f32, f16, int8 and int4 of the trained weights, and what ships: top-1 and Frechet distance, paired with f32."""
     n = evaluation.config["storage_samples"]
     wanted, manifest, device = wanted[:n], evaluation.networks.manifest, evaluation.networks.device
     runs = {
         dtype: evaluation.draw(wanted, of=networks.build(manifest, stored.as_stored(source, dtype)).to(device))
-        for dtype in ("f32", "f16", "int8")
+        for dtype in ("f32", "f16", "int8", "int4")
     }
     runs["shipped"] = evaluation.draw(wanted)
     hits = {}
     for name, run in runs.items():
         scores = evaluation.look(run.images).scores["concept"]
         hits[name] = accuracy.hits(scores, [list(one.concepts) for one in wanted], 1)
-    sizes = {dtype: stored.total_bytes(source, dtype) for dtype in ("f32", "f16", "int8")}
+    sizes = {dtype: stored.total_bytes(source, dtype) for dtype in ("f32", "f16", "int8", "int4")}
     return {
         name: {
             "top1": accuracy.share(hits[name]),

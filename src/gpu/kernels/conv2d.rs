@@ -66,7 +66,7 @@ pub struct MatrixPiece {
     pub first_output: usize,
     pub shape: MatrixShape,
     pub packed: Binding,
-    /// `[O]`, for int8.
+    /// `[O]` for int8; for int4 as weight.wgsl has them.
     pub scales: Binding,
 }
 

@@ -5,7 +5,7 @@
 // takes every other half of a slab; the sums meet at the end. That is for products with so few tiles that threads are what lacks.
 // Without MANY_THREADS a thread reads weights where they lie: for processors in disguise, to which workgroup memory is memory like any.
 // Sums have names, as an array that a variable indexes need not lie in registers.
-// Rows from first_row to end_row; the binding of x begins at pixel first_pixel. Sums of f32 in f32; int8 scales are applied to the sum.
+// Rows from first_row to end_row; the binding of x begins at pixel first_pixel. Sums of f32 in f32; int8 scales are applied to the sum, those of int4 to each weight.
 // Where `doubled`, the convolution sees x twice as large, each pixel four times (nearest neighbours): x has half of height and width.
 // With TWO_SOURCES, x is two tensors side by side along their channels. Both are what a UNet does on its way up, without a copy.
 // While a slab is computed the next one is on its way from memory, in registers: there are too few threads for others to fill the wait.
@@ -303,6 +303,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #endif
 #else
     var weight = first_weight + first_slab * units + first_unit + local.x;
+#if INT4
+    var channel = 0u;
+#endif
 #endif
     // Of the first four rows and of the others, for both units.
 #for v 2
@@ -347,7 +350,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #end
 #else
 #for i WEIGHTS_EACH
+#if INT4
+            let k$i = min(slab + thread / TILE_UNITS + $iu * WEIGHT_STEP, depth - 1u);
+            stored$i = stored_at(weight_unit + k$i * units, k$i % (4u * channel_units) / GROUP_CHANNELS * units + weight_unit);
+#else
             stored$i = weights[min(weight + $iu * WEIGHT_STEP * units, last_weight)];
+#endif
 #end
 #endif
             weight += SLAB * units;
@@ -409,12 +417,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #if MANY_THREADS
                     let four$v = w_tile[k * TILE_UNITS + $vu * COLUMNS + local.x];
 #else
+#if INT4
+                    let scale$v = channel / GROUP_CHANNELS * units + first_unit + $vu * COLUMNS + local.x;
+                    let four$v = weight_of(stored_at(weight + $vu * COLUMNS, scale$v));
+#else
                     let four$v = weight_of(weights[weight + $vu * COLUMNS]);
+#endif
 #endif
 #end
 #if MANY_THREADS
 #else
                     weight += units;
+#if INT4
+                    channel = select(channel + 1u, 0u, channel + 1u == 4u * channel_units);
+#endif
 #endif
 #for v 2
 #for r 4

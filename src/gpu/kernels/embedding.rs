@@ -15,7 +15,7 @@ pub struct EmbeddingShape {
     pub rows: usize,
 }
 
-/// Bindings: `stored, ids, y, scales`, the last absent except for int8. Each piece of a table takes a dispatch and writes the rows of its ids.
+/// Bindings: `stored, ids, y, scales`, the last absent except for int8 and int4. Each piece of a table takes a dispatch and writes the rows of its ids.
 pub fn dispatch(shape: &EmbeddingShape, dtype: DType, bindings: [Binding; 4]) -> Dispatch {
     let params = [shape.count, shape.width, shape.table_rows, shape.first_row, shape.rows];
     Dispatch {

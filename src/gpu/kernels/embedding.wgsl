@@ -18,6 +18,9 @@ struct Params {
 #if INT8
 @group(0) @binding(4) var<storage, read_write> scales: array<f32>;
 #endif
+#if INT4
+@group(0) @binding(4) var<storage, read_write> scales: array<u32>;
+#endif
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>) {
@@ -32,6 +35,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) w
     var value = value_at((row - params.first_row) * params.width + i % params.width);
 #if INT8
     value *= scales[row];
+#endif
+#if INT4
+    let scale = row * ((params.width + 31u) / 32u) + i % params.width / 32u;
+    value *= half_of(scales[scale / 2u], scale);
 #endif
     y[i] = value;
 }

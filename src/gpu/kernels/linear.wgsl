@@ -1,7 +1,7 @@
 // y[m, o] = Σ_c x[m, c] · w[c, o], then epilogue.wgsl; for few rows (time embeddings, pooled vectors)
 // x [M, C]    w [C, O] as in weight.wgsl    y [M, O]
 // A workgroup makes ROWS rows of 4·16 outputs; its 8 lines of 16 threads take every eighth c and add up at the end.
-// Sums of f32 in f32; int8 scales are applied to the sum.
+// Sums of f32 in f32; int8 scales are applied to the sum, those of int4 to each weight.
 // Many rows are conv2d.wgsl's with one tap. Twin: linear.rs.
 
 struct Params {
@@ -40,7 +40,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             {
                 let past = c + $uu * LINES;
                 let here = min(past, params.channels - 1u);
+#if INT4
+                let stored = stored_at(here * params.units + unit, here / GROUP_CHANNELS * params.units + unit);
+                let weight = select(vec4(0.0), weight_of(stored), past < params.channels);
+#else
                 let weight = select(vec4(0.0), weight_of(weights[here * params.units + unit]), past < params.channels);
+#endif
                 sum0 += x[x0 + here] * weight;
                 sum1 += x[x1 + here] * weight;
                 sum2 += x[x2 + here] * weight;

@@ -191,6 +191,7 @@ impl Variant {
             DType::F32 => "F32",
             DType::F16 => "F16",
             DType::Int8 => "INT8",
+            DType::Int4 => "INT4",
         };
         self.switch(name, true)
     }

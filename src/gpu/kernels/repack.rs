@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Binding, Dispatch, Kernel, Variant, per_element};
-use crate::weights::DType;
+use crate::weights::{DType, GROUP_CHANNELS};
 
 /// A linear map or convolution as a matrix: `[O, C, taps]` stored, `[taps, C', O']` in kernel layout, with `C'`
 /// and `O'` rounded up to multiples of 4.
@@ -44,12 +44,12 @@ impl MatrixShape {
 
     /// Bytes in kernel layout, scales apart.
     pub fn packed_bytes(&self, dtype: DType) -> u64 {
-        let unit = match dtype {
-            DType::F32 => 16,
-            DType::F16 => 8,
-            DType::Int8 => 4,
-        };
-        unit * self.units() as u64
+        dtype.bits() / 2 * self.units() as u64
+    }
+
+    /// Of the scales of such a matrix as int4: they are brought to kernel layout as a matrix of f16.
+    pub fn scales(&self) -> Self {
+        Self { channels: self.channels.div_ceil(GROUP_CHANNELS), taps: 1, ..*self }
     }
 }
 
@@ -58,7 +58,7 @@ pub fn dispatch(shape: MatrixShape, dtype: DType, stored: Binding, packed: Bindi
     dispatch_beside(shape, dtype, stored, packed, 0..shape.output_units(), shape.output_units())
 }
 
-/// The same into `units` of the `row_units` units that a row of `packed` has.
+/// The same into `units` of the `row_units` units that a row of `packed` has. For int4 these begin and end at even units, or are all.
 pub fn dispatch_beside(
     shape: MatrixShape,
     dtype: DType,
@@ -67,13 +67,14 @@ pub fn dispatch_beside(
     units: Range<usize>,
     row_units: usize,
 ) -> Dispatch {
-    let params =
-        [shape.units(), shape.outputs, shape.channels, shape.taps, units.start, row_units, shape.half()];
+    // A word has two units of int4.
+    let threads = if dtype == DType::Int4 { shape.units() / 2 } else { shape.units() };
+    let params = [threads, shape.outputs, shape.channels, shape.taps, units.start, row_units, shape.half()];
     Dispatch {
         variant: Variant::of(Kernel::Repack).dtype(dtype),
         bindings: vec![stored, packed],
         params: params.iter().map(|&value| value as u32).collect(),
-        workgroups: per_element(shape.units()),
+        workgroups: per_element(threads),
     }
 }
 

@@ -1,6 +1,6 @@
 // w[t, c, o] = stored[o, c, t]: diffusers' layout to the one of weight.wgsl, in the same storage type
 // stored [O, C, taps]    w [taps, C', O' / 4] units of four outputs; C' and O' are C and O rounded up to 4, with zeros
-// One thread one unit. Rows of w are row_units long, and these outputs begin at first_unit of them: a matrix may be one of several
+// One thread one unit, or two of int4, which make a word. Rows of w are row_units long, and these outputs begin at first_unit of them: a matrix may be one of several
 // side by side.
 // With `half`, outputs o and half + o are of one number and its gate (geglu.wgsl), and a unit has two of each: a thread that sums it has
 // all it needs for two results.
@@ -8,7 +8,7 @@
 // Twin: repack.rs.
 
 struct Params {
-    units: u32,
+    threads: u32,
     outputs: u32,
     channels: u32,
     taps: u32,
@@ -20,13 +20,8 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read_write> w: array<u32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>) {
-    let u = id.y * workgroups.x * 64u + id.x;
-    if (u >= params.units) {
-        return;
-    }
-    let output_units = (params.outputs + 3u) / 4u;
+// The bits of unit u's four elements.
+fn unit_at(u: u32, output_units: u32) -> vec4<u32> {
     let padded = (params.channels + 3u) / 4u * 4u;
     let first = u % output_units * 4u;
     let k = u / output_units;
@@ -39,7 +34,23 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) w
             bits[j] = bits_at((output * params.channels + channel) * params.taps + tap);
         }
     }
-    let to = k * params.row_units + params.first_unit + u % output_units;
+    return bits;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>) {
+    let thread = id.y * workgroups.x * 64u + id.x;
+    if (thread >= params.threads) {
+        return;
+    }
+    let output_units = (params.outputs + 3u) / 4u;
+#if INT4
+    let u = 2u * thread;
+#else
+    let u = thread;
+#endif
+    let bits = unit_at(u, output_units);
+    let to = u / output_units * params.row_units + params.first_unit + u % output_units;
 #if F32
     w[4u * to] = bits.x;
     w[4u * to + 1u] = bits.y;
@@ -52,5 +63,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) w
 #endif
 #if INT8
     w[to] = bits.x | (bits.y << 8u) | (bits.z << 16u) | (bits.w << 24u);
+#endif
+#if INT4
+    let low = bits | (unit_at(u + 1u, output_units) << vec4(16u));
+    w[to / 2u] = low.x | (low.y << 4u) | (low.z << 8u) | (low.w << 12u);
 #endif
 }

@@ -1,4 +1,4 @@
-// Elements of a parameter as shards store them (src/weights/storage.rs): f32, or two f16 or four int8 a word.
+// Elements of a parameter as shards store them (src/weights/storage.rs): f32, or two f16, four int8 or eight int4 a word.
 
 @group(0) @binding(1) var<storage, read_write> stored: array<u32>;
 
@@ -13,9 +13,12 @@ fn bits_at(i: u32) -> u32 {
 #if INT8
     return (stored[i / 4u] >> (8u * (i % 4u))) & 0xffu;
 #endif
+#if INT4
+    return (stored[i / 8u] >> (4u * (i % 8u))) & 0xfu;
+#endif
 }
 
-// The value of element i, before an int8 row's scale.
+// The value of element i, before an int8 row's scale or an int4 group's.
 fn value_at(i: u32) -> f32 {
 #if F32
     return bitcast<f32>(stored[i]);
@@ -26,4 +29,13 @@ fn value_at(i: u32) -> f32 {
 #if INT8
     return f32(i32(bits_at(i) << 24u) >> 24u);
 #endif
+#if INT4
+    return f32(i32(bits_at(i) << 28u) >> 28u);
+#endif
 }
+#if INT4
+// Scale i: f16, of which a word has two.
+fn half_of(word: u32, i: u32) -> f32 {
+    return unpack2x16float(word >> (16u * (i % 2u))).x;
+}
+#endif

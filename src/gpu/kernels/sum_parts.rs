@@ -3,6 +3,7 @@
 use super::conv2d::{MatrixPiece, Product};
 use super::epilogue::Epilogue;
 use super::{Binding, Dispatch, Kernel, Variant, per_element};
+use crate::weights::DType;
 
 /// Sums of products, each in `count` parts of `length` inputs: `[count, M, O]`.
 #[derive(Debug, Clone)]
@@ -35,7 +36,9 @@ pub fn dispatch(product: &Product, piece: &MatrixPiece, parts: &Parts) -> Dispat
     params.push(epilogue.terms());
     params.extend(epilogue.added_params());
     params.push(run.rows.start as u32);
-    let mut bindings = vec![parts.binding.clone(), Binding::Absent, piece.scales.clone()];
+    // Those of int4 are in the sums already.
+    let scales = if *dtype == DType::Int4 { Binding::Absent } else { piece.scales.clone() };
+    let mut bindings = vec![parts.binding.clone(), Binding::Absent, scales];
     bindings.extend(epilogue.bindings());
     bindings.push(product.y.clone());
     Dispatch {

@@ -1,6 +1,8 @@
 // A weight in kernel layout: element (k, o) of [K, O], four consecutive outputs o at a time (a unit).
 // K = taps · C, O and C padded to multiples of 4 with zeros. Unit u = k · ⌈O / 4⌉ + o / 4 takes four words of
-// f32, two of f16, or one of int8, whose scales (one an output) are applied after the sum.
+// f32, two of f16, or one of int8, whose scales (one an output) are applied after the sum. Of int4, half u % 2 of word u / 2 is unit u;
+// its scales, one an output and group of channels whatever the tap, are laid out as units of f16 [groups, ⌈O / 4⌉], and are applied as a
+// unit is unpacked.
 
 #if F32
 @group(0) @binding(2) var<storage, read_write> weights: array<vec4<f32>>;
@@ -24,6 +26,28 @@ alias Stored = u32;
 
 fn weight_of(stored: Stored) -> vec4<f32> {
     return from_bytes(stored);
+}
+#endif
+#if INT4
+@group(0) @binding(2) var<storage, read_write> weights: array<u32>;
+@group(0) @binding(3) var<storage, read_write> scales: array<vec2<u32>>;
+
+const GROUP_CHANNELS = 32u;
+
+// A unit's word, where in it the unit begins, and its scales.
+struct Stored {
+    word: u32,
+    shift: u32,
+    scales: vec2<u32>,
+}
+
+fn stored_at(unit: u32, scale: u32) -> Stored {
+    return Stored(weights[unit / 2u], 16u * (unit % 2u), scales[scale]);
+}
+
+fn weight_of(stored: Stored) -> vec4<f32> {
+    let integers = (vec4(i32(stored.word)) << (vec4(28u, 24u, 20u, 16u) - stored.shift)) >> vec4(28u);
+    return vec4<f32>(integers) * vec4(unpack2x16float(stored.scales.x), unpack2x16float(stored.scales.y));
 }
 #endif
 // Four integers of 8 bits.

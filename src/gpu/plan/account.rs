@@ -160,7 +160,7 @@ fn class(graph: &Graph, step: Option<&Step>, dispatch: &Dispatch) -> Class {
         _ => Vec::new(),
     };
     let extents: Vec<String> = extents.iter().map(usize::to_string).collect();
-    let dtype = [("F32", "f32"), ("F16", "f16"), ("INT8", "int8")];
+    let dtype = [("F32", "f32"), ("F16", "f16"), ("INT8", "int8"), ("INT4", "int4")];
     let dtype = dtype.iter().find(|(switch, _)| dispatch.variant.switches.contains(switch));
     Class {
         kernel: snake_case(&format!("{:?}", dispatch.variant.kernel)),

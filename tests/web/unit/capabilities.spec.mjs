@@ -196,6 +196,13 @@ describe("capabilities", () => {
     assert.equal("defaultSteps" in model, false);
   });
 
+  it("counts a scale of int4 for each 32 channels of a row", async () => {
+    const tensors = [{ name: "w", shape: [64, 70, 3, 3], dtype: "int4" }, { name: "v", shape: [9], dtype: "f32" }];
+    serve({ ...manifest, components: [{ ...manifest.components[0], tensors }] });
+    const { model } = await capabilities({ manifest: MANIFEST, measureSpeed: false });
+    assert.equal(model.largestTensorBytes, (64 * 70 * 9) / 2 + 2 * 64 * 3);
+  });
+
   it("counts the UNet's weights twice on two threads, and half the time", async () => {
     Object.defineProperty(globalThis, "navigator", { value: { hardwareConcurrency: 4 }, configurable: true });
     const one = await capabilities({ manifest: MANIFEST, threads: 1 });

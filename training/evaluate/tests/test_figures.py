@@ -102,9 +102,32 @@ class Storage(unittest.TestCase):
         self.assertTrue((back[3] == 0).all())
         self.assertGreater(error.max(), 0)
 
+    def test_int4_is_within_half_a_step_of_each_32_channels(self):
+        values = np.random.default_rng(1).normal(size=(64, 70, 3, 3)).astype(np.float32)
+        values[3] = 0
+        values[4] *= 1e-7
+        back = stored.roundtrip(values, "int4")
+        for first in (0, 32, 64):
+            group, kept = (array[:, first : first + 32].reshape(64, -1) for array in (values, back))
+            steps = np.maximum(np.abs(group).max(axis=1) / 7, 2.0**-24)
+            error = np.abs(kept - group).max(axis=1)
+            self.assertTrue((error <= steps / 2 * 1.001 + (steps < 2.0**-14) * 2.0**-25).all())
+            self.assertTrue((error[5:] > steps[5:] / 3).all())
+        self.assertTrue((back[3] == 0).all())
+        self.assertTrue((back[4] != 0).any())
+
+    def test_int4_is_for_the_unet(self):
+        values = np.random.default_rng(1).normal(size=(128, 128)).astype(np.float32)
+        tensors = {"unet": {"a": values, "first": values[1:]}, "text_encoder": {"a": values}}
+        kept = stored.as_stored(tensors, "int4")
+        self.assertTrue((kept["unet"]["a"] == stored.roundtrip(values, "int4")).all())
+        self.assertTrue((kept["unet"]["first"] == stored.roundtrip(values[1:], "int8")).all())
+        self.assertTrue((kept["text_encoder"]["a"] == stored.roundtrip(values, "int8")).all())
+        self.assertEqual(stored.total_bytes(tensors, "int4"), 9216 + 16764 + 16896)
+
     def test_small_tensors_stay_f32(self):
         values = np.full((4095, 1), 0.1, np.float32)
-        for dtype in ("f16", "int8"):
+        for dtype in ("f16", "int8", "int4"):
             self.assertTrue((stored.roundtrip(values, dtype) == values).all())
             self.assertEqual(stored.stored_bytes(values, dtype), 4 * 4095)
 
@@ -112,6 +135,7 @@ class Storage(unittest.TestCase):
         values = np.zeros((65, 65), np.float32)
         self.assertEqual(stored.stored_bytes(values, "f16"), 8452)
         self.assertEqual(stored.stored_bytes(values, "int8"), 4488)
+        self.assertEqual(stored.stored_bytes(values, "int4"), 392 + 2116)
 
     def test_the_most_damaging_tensors_that_fit_are_kept(self):
         rows = [

@@ -23,6 +23,12 @@ class Reader(unittest.TestCase):
         quantised = np.rint(rows / scales[:, None]).astype(np.int8)
         stream = scales.tobytes() + quantised.tobytes()
         stream += self.values["b"].astype("<f2").tobytes() + b"\0\0"
+        # Three rows of three, scaled by 1, -2 and 0.5; tests/weights.rs has the same bytes.
+        stream += bytes([0, 0x3C, 0, 0xC0, 0, 0x38, 0, 0, 0x71, 0x1F, 0xF2, 0x39, 0x06, 0, 0, 0])
+        # Two rows of 34 channels and three taps.
+        scales = np.array([[1, 4], [0.25, -8]], "<f2")
+        stream += scales.tobytes() + bytes([0x21] * 102) + b"\0\0"
+        self.groups = np.tile([1, 2], 102).reshape(2, 34, 3) * scales.astype(np.float32)[:, [0] * 32 + [1] * 2, None]
         shards = []
         for index, part in enumerate([stream[:1001], stream[1001:]]):
             (self.folder / f"{index}.bin").write_bytes(part)
@@ -31,6 +37,8 @@ class Reader(unittest.TestCase):
         tensors = [
             {"name": "a", "shape": [64, 65], "dtype": "int8"},
             {"name": "b", "shape": [3], "dtype": "f16"},
+            {"name": "c", "shape": [3, 3], "dtype": "int4"},
+            {"name": "d", "shape": [2, 34, 3, 1], "dtype": "int4"},
         ]
         content = {"schemaVersion": 1, "components": [{"name": "part", "tensors": tensors, "shards": shards}]}
         (self.folder / "manifest.json").write_text(json.dumps(content))
@@ -38,6 +46,8 @@ class Reader(unittest.TestCase):
     def test_reads_back_what_was_stored_across_shards(self):
         _, tensors = manifest.load(self.folder / "manifest.json")
         self.assertTrue((tensors["part"]["b"] == self.values["b"]).all())
+        self.assertEqual(tensors["part"]["c"].tolist(), [[1, 7, -1], [-2, -4, 2], [-3.5, 1.5, 3]])
+        self.assertTrue((tensors["part"]["d"][..., 0] == self.groups).all())
         self.assertTrue(np.allclose(tensors["part"]["a"], stored.roundtrip(self.values["a"], "int8"), rtol=1e-6, atol=0))
 
     def test_refuses_a_damaged_shard(self):

@@ -10,6 +10,9 @@ const SHARDS_IN_FLIGHT = 4;
 /** The GPU engine's: weights that are on the device twice while they change form. */
 const REPACKED_BYTES = 64 << 20;
 const BYTES_OF_F32 = 4;
+const BYTES_OF_F16 = 2;
+/** Channels of a row that share a scale of int4. */
+const GROUP_CHANNELS = 32;
 
 export interface Needs extends Omit<ModelNeeds, "estimate"> {
   defaultSteps: number;
@@ -76,10 +79,12 @@ function storedBytes({ shape, elements, dtype }: Tensor): number {
       return 2 * elements;
     case "int8":
       return elements + BYTES_OF_F32 * (shape[0] ?? 1);
+    case "int4":
+      return Math.ceil(elements / 2) + BYTES_OF_F16 * (shape[0] ?? 1) * Math.ceil((shape[1] ?? 1) / GROUP_CHANNELS);
     case "f32":
       return BYTES_OF_F32 * elements;
     default:
-      throw invalid(`a tensor's dtype must be f32, f16 or int8, not ${JSON.stringify(dtype.slice(0, 40))}`);
+      throw invalid(`a tensor's dtype must be f32, f16, int8 or int4, not ${JSON.stringify(dtype.slice(0, 40))}`);
   }
 }
 
