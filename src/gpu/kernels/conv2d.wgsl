@@ -12,9 +12,8 @@
 // No row or weight has a condition of its own, after which a thread might wait for it: what is not there is a load of something else. What
 // was loaded is unpacked and masked when the products of the slab before are done, since that would wait for it.
 // IN_F16, which needs MANY_THREADS: factors are rounded to f16, and the products of a slab, at most 16 a sum, are added up in f16; the sums of
-// slabs in f32. That is half of the registers and of the workgroup memory for what is multiplied, and two products at a time where a device
-// has them; to add sums of f16 to those of f32 takes a tenth of what is gained. Integers of 8 bits come as 128ths, so that no sum of 16 is too
-// large for f16 while x is below 4,000.
+// slabs in f32: half of the workgroup memory, and two products at a time where a device has them. To add sums of f16 to those of f32 takes an
+// eighth of what is left to do. Integers of 8 bits come as 128ths, so that no sum of 16 is too large for f16 while x is below 4,000.
 // IN_INT8, which needs MANY_THREADS and weights of int8: x is rounded to 8 bits, each row by a scale of its own in each slab, the largest of its inputs
 // there, and four inputs at a time are multiplied by integer dot products, which are exact. A slab's integers are scaled and added up in f32.
 // That takes a barrier more a slab, as several threads load a row. Weights are turned round on their way, four inputs of an output to a word.
@@ -310,13 +309,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // Of the first four rows and of the others, for both units.
 #for v 2
 #for r 4
-#if IN_F16
-    var all_upper$v_$r = vec4(0.0);
-    var all_lower$v_$r = vec4(0.0);
-#else
     var upper$v_$r = vec4(0.0);
     var lower$v_$r = vec4(0.0);
-#endif
 #end
 #end
 
@@ -372,21 +366,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         workgroupBarrier();
         {
 #endif
-#if IN_F16
-#for v 2
-#for r 4
-            var upper$v_$r = Four();
-            var lower$v_$r = Four();
-#end
-#end
-#endif
-#if IN_INT8
-            let scales = x_scales[local.y];
+#if NARROWED
+            // One unit after the other, so that only half of the slab's own sums need registers.
 #for v 2
             {
+#if IN_INT8
 #for r 4
-                var upper_dots$r = vec4(0i);
-                var lower_dots$r = vec4(0i);
+                var upper$r = vec4(0i);
+                var lower$r = vec4(0i);
 #end
 #for w WORDS
                 {
@@ -394,15 +381,39 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                     let rows = &x_tile[word * LINES + local.y];
                     let four = w_tile[word * TILE_UNITS + $vu * COLUMNS + local.x];
 #for r 4
-                    upper_dots$r += dots((*rows)[0][$r], four);
-                    lower_dots$r += dots((*rows)[1][$r], four);
+                    upper$r += dots((*rows)[0][$r], four);
+                    lower$r += dots((*rows)[1][$r], four);
 #end
                 }
 #end
+                let scales = &x_scales[local.y];
 #for r 4
-                upper$v_$r += scales[0][$r] * vec4<f32>(upper_dots$r);
-                lower$v_$r += scales[1][$r] * vec4<f32>(lower_dots$r);
+                upper$v_$r += (*scales)[0][$r] * vec4<f32>(upper$r);
+                lower$v_$r += (*scales)[1][$r] * vec4<f32>(lower$r);
 #end
+#else
+#for r 4
+                var upper$r = Four();
+                var lower$r = Four();
+#end
+                for (var first = 0u; first < SLAB; first += UNROLLED * GROUPS) {
+#for u UNROLLED
+                    {
+                        let k = first + $uu * GROUPS + local.z;
+                        let rows = &x_tile[k * LINES + local.y];
+                        let four = w_tile[k * TILE_UNITS + $vu * COLUMNS + local.x];
+#for r 4
+                        upper$r = fma(Four((*rows)[0][$r]), four, upper$r);
+                        lower$r = fma(Four((*rows)[1][$r]), four, lower$r);
+#end
+                    }
+#end
+                }
+#for r 4
+                upper$v_$r += vec4<f32>(upper$r);
+                lower$v_$r += vec4<f32>(lower$r);
+#end
+#endif
             }
 #end
 #else
@@ -443,14 +454,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                 }
 #end
             }
-#endif
-#if IN_F16
-#for v 2
-#for r 4
-            all_upper$v_$r += vec4<f32>(upper$v_$r);
-            all_lower$v_$r += vec4<f32>(lower$v_$r);
-#end
-#end
 #endif
         }
 #if MANY_THREADS
@@ -519,8 +522,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #if IN_F16
 #for v 2
 #for r 4
-    var upper$v_$r = FACTOR * all_upper$v_$r;
-    var lower$v_$r = FACTOR * all_lower$v_$r;
+    upper$v_$r *= FACTOR;
+    lower$v_$r *= FACTOR;
 #end
 #end
 #endif
