@@ -21,7 +21,7 @@ const PRODUCT: f64 = 8e-7;
 /// Factors of 11 significant bits, and sums of 16 products.
 const PRODUCT_F16: f64 = 3e-3;
 /// Inputs of 8 bits, by the largest of a slab.
-const PRODUCT_INT8: f64 = 1.5e-2;
+const PRODUCT_INT8: f64 = 7e-3;
 /// Logits of standard deviation 4: an error of theirs is multiplied in the exponential.
 const ATTENTION: f64 = 2e-6;
 
