@@ -423,7 +423,8 @@ fn int4_is_for_the_large_tensors_of_the_unet() {
     assert_eq!(int4.dtype("unet/w", &[128, 128], &values), DType::F32, "no scale reaches it");
 }
 
-/// Within half a step of each group, also where f16 has few scales left; and what no scale reaches is cut.
+/// Within half a step of each group, also where f16 has few scales left, or cut where that leaves less error in all; and what no scale
+/// reaches is cut.
 #[test]
 fn int4_scales_are_f16_and_keep_the_bound() {
     let least = 2.0f32.powi(-24);
@@ -441,8 +442,9 @@ fn int4_scales_are_f16_and_keep_the_bound() {
                 let largest = group.iter().fold(0.0f32, |most, v| most.max(v.abs()));
                 let step = (largest / 7.0 * (1.0 + 1.0 / 2048.0)).max(least);
                 let coarse = if step < 2.0f32.powi(-14) { least } else { 0.0 };
+                let is_cut = value.abs() > kept.abs() && kept.abs() >= 0.699 * largest;
                 assert!(
-                    (value - kept).abs() <= 0.5 * (step + coarse),
+                    (value - kept).abs() <= 0.5 * (step + coarse) || is_cut,
                     "{factor} {shape:?} {at}: {value} {kept}"
                 );
             }
@@ -450,4 +452,15 @@ fn int4_scales_are_f16_and_keep_the_bound() {
     }
     let (info, stored) = quantise("w", &[2, 2], &[0.0, -0.0, 1e9, -1e9], DType::Int4);
     assert_eq!(dequantise(&info, &stored), [0.0, 0.0, 458_528.0, -458_528.0]);
+}
+
+/// By a scale of 1, 7 and 31 times 0.8 miss by 31 · 0.2² = 1.24 in squares; by one of 0.9 by 0.7² + 31 · 0.1² = 0.8, which is the least.
+#[test]
+fn int4_cuts_what_is_rare() {
+    let mut values = vec![0.8f32; 32];
+    values[0] = 7.0;
+    let (info, stored) = quantise("w", &[1, 32], &values, DType::Int4);
+    let kept = dequantise(&info, &stored);
+    let near = |value: f32, expected: f32| (value - expected).abs() < 1e-3;
+    assert!(near(kept[0], 6.3) && kept[1..].iter().all(|&value| near(value, 0.9)), "{kept:?}");
 }

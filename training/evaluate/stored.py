@@ -6,6 +6,7 @@ from training.manifest import GROUP_CHANNELS
 
 MIN_ELEMENTS = 4096  # smaller tensors stay f32
 MIN_ELEMENTS_INT4 = 16384  # smaller ones become int8 at the least
+INT4_SCALES = (1, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7)  # parts of the scale that reaches a group's largest magnitude
 
 
 def is_large(values: np.ndarray) -> bool:
@@ -32,11 +33,18 @@ def roundtrip(values: np.ndarray, dtype: str) -> np.ndarray:
 def _int4_group(rows: np.ndarray) -> np.ndarray:
     """f32[O, channels of one group, taps]"""
     most = np.abs(rows).max(axis=(1, 2), keepdims=True)
-    scales = (most / np.float32(7)).astype(np.float16)
-    coarse = np.float32(7.5) * scales.astype(np.float32) < most
-    scales = np.where(coarse, np.nextafter(scales, np.float16(np.inf)), scales).astype(np.float32)
-    quotients = np.divide(rows, scales, out=np.zeros_like(rows), where=scales > 0)
-    return (np.rint(quotients).clip(-7, 7) * scales).astype(np.float32)
+    reaching = (most / np.float32(7)).astype(np.float16)
+    coarse = np.float32(7.5) * reaching.astype(np.float32) < most
+    reaching = np.where(coarse, np.nextafter(reaching, np.float16(np.inf)), reaching).astype(np.float32)
+    kept, least = np.zeros_like(rows), np.full(most.shape, np.inf)
+    for part in INT4_SCALES:
+        scales = (np.float32(part) * reaching).astype(np.float16).astype(np.float32)
+        quotients = np.divide(rows, scales, out=np.zeros_like(rows), where=scales > 0)
+        values = (np.rint(quotients).clip(-7, 7) * scales).astype(np.float32)
+        squares = ((values - rows).astype(np.float64) ** 2).sum(axis=(1, 2), keepdims=True)
+        kept = np.where(squares < least, values, kept)
+        least = np.minimum(squares, least)
+    return kept
 
 
 def stored_bytes(values: np.ndarray, dtype: str) -> int:

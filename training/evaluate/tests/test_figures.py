@@ -102,17 +102,25 @@ class Storage(unittest.TestCase):
         self.assertTrue((back[3] == 0).all())
         self.assertGreater(error.max(), 0)
 
-    def test_int4_is_within_half_a_step_of_each_32_channels(self):
+    def test_int4_is_within_half_a_step_of_each_32_channels_or_cut(self):
         values = np.random.default_rng(1).normal(size=(64, 70, 3, 3)).astype(np.float32)
         values[3] = 0
         values[4] *= 1e-7
         back = stored.roundtrip(values, "int4")
         for first in (0, 32, 64):
             group, kept = (array[:, first : first + 32].reshape(64, -1) for array in (values, back))
-            steps = np.maximum(np.abs(group).max(axis=1) / 7, 2.0**-24)
-            error = np.abs(kept - group).max(axis=1)
-            self.assertTrue((error <= steps / 2 * 1.001 + (steps < 2.0**-14) * 2.0**-25).all())
-            self.assertTrue((error[5:] > steps[5:] / 3).all())
+            most = np.abs(group).max(axis=1, keepdims=True)
+            steps = np.maximum(most / 7, 2.0**-24)
+            error = np.abs(kept - group)
+            is_cut = (np.abs(kept) == np.abs(kept).max(axis=1, keepdims=True)) & (np.abs(group) > np.abs(kept))
+            within = error <= steps / 2 * 1.001 + (steps < 2.0**-14) * 2.0**-25
+            self.assertTrue((within | (is_cut & (error <= 0.301 * most))).all())
+            self.assertGreater(is_cut[5:].mean(), 0.001)
+            # By the largest alone, the squares are larger.
+            plain = np.rint(group / steps).clip(-7, 7) * steps
+            squares, plainly = (((array - group) ** 2).sum(axis=1)[5:] for array in (kept, plain))
+            self.assertTrue((squares <= plainly * 1.002).all())
+            self.assertLess(squares.sum(), 0.9 * plainly.sum())
         self.assertTrue((back[3] == 0).all())
         self.assertTrue((back[4] != 0).any())
 
