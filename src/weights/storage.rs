@@ -13,7 +13,7 @@
 
 use std::ops::Range;
 
-/// Storage type of a tensor's elements. Arithmetic is f32 whatever the storage.
+/// Storage type of a tensor's elements. What it is computed in is another matter ([`crate::executor::Arithmetic`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DType {

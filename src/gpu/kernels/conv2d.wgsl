@@ -5,7 +5,8 @@
 // takes every other half of a slab; the sums meet at the end. That is for products with so few tiles that threads are what lacks.
 // Without MANY_THREADS a thread reads weights where they lie: for processors in disguise, to which workgroup memory is memory like any.
 // Sums have names, as an array that a variable indexes need not lie in registers.
-// Rows from first_row to end_row; the binding of x begins at pixel first_pixel. Sums of f32 in f32; int8 scales are applied to the sum, those of int4 to each weight.
+// Rows from first_row to end_row; the binding of x begins at pixel first_pixel. Sums of f32 in f32; int8 scales are applied to the sum,
+// those of int4 to each weight.
 // Where `doubled`, the convolution sees x twice as large, each pixel four times (nearest neighbours): x has half of height and width.
 // With TWO_SOURCES, x is two tensors side by side along their channels. Both are what a UNet does on its way up, without a copy.
 // While a slab is computed the next one is on its way from memory, in registers: there are too few threads for others to fill the wait.
@@ -14,9 +15,10 @@
 // IN_F16, which needs MANY_THREADS: factors are rounded to f16, and the products of a slab, at most 16 a sum, are added up in f16; the sums of
 // slabs in f32: half of the workgroup memory, and two products at a time where a device has them. To add sums of f16 to those of f32 takes an
 // eighth of what is left to do. Integers of 8 bits come as 128ths, so that no sum of 16 is too large for f16 while x is below 4,000.
-// IN_INT8, which needs MANY_THREADS and weights of int8: x is rounded to 8 bits, each row by a scale of its own in each slab, the largest of its inputs
-// there, and four inputs at a time are multiplied by integer dot products, which are exact. A slab's integers are scaled and added up in f32.
-// That takes a barrier more a slab, as several threads load a row. Weights are turned round on their way, four inputs of an output to a word.
+// IN_INT8, which needs MANY_THREADS and weights of int8: x is rounded to 8 bits, each row by a scale of its own in each slab, the
+// largest of its inputs there, and four inputs at a time are multiplied by integer dot products, which are exact. A slab's integers are
+// scaled and added up in f32. That takes a barrier more a slab, as several threads load a row. Weights are turned round on their way,
+// four inputs of an output to a word.
 // PARTS: group.z says which part of K, for long sums in few tiles: y [parts, M, O], which sum_parts.wgsl adds up and finishes, or
 // SCALED a norm.
 // Implicit GEMM: Chetlur et al. 2014, arXiv:1410.0759, section 3. Twin: conv2d.rs.

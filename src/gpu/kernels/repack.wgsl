@@ -1,7 +1,7 @@
 // w[t, c, o] = stored[o, c, t]: diffusers' layout to the one of weight.wgsl, in the same storage type
 // stored [O, C, taps]    w [taps, C', O' / 4] units of four outputs; C' and O' are C and O rounded up to 4, with zeros
-// One thread one unit, or two of int4, which make a word. Rows of w are row_units long, and these outputs begin at first_unit of them: a matrix may be one of several
-// side by side.
+// One thread one unit, or two of int4, which make a word. Rows of w are row_units long, and these outputs begin at first_unit of them: a
+// matrix may be one of several side by side.
 // With `half`, outputs o and half + o are of one number and its gate (geglu.wgsl), and a unit has two of each: a thread that sums it has
 // all it needs for two results.
 // Exact: bits are moved.
