@@ -1,7 +1,7 @@
 // The options of `npm run bench`.
 
 import { parseArgs } from "node:util";
-import { backends, networks } from "./peers/compare.mjs";
+import { MOST_DIFFERENCE, backends, networks } from "./peers/compare.mjs";
 import { peers } from "./peers/peers.mjs";
 
 const PARTS = ["networks", "pictures"];
@@ -10,6 +10,7 @@ const USUAL_PEERS = ["onnxruntime-web"];
 /** The large ones take many minutes and gigabytes. */
 const USUAL_NETWORKS = Object.keys(networks).filter((name) => !networks[name].large);
 const ADAPTERS = ["software", "hardware"];
+const ARITHMETICS = Object.keys(MOST_DIFFERENCE);
 
 export const USAGE = `usage: npm run bench -- [options]
   --networks <names>   of ${Object.keys(networks).join(",")} (${USUAL_NETWORKS.join(",")})
@@ -17,6 +18,7 @@ export const USAGE = `usage: npm run bench -- [options]
   --peers <names>      of ${Object.keys(peers).join(",")} (${USUAL_PEERS.join(",")}); burn-wgpu is compiled first, for many minutes
   --parts <names>      of ${PARTS.join(",")} (all): single networks beside the peers, our own whole pictures
   --adapter <kind>     ${ADAPTERS.join(" or ")}: Chromium's SwiftShader, or the machine's GPU (software)
+  --arithmetic <kind>  ${ARITHMETICS.join(", ")}: what our products are computed in on WebGPU, where the GPU can (f32); not for pictures
   --pairs <n>          most pairs a comparison (100)
   --seconds <n>        after which no measurement is repeated, beyond 5 pairs and one picture (60)
   --json               prints one object, and nothing else on standard output
@@ -33,6 +35,7 @@ export function readOptions(args) {
       peers: { type: "string", default: USUAL_PEERS.join() },
       parts: { type: "string", default: PARTS.join() },
       adapter: { type: "string", default: "software" },
+      arithmetic: { type: "string", default: "f32" },
       pairs: { type: "string", default: "100" },
       seconds: { type: "string", default: "60" },
       json: { type: "boolean", default: false },
@@ -47,6 +50,7 @@ export function readOptions(args) {
     peers: names("--peers", values.peers, Object.keys(peers)),
     parts: names("--parts", values.parts, PARTS),
     adapter: names("--adapter", values.adapter, ADAPTERS)[0],
+    arithmetic: names("--arithmetic", values.arithmetic, ARITHMETICS)[0],
     leastPairs: Math.min(5, count("--pairs", values.pairs)),
     mostPairs: count("--pairs", values.pairs),
     seconds: count("--seconds", values.seconds),

@@ -10,10 +10,10 @@ export function deviceLines({ processor, cores, browser, adapter, build, peers }
   ];
 }
 
-export function comparisonLines({ network, backend, peer, gflop, pairs, ours, theirs, ratio, processor_ratio, relative_difference, agrees }) {
+export function comparisonLines({ network, backend, peer, gflop, arithmetic, pairs, ours, theirs, ratio, processor_ratio, relative_difference, agrees }) {
   const time = ({ median_ms, least_ms, processor_ms }) => `${millis(median_ms)} (least ${millis(least_ms)}, of processor time ${millis(processor_ms)})`;
   const rate = `${(gflop / (ours.median_ms / 1000)).toFixed(1)} GFLOP/s`;
-  const lines = [`${network} ${backend}${peer ? ` beside ${peer}` : ""}: ${gflop.toFixed(2)} GFLOP, ${pairs} pairs`, `  ours    ${time(ours)}, ${rate}, page busy ${millis(ours.page_busy_ms)}${callsText(ours)}`];
+  const lines = [`${network} ${backend}${peer ? ` beside ${peer}` : ""}: ${gflop.toFixed(2)} GFLOP in ${arithmetic}, ${pairs} pairs`, `  ours    ${time(ours)}, ${rate}, page busy ${millis(ours.page_busy_ms)}${callsText(ours)}`];
   if (!theirs) return lines;
   return [
     ...lines,

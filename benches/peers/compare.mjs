@@ -14,8 +14,8 @@ export const backends = {
   "cpu-two-threads": { backend: "cpu", threads: 2 },
   webgpu: { backend: "webgpu", threads: 1 },
 };
-/** The most that the outputs may differ; beyond, the two do not compute the same. */
-const MOST_DIFFERENCE = 1e-3;
+/** The most that the outputs may differ, by what our products are computed in; beyond, the two do not compute the same. */
+export const MOST_DIFFERENCE = { f32: 1e-3, f16: 5e-3, int8: 2e-2 };
 
 /** What keeps a network from being measured at all: a sentence, or null. */
 export function whatIsMissing(network) {
@@ -40,9 +40,9 @@ export function peersFor(network, name, names) {
  * Measures beside `peer`, or alone where it is null, and gives `{ network, backend, peer, gflop, pairs, ours, theirs, ratio, ... }`;
  * `theirs` and what needs it are absent where there is no peer. Times are milliseconds, ratios ours over theirs.
  */
-export async function compare(network, name, peer, { adapter, seconds, leastPairs, mostPairs }) {
+export async function compare(network, name, peer, { adapter, arithmetic, seconds, leastPairs, mostPairs }) {
   const { backend, threads } = backends[name];
-  const request = { network, spec: networks[network], backend, threads, peer, files: peer ? peers[peer].files(network) : [], seconds, leastPairs, mostPairs };
+  const request = { network, spec: { ...networks[network], arithmetic }, backend, threads, peer, files: peer ? peers[peer].files(network) : [], seconds, leastPairs, mostPairs };
   const result = await inPage(backend, adapter, (page) => page.evaluate((given) => window.compare(given), request));
   if (backend === "webgpu") {
     const count = (page) => page.evaluate((given) => window.countCallsFromWasm(given), request);
@@ -78,7 +78,7 @@ async function processorClock(browser) {
   };
 }
 
-function summary(compared, { times, processorMillis, difference, flops, calls, mode, setUp }) {
+function summary(compared, { times, processorMillis, difference, flops, arithmetic, calls, mode, setUp }) {
   const pairs = times.ours.length;
   const side = (of) => ({
     median_ms: median(times[of]),
@@ -87,7 +87,7 @@ function summary(compared, { times, processorMillis, difference, flops, calls, m
     set_up_ms: setUp[of],
     ...calls[of],
   });
-  const about = { ...compared, gflop: flops / 1e9, pairs, ours: { ...side("ours"), page_busy_ms: median(times.busy) } };
+  const about = { ...compared, gflop: flops / 1e9, arithmetic, pairs, ours: { ...side("ours"), page_busy_ms: median(times.busy) } };
   if (times.theirs.length === 0) return about;
   return {
     ...about,
@@ -95,7 +95,7 @@ function summary(compared, { times, processorMillis, difference, flops, calls, m
     ratio: median(times.ours.map((time, pair) => time / times.theirs[pair])),
     processor_ratio: processorMillis.ours / processorMillis.theirs,
     relative_difference: difference,
-    most_difference: MOST_DIFFERENCE,
-    agrees: difference <= MOST_DIFFERENCE,
+    most_difference: MOST_DIFFERENCE[arithmetic],
+    agrees: difference <= MOST_DIFFERENCE[arithmetic],
   };
 }

@@ -49,7 +49,7 @@ window.compare = async ({ network, spec, backend, threads, peer, files, seconds,
   const calls = {};
   if (backend === "webgpu") for (const [side, { evaluate }] of Object.entries(sides)) calls[side] = await countDeviceCalls(evaluate);
   const difference = theirs && relativeDifference(layout(outputs.ours, peer, spec, weights.config), outputs.theirs);
-  return { times, processorMillis, difference, flops: ours.value.flops, calls, mode: theirs?.value.mode, setUp: { ours: ours.millis, theirs: theirs?.millis } };
+  return { times, processorMillis, difference, flops: ours.value.flops, arithmetic: ours.value.arithmetic, calls, mode: theirs?.value.mode, setUp: { ours: ours.millis, theirs: theirs?.millis } };
 };
 
 async function timed(work) {

@@ -12,7 +12,7 @@ export async function halves(backend, spec, weights, inputs) {
     const busy = performance.now() - start;
     return { values: joined(...(await Promise.all(values))), busy };
   };
-  return { evaluate, flops: 2 * workers[0].flops };
+  return { evaluate, flops: 2 * workers[0].flops, arithmetic: "f32" };
 }
 
 /** A network in a worker: `{ evaluate(inputs), flops }`, of which the first gives the output's values. */

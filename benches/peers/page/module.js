@@ -2,12 +2,15 @@
 
 import { storedForms } from "./weights.js";
 
-/** `{ evaluate(inputs), flops }`; evaluate gives the output's values and the milliseconds in which the page was kept busy. */
-export async function networkIn(folder, { component, batch, size, tokens }, weights, inputs) {
+/**
+ * `{ evaluate(inputs), flops, arithmetic }`; evaluate gives the output's values and the milliseconds in which the page was kept busy. A
+ * peer's module has no choice of arithmetic.
+ */
+export async function networkIn(folder, { component, batch, size, tokens, arithmetic }, weights, inputs) {
   const { default: init, Network } = await import(`/modules/${folder}/network.js`);
   await init({ module_or_path: `/modules/${folder}/network_bg.wasm` });
   const [config, tensors] = [weights.config, weights.tensors].map((part) => JSON.stringify(part));
-  const network = await Network.create(component, config, tensors, await storedForms(weights), batch, size, tokens);
+  const network = await Network.create(component, config, tensors, await storedForms(weights), batch, size, tokens, arithmetic);
   const evaluate = async (given = inputs) => {
     const start = performance.now();
     for (const { name, ours } of given) network.write(name, ours);
@@ -15,5 +18,5 @@ export async function networkIn(folder, { component, batch, size, tokens }, weig
     const busy = performance.now() - start;
     return { values: await network.read(), busy };
   };
-  return { evaluate, flops: network.flops() };
+  return { evaluate, flops: network.flops(), arithmetic: network.arithmetic?.() };
 }

@@ -2,7 +2,7 @@
 
 use js_sys::Function;
 use tenstep::error::Result;
-use tenstep::executor::{Command, Executor};
+use tenstep::executor::{Arithmetic, Command, Executor};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::graph::graph;
@@ -14,12 +14,12 @@ type Device = tenstep::burn::Cpu;
 type Device = tenstep::gpu::Gpu;
 
 #[cfg(all(feature = "cpu", not(feature = "gpu")))]
-async fn device() -> Result<Device> {
+async fn device(_: Arithmetic) -> Result<Device> {
     Ok(Device::new())
 }
 #[cfg(feature = "gpu")]
-async fn device() -> Result<Device> {
-    Device::new(tenstep::gpu::GpuOptions::default()).await
+async fn device(arithmetic: Arithmetic) -> Result<Device> {
+    Device::new(tenstep::gpu::GpuOptions { arithmetic, ..Default::default() }).await
 }
 
 /// A network on a device of its own. Every input and output is f32, channels last.
@@ -34,7 +34,8 @@ pub struct Network {
 #[wasm_bindgen]
 impl Network {
     /// `list` is the parameters as a manifest lists them; `take` promises so many more bytes of their stored forms. The rest
-    /// is as [`graph`] takes it.
+    /// is as [`graph`] takes it, and `arithmetic` what products are computed in where the device can.
+    #[allow(clippy::too_many_arguments, reason = "a call from JavaScript")]
     pub async fn create(
         component: &str,
         config: &str,
@@ -43,11 +44,13 @@ impl Network {
         batch: usize,
         size: usize,
         tokens: usize,
+        arithmetic: &str,
     ) -> std::result::Result<Network, String> {
         let graph = graph(component, config, batch, size, tokens)?;
         let tensors = tensors(list)?;
         let forms = StoredForms::new(take);
-        let device = device().await.map_err(message)?;
+        let arithmetic = serde_json::from_value(arithmetic.into()).map_err(message)?;
+        let device = device(arithmetic).await.map_err(message)?;
         let mut weights = device.weights(&tensors).map_err(message)?;
         for (index, tensor) in tensors.iter().enumerate() {
             let form = forms.next(tensor).await?;
@@ -61,6 +64,11 @@ impl Network {
     /// Floating-point operations of one evaluation; a multiply-add counts as two.
     pub fn flops(&self) -> f64 {
         self.flops as f64
+    }
+
+    /// What products are computed in.
+    pub fn arithmetic(&self) -> String {
+        format!("{:?}", self.device.report().arithmetic).to_lowercase()
     }
 
     /// Replaces the values of the input `name`.
