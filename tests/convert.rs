@@ -88,7 +88,7 @@ fn converted_weights_equal_the_source_within_their_type() {
                 let (converted_shape, converted) = &converted[name];
                 assert_eq!(converted_shape, shape, "{part}/{name}");
                 exact += usize::from(converted == values);
-                // f16 rounds each value; int8 each row by its largest, int4 each 32 channels of a row.
+                // f16 rounds each value; int8 each row by its largest, int4 each 32 channels of a row, of which it may cut the largest.
                 let row = values.len() / shape[0];
                 let group =
                     if dtype == DType::Int4 { 32 * shape.iter().skip(2).product::<usize>() } else { row };
@@ -100,8 +100,11 @@ fn converted_weights_equal_the_source_within_their_type() {
                     // Below 2^-14 f16 has steps of 2^-24.
                     let least = if dtype == DType::F16 { 2.0f32.powi(-25) } else { 0.0 };
                     let error = (value - converted).abs();
+                    let is_cut = dtype == DType::Int4
+                        && value.abs() > converted.abs()
+                        && converted.abs() >= 0.699 * largest;
                     assert!(
-                        error <= (scale * bound).max(least),
+                        error <= (scale * bound).max(least) || is_cut,
                         "{dtype:?} {part}/{name}[{index}]: {value} {converted}"
                     );
                 }
