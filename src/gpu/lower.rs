@@ -123,7 +123,10 @@ impl Lowering<'_> {
                 }
                 if norm.slices().0 == 1 && self.fits(&x, elements) && self.fits(&y, elements) {
                     let source = self.source(node.operands[0]);
-                    let dispatch = group_norm::dispatch(&norm, step.activation, source, [gamma, beta, y]);
+                    let many_threads = self.device.has_many_threads();
+                    let bindings = [gamma, beta, y];
+                    let dispatch =
+                        group_norm::dispatch(&norm, many_threads, step.activation, source, bindings);
                     return self.push(dispatch);
                 }
                 let stats = self.scratch(norm.stats_bytes());

@@ -1,6 +1,6 @@
 //! Linear combinations of tensors, the solvers' one kernel; see combine.wgsl.
 
-use super::{Kernel, Variant};
+use super::{Kernel, Variant, reduce};
 use crate::executor::MAX_TERMS;
 
 /// The slot of `out` itself.
@@ -16,7 +16,7 @@ pub struct SlotTerm {
 
 /// With or without the factor of [`Command::CombineRescaled`](crate::executor::Command).
 pub fn variant(rescaled: bool) -> Variant {
-    Variant::of(Kernel::Combine).switch("RESCALED", rescaled).size("LINES", 1)
+    reduce::sized(Variant::of(Kernel::Combine).switch("RESCALED", rescaled), 64, 1)
 }
 
 /// The shader's `Params`, in words. At most [`MAX_TERMS`] terms.

@@ -70,85 +70,98 @@ pub struct MatrixPiece {
     pub scales: Binding,
 }
 
-/// The shape of a workgroup: threads along the outputs and along the rows, eight of either each, and groups of threads that share the
-/// inputs of a sum.
+/// The shape of a workgroup: threads along the outputs and along the rows, groups of threads that share the inputs of a sum, and what a
+/// thread makes: fours of rows, and units of four outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Tile {
     columns: usize,
     lines: usize,
     groups: usize,
+    fours: usize,
+    units_each: usize,
 }
 
+/// Threads make 8 x 8: the fewest bytes to load for what they compute.
+const fn broad(columns: usize, lines: usize) -> Tile {
+    Tile { columns, lines, groups: 1, fours: 2, units_each: 2 }
+}
+
+/// Threads make 4 x 4: the most threads.
+const fn fine(columns: usize, lines: usize, groups: usize) -> Tile {
+    Tile { columns, lines, groups, fours: 1, units_each: 1 }
+}
+
+/// Where there are many tiles. Six columns are for the 40 or 48 channels of autoencoders for small pictures.
+const LARGE: [Tile; 3] = [broad(8, 16), broad(6, 16), broad(4, 16)];
+/// Where there are fewer.
+const MEDIUM: [Tile; 2] = [broad(8, 8), broad(6, 8)];
+/// Where a device has more to keep busy than these have threads.
+const SMALL: [Tile; 2] = [fine(8, 8, 2), fine(6, 8, 2)];
 /// For few outputs: latents, colours.
-const NARROW: Tile = Tile { columns: 2, lines: 16, groups: 1 };
-/// Where there are many tiles, those with the fewest bytes to load for what they compute. Six columns are for the 40 or 48 channels of
-/// autoencoders for small pictures.
-const LARGE: [Tile; 3] = [
-    Tile { columns: 8, lines: 16, groups: 1 },
-    Tile { columns: 6, lines: 16, groups: 1 },
-    Tile { columns: 4, lines: 16, groups: 1 },
-];
-/// Where there are fewer, smaller ones, and smaller ones still, as a device has more to keep busy than these have threads.
-const MEDIUM: [Tile; 2] =
-    [Tile { columns: 8, lines: 8, groups: 1 }, Tile { columns: 6, lines: 8, groups: 1 }];
-const SMALL: [Tile; 2] = [Tile { columns: 8, lines: 4, groups: 1 }, Tile { columns: 6, lines: 4, groups: 1 }];
-/// Where all rows are in one line of tiles, narrow ones, as there are more of them.
-const LOW: [Tile; 2] = [SMALL[1], SMALL[0]];
-/// The same where there are only so many rows, on a processor in disguise: it has no threads to waste on rows that are not there.
-const FEW: [Tile; 2] = [Tile { columns: 16, lines: 1, groups: 1 }, Tile { columns: 12, lines: 1, groups: 1 }];
-const FEW_ROWS: usize = 8;
+const NARROW: Tile = fine(2, 16, 4);
+const NARROW_UNITS: usize = 4;
 /// Tiles of the large and of the medium shape that are enough.
 const ENOUGH: [usize; 2] = [128, 32];
+
+/// The same of a processor in disguise, which has no threads to keep busy, and none to waste on rows that are not there.
+const SOFTWARE: [Tile; 2] = [broad(8, 4), broad(6, 4)];
+const SOFTWARE_NARROW: Tile = broad(2, 16);
+const SOFTWARE_LOW: [Tile; 2] = [SOFTWARE[1], SOFTWARE[0]];
+const SOFTWARE_FEW: [Tile; 2] = [broad(16, 1), broad(12, 1)];
+const FEW_ROWS: usize = 8;
+
 /// Threads that keep a large device busy. Where all tiles of a product have fewer, its sums are made in parts, at most so many and of
 /// no fewer inputs, as each is written and read again.
 const ENOUGH_THREADS: usize = 1 << 16;
 const MOST_PARTS: usize = 32;
 const LEAST_PART: usize = 128;
-/// Inputs of a sum that are worth two groups of threads, where tiles are few.
-const LONG_SUM: usize = 512;
 
 impl Tile {
-    /// For a product of so many rows and units of outputs, and sums of so many inputs: of the tiles of a size, the first among those that
-    /// compute the fewest outputs that are not there.
-    fn of(rows: usize, units: usize, depth: usize, many_threads: bool) -> Self {
-        if units <= NARROW.units() {
-            return NARROW;
-        }
+    /// For a product of so many rows and units of outputs: of the tiles of a size, the first among those that compute the fewest outputs
+    /// that are not there.
+    fn of(rows: usize, units: usize, many_threads: bool) -> Self {
+        let is_narrow = units <= NARROW_UNITS;
         let [large, medium] = ENOUGH;
         let count = |tile: Self| tile.count(rows, units).iter().product::<usize>();
-        let tiles: &[Self] = match () {
-            () if !many_threads && rows <= FEW_ROWS => &FEW,
-            () if rows <= 8 * LOW[0].lines => &LOW,
-            () if many_threads && count(LARGE[0]) >= large => &LARGE,
-            () if many_threads && count(MEDIUM[0]) >= medium => &MEDIUM,
-            () => &SMALL,
+        let tiles: &[Self] = match many_threads {
+            true if is_narrow => &[NARROW],
+            true if count(LARGE[0]) >= large => &LARGE,
+            true if count(MEDIUM[0]) >= medium => &MEDIUM,
+            true => &SMALL,
+            false if is_narrow => &[SOFTWARE_NARROW],
+            false if rows <= FEW_ROWS => &SOFTWARE_FEW,
+            false if rows <= SOFTWARE[0].rows() => &SOFTWARE_LOW,
+            false => &SOFTWARE,
         };
         let padded = |tile: &&Self| units.next_multiple_of(tile.units());
-        let tile = *tiles.iter().min_by_key(padded).expect("there are some of each");
-        let split = many_threads && tile.lines == SMALL[0].lines && depth >= LONG_SUM;
-        Self { groups: if split { 2 } else { 1 }, ..tile }
+        *tiles.iter().min_by_key(padded).expect("there are some of each")
+    }
+
+    fn threads(&self) -> usize {
+        self.columns * self.lines * self.groups
     }
 
     /// Inputs of a sum that are loaded at a time.
     fn slab(&self) -> usize {
-        2 * self.columns * self.groups
+        4 * self.columns * self.groups / self.fours
     }
 
     /// How many inputs of a sum a workgroup adds up, a multiple of a slab: all of them where there are threads enough.
     fn part(&self, rows: usize, units: usize, depth: usize) -> usize {
-        let threads =
-            self.count(rows, units).iter().product::<usize>() * self.columns * self.lines * self.groups;
+        let threads = self.count(rows, units).iter().product::<usize>() * self.threads();
         let parts = (ENOUGH_THREADS / threads).min(MOST_PARTS).min(depth / LEAST_PART).max(1);
         depth.div_ceil(parts).next_multiple_of(self.slab()).min(depth)
     }
 
     /// The shader for this tile.
     fn sized(&self, variant: Variant) -> Variant {
-        let weights_each = (self.slab() * self.units()).div_ceil(self.columns * self.lines * self.groups);
+        let weights_each = (self.slab() * self.units()).div_ceil(self.threads());
         [
             ("COLUMNS", self.columns),
             ("LINES", self.lines),
             ("GROUPS", self.groups),
+            ("FOURS", self.fours),
+            ("UNITS_EACH", self.units_each),
             ("WEIGHTS_EACH", weights_each),
         ]
         .into_iter()
@@ -157,12 +170,16 @@ impl Tile {
 
     /// Units of four outputs.
     fn units(&self) -> usize {
-        2 * self.columns
+        self.units_each * self.columns
+    }
+
+    fn rows(&self) -> usize {
+        4 * self.fours * self.lines
     }
 
     /// Tiles along the outputs, and along the rows.
     fn count(&self, rows: usize, units: usize) -> [usize; 2] {
-        [units.div_ceil(self.units()), rows.div_ceil(8 * self.lines)]
+        [units.div_ceil(self.units()), rows.div_ceil(self.rows())]
     }
 }
 
@@ -199,8 +216,9 @@ impl Run {
 /// The shader that computes products in `arithmetic`, where it can: in int8 those of int8 weights, but for those of few outputs, which are
 /// the ones that show. All other shaders are as they were.
 pub fn computing(variant: Variant, arithmetic: Arithmetic) -> Variant {
-    let (Kernel::Conv2d, Some(columns), Some(lines)) =
-        (variant.kernel, variant.size_of("COLUMNS"), variant.size_of("LINES"))
+    let size = |name| variant.size_of(name);
+    let (Kernel::Conv2d, Some(columns), Some(lines), Some(fours)) =
+        (variant.kernel, size("COLUMNS"), size("LINES"), size("FOURS"))
     else {
         return variant;
     };
@@ -209,7 +227,7 @@ pub fn computing(variant: Variant, arithmetic: Arithmetic) -> Variant {
         Arithmetic::Int8 if variant.has("INT8") && columns > NARROW.columns as u32 => variant
             .switch("IN_INT8", true)
             .switch("NARROWED", true)
-            .size("WORDS", columns / 2)
+            .size("WORDS", columns / fours)
             .size("WORDS_EACH", columns.div_ceil(lines)),
         _ => variant,
     }
@@ -241,7 +259,7 @@ pub fn dispatches(
         let (shape, units) = (product.shape, piece.shape.output_units());
         let depth = shape.matrix.taps * shape.matrix.channels.next_multiple_of(4);
         let rows = product.run.rows.len();
-        let tile = Tile::of(rows, units, depth, shape.many_threads);
+        let tile = Tile::of(rows, units, shape.many_threads);
         let part = if shape.many_threads { tile.part(rows, units, depth) } else { depth };
         let count = depth.div_ceil(part);
         let room = if count > 1 { scratch(Parts::bytes(count, rows, units)) } else { None };
@@ -332,7 +350,7 @@ pub fn winograd_products(
     let MatrixShape { channels, .. } = shape.matrix;
     let (count, units) = (tiles.len(), shape.matrix.output_units());
     // Sixteen times as many workgroups as tiles of one product.
-    let tile = Tile { groups: 1, ..Tile::of(PRODUCTS * count, units, channels, shape.many_threads) };
+    let tile = Tile { groups: 1, ..Tile::of(PRODUCTS * count, units, shape.many_threads) };
     let [columns, lines] = tile.count(count, units);
     let x_channels = source.second.as_ref().map_or(channels, |(_, channels)| *channels);
     let variant = Variant::of(Kernel::Conv2d)
@@ -410,14 +428,13 @@ mod tests {
 
     #[test]
     fn tiles_are_as_the_shader_needs_them_and_fit_every_device() {
-        let one_group = LARGE.into_iter().chain(MEDIUM).chain(SMALL).chain([NARROW]);
-        for tile in one_group.chain(SMALL.map(|tile| Tile { groups: 2, ..tile })) {
-            let Tile { columns, lines, groups } = tile;
-            let threads = columns * lines * groups;
-            assert!(columns.is_multiple_of(2) && threads <= 256);
-            let slab = 2 * columns * groups;
-            let exchanged = 8 * threads * (groups - 1);
-            let shared = 16 * (slab * 2 * lines + (slab * tile.units()).max(exchanged));
+        for tile in LARGE.into_iter().chain(MEDIUM).chain(SMALL).chain([NARROW]) {
+            let Tile { columns, lines, groups, fours, units_each } = tile;
+            assert!(columns.is_multiple_of(2) && lines.is_power_of_two() && tile.threads() <= 256);
+            let share = tile.slab() / groups;
+            assert!(share.is_multiple_of(4) && share * fours / 2 <= 16, "{tile:?} takes {share} of a slab");
+            let given = 4 * fours * units_each * columns * lines * (groups - 1);
+            let shared = 16 * (tile.slab() * fours * lines + (tile.slab() * tile.units()).max(given));
             assert!(shared <= 16 << 10, "{tile:?} shares {shared} bytes");
         }
     }
@@ -425,9 +442,9 @@ mod tests {
     #[test]
     fn long_sums_come_in_parts_where_threads_are_few() {
         let part = |rows: usize, outputs: usize, depth: usize| {
-            Tile::of(rows, outputs / 4, depth, true).part(rows, outputs / 4, depth)
+            Tile::of(rows, outputs / 4, true).part(rows, outputs / 4, depth)
         };
-        assert_eq!(part(32, 192, 1728), 144, "as short as parts may be, in slabs of 24");
+        assert_eq!(part(32, 192, 1728), 192, "as short as parts may be, in slabs of 64");
         assert_eq!(part(128, 1280, 11520), 464, "twenty-five of them");
         assert_eq!(part(128, 1280, 130), 130, "no more than there is");
         assert_eq!(part(1 << 17, 320, 2880), 2880, "tiles enough");
@@ -435,18 +452,13 @@ mod tests {
 
     #[test]
     fn tiles_fit_the_product() {
-        let tile = |rows: usize, outputs: usize| {
-            let Tile { columns, lines, groups } = Tile::of(rows, outputs / 4, 576, true);
-            (columns, lines, groups)
-        };
-        let many = [4, 16, 32, 40, 48, 64, 80, 96, 192, 320].map(|outputs| tile(1 << 15, outputs));
-        assert_eq!(many.map(|(columns, ..)| columns), [2, 2, 4, 6, 6, 8, 6, 6, 8, 8]);
-        assert_eq!(many[5], (8, 16, 1));
-        assert_eq!([40, 48, 64].map(|outputs| tile(2048, outputs)), [(6, 8, 1), (6, 8, 1), (8, 8, 1)]);
-        assert_eq!([4, 40, 64].map(|outputs| tile(512, outputs)), [(2, 16, 1), (6, 4, 2), (8, 4, 2)]);
-        assert_eq!([128, 192, 320].map(|outputs| tile(32, outputs)), [(8, 4, 2), (6, 4, 2), (8, 4, 2)]);
-        assert_eq!(Tile::of(512, 16, 256, true).groups, 1, "a short sum");
-        let few_threads = [32, 128, 512, 2048].map(|rows| Tile::of(rows, 16, 576, false));
-        assert_eq!(few_threads, [LOW[1], SMALL[0], SMALL[0], SMALL[0]]);
+        let tile = |rows: usize, outputs: usize| Tile::of(rows, outputs / 4, true);
+        let many = [4, 16, 32, 40, 48, 64, 80, 96, 192, 320].map(|outputs| tile(1 << 15, outputs).columns);
+        assert_eq!(many, [2, 2, 4, 6, 6, 8, 6, 6, 8, 8]);
+        assert_eq!(tile(1 << 15, 64), LARGE[0]);
+        assert_eq!([40, 48, 64].map(|outputs| tile(2048, outputs)), [MEDIUM[1], MEDIUM[1], MEDIUM[0]]);
+        assert_eq!([4, 48, 64].map(|outputs| tile(512, outputs)), [NARROW, SMALL[1], SMALL[0]]);
+        let few_threads = [8, 32, 128, 2048].map(|rows| Tile::of(rows, 16, false));
+        assert_eq!(few_threads, [SOFTWARE_FEW[1], SOFTWARE_LOW[1], SOFTWARE[0], SOFTWARE[0]]);
     }
 }

@@ -1,8 +1,10 @@
 // y[b, i, j, o] = Σ_{t, c} x[b, i·stride + ky − top, j·stride + kx − left, c] · w[t, c, o], then epilogue.wgsl
 // x [B, H, W, C]    w [taps, C, O] as in weight.wgsl, tap t = ky · kernel_width + kx    y [B, H', W', O] = [M, O]
-// A workgroup makes a tile of 8·LINES rows of M by 8·COLUMNS outputs, a slab of 2·COLUMNS·GROUPS of K at a time. A thread makes 8 x 8 of
-// it by outer products: for each 64 multiply-adds it reads 4 vectors of workgroup memory. COLUMNS is even, and UNROLLED divides 2·COLUMNS. Of two groups of threads each
-// takes every other half of a slab; the sums meet at the end. That is for products with so few tiles that threads are what lacks.
+// A thread makes a part of y by outer products: 4·FOURS rows of M by UNITS_EACH units of four outputs, 8 x 8 or 4 x 4. For 64 multiply-adds
+// that reads 4 vectors of workgroup memory, or 8. A workgroup makes a tile of COLUMNS by LINES such parts, a slab of K at a time, as long as
+// lets each thread load four vectors of x. Of several groups of threads each takes its share of a slab; the sums meet at the end. Small
+// parts and groups are for products with so few tiles that threads are what lacks: what takes the time there is how much a thread has to
+// do one after the other. LINES is a power of two, COLUMNS even, and UNROLLED divides a group's share of a slab.
 // Without MANY_THREADS a thread reads weights where they lie: for processors in disguise, to which workgroup memory is memory like any.
 // Sums have names, as an array that a variable indexes need not lie in registers.
 // Rows from first_row to end_row; the binding of x begins at pixel first_pixel. Sums of f32 in f32; int8 scales are applied to the sum,
@@ -215,11 +217,19 @@ const SCALED = 8u;
 
 const THREADS = COLUMNS * LINES * GROUPS;
 // Units of four outputs.
-const TILE_UNITS = 2u * COLUMNS;
-const SLAB = 2u * COLUMNS * GROUPS;
+const TILE_UNITS = UNITS_EACH * COLUMNS;
+const SLAB = 4u * COLUMNS * GROUPS / FOURS;
+// Of a slab, what a group of threads takes.
+const SHARE = SLAB / GROUPS;
 const SLAB_UNITS = SLAB / 4u;
+// Lines of x's tile are turned by the unit that they are of, so that threads that load units side by side store them in banks of their own.
+const TURNS = min(LINES, 8u);
 // Inputs by which two weights that a thread loads of a slab are apart.
 const WEIGHT_STEP = THREADS / TILE_UNITS;
+
+// Vectors of the sums of a group, and of all groups but the first.
+const GROUP_SUMS = 4u * FOURS * UNITS_EACH * COLUMNS * LINES;
+const GIVEN = GROUP_SUMS * (GROUPS - 1u);
 
 // What is multiplied.
 #if IN_F16
@@ -228,30 +238,34 @@ alias Four = vec4<f16>;
 alias Four = vec4<f32>;
 #endif
 
+#if IN_F16
+// Products that are added up in f16.
+const SHORT_SUM = SHARE * FOURS / 2u;
+#endif
 #if IN_INT8
-// Four inputs are a word, and [word][eight rows][four of them].
+// Four inputs are a word, and [word][line][fours of rows][one of four].
 const SLAB_WORDS = SLAB / 4u;
-var<workgroup> x_tile: array<array<vec4<u32>, 2>, SLAB_WORDS * LINES>;
+var<workgroup> x_tile: array<array<vec4<u32>, FOURS>, SLAB_WORDS * LINES>;
 // [word][unit of four outputs]
 var<workgroup> w_tile: array<vec4<u32>, SLAB_WORDS * TILE_UNITS>;
 // What the largest in each word of a row is, [word][four rows]; and a row's scale.
-var<workgroup> largest: array<vec4<f32>, SLAB_WORDS * 2u * LINES>;
-var<workgroup> x_scales: array<array<vec4<f32>, 2>, LINES>;
+var<workgroup> largest: array<vec4<f32>, SLAB_WORDS * FOURS * LINES>;
+var<workgroup> x_scales: array<array<vec4<f32>, FOURS>, LINES>;
 #else
-// [k][eight rows][four of them]: a thread reads both fours at one place, so that one index is checked.
-var<workgroup> x_tile: array<array<Four, 2>, SLAB * LINES>;
+// [k][line][fours of rows][one of four]: a thread reads its fours at one place, so that one index is checked.
+var<workgroup> x_tile: array<array<Four, FOURS>, SLAB * LINES>;
 #if MANY_THREADS
-// [k][unit of four outputs]; of f32, also what the groups give each other at the end.
+// [k][unit of four outputs]; of f32, also what the other groups give the first at the end.
 #if IN_F16
 var<workgroup> w_tile: array<Four, SLAB * TILE_UNITS>;
 #else
-var<workgroup> w_tile: array<Four, max(SLAB * TILE_UNITS, 8u * THREADS * (GROUPS - 1u))>;
+var<workgroup> w_tile: array<Four, max(SLAB * TILE_UNITS, GIVEN)>;
 #endif
 #endif
 #endif
 #if NARROWED
-// What the groups give each other, where what they multiply has no room for it.
-var<workgroup> given: array<vec4<f32>, max(1u, 8u * THREADS * (GROUPS - 1u))>;
+// What the other groups give the first, where what they multiply has no room for it.
+var<workgroup> given: array<vec4<f32>, max(1u, GIVEN)>;
 #endif
 
 @compute @workgroup_size(COLUMNS, LINES, GROUPS)
@@ -277,7 +291,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // What this thread loads of every slab of x: one unit of four rows. The unit is a (tap, channel unit) that advances.
     let load_four = thread / SLAB_UNITS;
     let load_unit = thread % SLAB_UNITS;
-    let tile = params.first_row + group.y * 8u * LINES;
+    let tile = params.first_row + group.y * 4u * FOURS * LINES;
     let load_row = tile + 4u * load_four;
     var channel_unit = first_slab / 4u + load_unit;
     var tap = Tap();
@@ -308,17 +322,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var channel = 0u;
 #endif
 #endif
-    // Of the first four rows and of the others, for both units.
-#for v 2
+#for v UNITS_EACH
+#for h FOURS
 #for r 4
-    var upper$v_$r = vec4(0.0);
-    var lower$v_$r = vec4(0.0);
+    var sum$v_$h_$r = vec4(0.0);
+#end
 #end
 #end
 
     // Where the loaded of x goes.
-    let to = 4u * load_unit * LINES + load_four / 2u;
-    let half = load_four % 2u;
+    let to = 4u * load_unit * LINES + (load_four / FOURS ^ load_unit % TURNS);
+    let half = load_four % FOURS;
 #if MANY_THREADS
     for (var slab = first_slab; ; slab += SLAB) {
         // Under a condition, so that no compiler puts the loads off until what they load is wanted.
@@ -370,63 +384,74 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #endif
 #if NARROWED
             // One unit after the other, so that only half of the slab's own sums need registers.
-#for v 2
+#for v UNITS_EACH
             {
 #if IN_INT8
+#for h FOURS
 #for r 4
-                var upper$r = vec4(0i);
-                var lower$r = vec4(0i);
+                var own$h_$r = vec4(0i);
+#end
 #end
 #for w WORDS
                 {
-                    let word = $wu * GROUPS + local.z;
+                    let word = local.z * WORDS + $wu;
                     let rows = &x_tile[word * LINES + local.y];
                     let four = w_tile[word * TILE_UNITS + $vu * COLUMNS + local.x];
+#for h FOURS
 #for r 4
-                    upper$r += dots((*rows)[0][$r], four);
-                    lower$r += dots((*rows)[1][$r], four);
+                    own$h_$r += dots((*rows)[$h][$r], four);
+#end
 #end
                 }
 #end
                 let scales = &x_scales[local.y];
+#for h FOURS
 #for r 4
-                upper$v_$r += (*scales)[0][$r] * vec4<f32>(upper$r);
-                lower$v_$r += (*scales)[1][$r] * vec4<f32>(lower$r);
+                sum$v_$h_$r += (*scales)[$h][$r] * vec4<f32>(own$h_$r);
+#end
 #end
 #else
+                for (var begin = local.z * SHARE; begin < (local.z + 1u) * SHARE; begin += SHORT_SUM) {
+#for h FOURS
 #for r 4
-                var upper$r = Four();
-                var lower$r = Four();
+                    var own$h_$r = Four();
 #end
-                for (var first = 0u; first < SLAB; first += UNROLLED * GROUPS) {
+#end
+                    for (var first = begin; first < begin + SHORT_SUM; first += UNROLLED) {
+                        let line = local.y ^ first / 4u % TURNS;
 #for u UNROLLED
-                    {
-                        let k = first + $uu * GROUPS + local.z;
-                        let rows = &x_tile[k * LINES + local.y];
-                        let four = w_tile[k * TILE_UNITS + $vu * COLUMNS + local.x];
+                        {
+                            let k = first + $uu;
+                            let rows = &x_tile[k * LINES + line];
+                            let four = w_tile[k * TILE_UNITS + $vu * COLUMNS + local.x];
+#for h FOURS
 #for r 4
-                        upper$r = fma(Four((*rows)[0][$r]), four, upper$r);
-                        lower$r = fma(Four((*rows)[1][$r]), four, lower$r);
+                            own$h_$r = fma(Four((*rows)[$h][$r]), four, own$h_$r);
+#end
+#end
+                        }
 #end
                     }
+#for h FOURS
+#for r 4
+                    sum$v_$h_$r += vec4<f32>(own$h_$r);
+#end
 #end
                 }
-#for r 4
-                upper$v_$r += vec4<f32>(upper$r);
-                lower$v_$r += vec4<f32>(lower$r);
-#end
 #endif
             }
 #end
 #else
-            for (var first = 0u; first < SLAB; first += UNROLLED * GROUPS) {
+            for (var first = local.z * SHARE; first < (local.z + 1u) * SHARE; first += UNROLLED) {
+                let line = local.y ^ first / 4u % TURNS;
 #for u UNROLLED
                 {
-                    let k = first + $uu * GROUPS + local.z;
-                    let rows = &x_tile[k * LINES + local.y];
-                    let upper = (*rows)[0];
-                    let lower = (*rows)[1];
-#for v 2
+                    let k = first + $uu;
+                    let rows = &x_tile[k * LINES + line];
+#for h FOURS
+                    let rows$h = (*rows)[$h];
+#end
+#for v UNITS_EACH
 #if MANY_THREADS
                     let four$v = w_tile[k * TILE_UNITS + $vu * COLUMNS + local.x];
 #else
@@ -445,12 +470,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                     channel = select(channel + 1u, 0u, channel + 1u == 4u * channel_units);
 #endif
 #endif
-#for v 2
+#for v UNITS_EACH
+#for h FOURS
 #for r 4
-                    upper$v_$r = fma(Four(upper[$r]), four$v, upper$v_$r);
+                    sum$v_$h_$r = fma(Four(rows$h[$r]), four$v, sum$v_$h_$r);
 #end
-#for r 4
-                    lower$v_$r = fma(Four(lower[$r]), four$v, lower$v_$r);
 #end
 #end
                 }
@@ -469,7 +493,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #for r 4
         let row$r_seen = masked(seen$r, row$r);
 #end
-        let mine = load_unit * 2u * LINES + load_four;
+        let mine = load_unit * FOURS * LINES + load_four;
         largest[mine] = vec4(largest_of(row0_seen), largest_of(row1_seen), largest_of(row2_seen), largest_of(row3_seen));
 #for i WORDS_EACH
         let word$i = thread / TILE_UNITS + $iu * WEIGHT_STEP;
@@ -480,17 +504,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         workgroupBarrier();
         var most = largest[load_four];
         for (var word = 1u; word < SLAB_WORDS; word++) {
-            most = max(most, largest[word * 2u * LINES + load_four]);
+            most = max(most, largest[word * FOURS * LINES + load_four]);
         }
         // Rows of zeros have no scale.
         let steps = select(vec4(0.0), 127.0 / most, most > vec4(0.0));
-        x_tile[load_unit * LINES + load_four / 2u][half] = vec4(
+        x_tile[load_unit * LINES + load_four / FOURS][half] = vec4(
 #for r 4
             pack4xI8(vec4<i32>(round(row$r_seen * steps[$r]))),
 #end
         );
         if (load_unit == 0u) {
-            x_scales[load_four / 2u][half] = most / 127.0;
+            x_scales[load_four / FOURS][half] = most / 127.0;
         }
 #else
         keep_rows(to, half, masked(seen0, row0), masked(seen1, row1), masked(seen2, row2), masked(seen3, row3));
@@ -522,54 +546,58 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
 
 #if IN_F16
-#for v 2
+#for v UNITS_EACH
+#for h FOURS
 #for r 4
-    upper$v_$r *= FACTOR;
-    lower$v_$r *= FACTOR;
+    sum$v_$h_$r *= FACTOR;
+#end
 #end
 #end
 #endif
-    let unit = first_unit + local.x;
-    let first_row = tile + 8u * local.y;
 #if ONE_GROUP
-#for v 2
-    finish_rows(first_row, group.z, unit + $vu * COLUMNS, array(
-#for r 4
-        upper$v_$r,
-#end
-#for r 4
-        lower$v_$r,
-#end
-    ));
-#end
 #else
-    // Each group finishes one of the two units.
-    let second = local.z == 1u;
+    // The first group adds up.
 #if NARROWED
     let passed = &given;
 #else
     let passed = &w_tile;
     workgroupBarrier();
 #endif
+    let place = local.y * COLUMNS + local.x;
+    if (local.z > 0u) {
+#for v UNITS_EACH
+#for h FOURS
 #for r 4
-    (*passed)[$ru * THREADS + thread] = select(upper1_$r, upper0_$r, second);
-    (*passed)[($ru + 4u) * THREADS + thread] = select(lower1_$r, lower0_$r, second);
+        (*passed)[(local.z - 1u) * GROUP_SUMS + (($vu * FOURS + $hu) * 4u + $ru) * COLUMNS * LINES + place] = sum$v_$h_$r;
 #end
+#end
+#end
+    }
     workgroupBarrier();
-    let other = (thread + COLUMNS * LINES) % THREADS;
+    if (local.z > 0u) {
+        return;
+    }
+    for (var other = place; other < GIVEN; other += GROUP_SUMS) {
+#for v UNITS_EACH
+#for h FOURS
 #for r 4
-    upper0_$r = select(upper0_$r, upper1_$r, second) + (*passed)[$ru * THREADS + other];
-    lower0_$r = select(lower0_$r, lower1_$r, second) + (*passed)[($ru + 4u) * THREADS + other];
+        sum$v_$h_$r += (*passed)[other + (($vu * FOURS + $hu) * 4u + $ru) * COLUMNS * LINES];
 #end
-    finish_rows(first_row, group.z, unit + local.z * COLUMNS, array(
-#for r 4
-        upper0_$r,
 #end
+#end
+    }
+#endif
+    let unit = first_unit + local.x;
+    let first_row = tile + 4u * FOURS * local.y;
+#for v UNITS_EACH
+    finish_rows(first_row, group.z, unit + $vu * COLUMNS, array(
+#for h FOURS
 #for r 4
-        lower0_$r,
+        sum$v_$h_$r,
+#end
 #end
     ));
-#endif
+#end
 }
 
 #if IN_INT8
@@ -604,7 +632,7 @@ fn keep_rows(to: u32, half: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: ve
 }
 #endif
 
-fn finish_rows(first_row: u32, layer: u32, unit: u32, sums: array<vec4<f32>, 8>) {
+fn finish_rows(first_row: u32, layer: u32, unit: u32, sums: array<vec4<f32>, 4u * FOURS>) {
     if (unit >= params.units) {
         return;
     }
@@ -616,7 +644,7 @@ fn finish_rows(first_row: u32, layer: u32, unit: u32, sums: array<vec4<f32>, 8>)
 #else
     let column = column_of(unit);
 #endif
-    for (var r = 0u; r < 8u; r++) {
+    for (var r = 0u; r < 4u * FOURS; r++) {
         if (first_row + r < params.end_row) {
 #if RAW
             y[to + r * params.units] = scale * left[r];

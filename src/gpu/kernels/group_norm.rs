@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::epilogue::{Added, Epilogue};
 use super::sum_parts::Unsummed;
 use super::unit::Unit;
-use super::{Binding, Dispatch, Kernel, Source, Variant, activation_code};
+use super::{Binding, Dispatch, Kernel, Source, Variant, activation_code, reduce};
 use crate::graph::Activation;
 
 /// Extents: `x [B, P, C]` with `C` in `groups` groups.
@@ -21,7 +21,11 @@ pub struct GroupNormShape {
 
 /// Elements of a slice that are worth a workgroup.
 const SLICE_ELEMENTS: usize = 4096;
-/// Units of a group that are worth no workgroup of their own.
+/// Threads of a workgroup for many units of a group, and for few.
+const LANES: [usize; 2] = [256, 64];
+/// Units that a thread holds of a group: the fewest of these that are enough. The last is, for a slice of single channels.
+const HELD: [usize; 3] = [4, 8, 16];
+/// Of a processor in disguise: units of a group that are worth no workgroup of their own.
 const FEW_UNITS: usize = 256;
 /// A workgroup of the second dispatch reads the statistics of all slices.
 const MAX_SLICES: usize = 64;
@@ -57,11 +61,23 @@ impl GroupNormShape {
         extents.into_iter().chain(places).map(|value| value as u32).collect()
     }
 
+    /// Units of a group.
+    fn units(&self, unit: Unit) -> usize {
+        self.pixels * self.channels / self.groups / unit.channels()
+    }
+
     /// Groups that share a workgroup: four where each has little to do for a whole one.
     fn lines(&self, unit: Unit) -> usize {
-        let units = self.pixels * self.channels / self.groups / unit.channels();
         let groups = self.batch * self.groups;
-        if units <= FEW_UNITS && groups.is_multiple_of(4) { 4 } else { 1 }
+        if self.units(unit) <= FEW_UNITS && groups.is_multiple_of(4) { 4 } else { 1 }
+    }
+
+    /// The shader whose threads hold a group, which is one slice, in their registers.
+    fn held(&self, variant: Variant, unit: Unit) -> Variant {
+        let units = self.units(unit);
+        let lanes = if units > HELD[0] * LANES[1] { LANES[0] } else { LANES[1] };
+        let held = HELD.into_iter().find(|held| held * lanes >= units).expect("a slice is not longer");
+        reduce::sized(variant, lanes, 1).switch("HELD", true).size("UNITS_HELD", held as u32)
     }
 
     fn workgroups(&self, run: &Run, lines: usize) -> [u32; 3] {
@@ -95,9 +111,10 @@ impl Run {
     }
 }
 
-/// The one dispatch for tensors whose groups are one slice each.
+/// The one dispatch for tensors whose groups are one slice each. With many threads, each group is read once by threads enough to hold it.
 pub fn dispatch(
     shape: &GroupNormShape,
+    many_threads: bool,
     activation: Option<Activation>,
     source: Source,
     [gamma, beta, y]: [Binding; 3],
@@ -105,7 +122,7 @@ pub fn dispatch(
     let run = Run { samples: 0..shape.batch, slices: 0..1, first_element: 0 };
     let channels = source.second.as_ref().map_or(shape.channels, |(_, channels)| *channels);
     let unit = shape.unit(channels);
-    let lines = shape.lines(unit);
+    let lines = if many_threads { 1 } else { shape.lines(unit) };
     let mut params = shape.params(&run, unit);
     params.extend([shape.eps.to_bits(), (channels / unit.channels()) as u32]);
     let mut bindings = vec![source.x, gamma, beta, y];
@@ -113,8 +130,11 @@ pub fn dispatch(
         .switch("GIVEN", true)
         .switch("TWO_SOURCES", source.second.is_some())
         .switch(unit.switch(), true)
-        .size("LINES", lines as u32)
         .constant("ACTIVATION", activation_code(activation));
+    let variant = match many_threads {
+        true => shape.held(variant, unit),
+        false => reduce::sized(variant, LANES[1] / lines, lines),
+    };
     bindings.extend(source.second.map(|(second, _)| second));
     Dispatch { variant, bindings, params, workgroups: shape.workgroups(&run, lines) }
 }
@@ -136,8 +156,7 @@ pub fn can_finish(epilogue: &Epilogue) -> bool {
         && epilogue.added.as_ref().is_none_or(in_units)
 }
 
-/// The same as [`dispatch`], where the first source, of whole units of four channels, is still in parts. Lanes have much to add up, so a
-/// group has a workgroup to itself.
+/// The same as [`dispatch`], where the first source, of whole units of four channels, is still in parts, as it may be with many threads.
 pub fn dispatch_of_parts(
     shape: &GroupNormShape,
     activation: Option<Activation>,
@@ -158,11 +177,11 @@ pub fn dispatch_of_parts(
     let [bias, added, residual] = epilogue.bindings();
     let variant = Variant::of(Kernel::GroupNorm)
         .switch("PARTS", true)
-        .switch("IN_Y", kept.is_none())
+        .switch("KEPT", kept.is_some())
         .switch("TWO_SOURCES", second.is_some())
         .switch(unit.switch(), true)
-        .size("LINES", 1)
         .constant("ACTIVATION", activation_code(activation));
+    let variant = shape.held(variant, unit);
     let term = if epilogue.residual.is_some() { residual } else { added };
     let bindings = vec![or_absent(kept), gamma, beta, y, or_absent(second), parts.binding, bias, term];
     Dispatch { variant, bindings, params, workgroups: shape.workgroups(&run, 1) }
@@ -183,16 +202,15 @@ pub fn sliced_dispatches(
     let workgroups = shape.workgroups(run, 1);
     [
         Dispatch {
-            variant: Variant::of(Kernel::GroupNormStats).switch(unit.switch(), true).size("LINES", 1),
+            variant: reduce::sized(Variant::of(Kernel::GroupNormStats), LANES[1], 1).switch(unit.switch(), true),
             bindings: vec![x.clone(), stats.clone()],
             params,
             workgroups,
         },
         Dispatch {
-            variant: Variant::of(Kernel::GroupNorm)
+            variant: reduce::sized(Variant::of(Kernel::GroupNorm), LANES[1], 1)
                 .switch("SLICED", true)
                 .switch(unit.switch(), true)
-                .size("LINES", 1)
                 .constant("ACTIVATION", activation_code(activation)),
             bindings: vec![x, gamma, beta, y, stats],
             params: with_eps,

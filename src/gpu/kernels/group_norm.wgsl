@@ -3,11 +3,11 @@
 // Line l of workgroup (s, n), counted from first_slice and first_group, takes slice s of the n · LINES + l th of the B · G groups; lane i
 // its units i, i + LANES, … (unit.wgsl). Small groups share a workgroup; their channels lie side by side.
 // SLICED: stats [B · G, slices, 2] come from group_norm_stats.wgsl; slices' means and squares are merged by Chan, Golub & LeVeque
-// 1979, Eq. (2.1). Otherwise a group is one slice, and its workgroup reads it three times: the mean, the squares, the map. It is at
-// most 16 KiB, so the last two find it in the cache.
-// PARTS: x is made here of the parts of a product's long sums, as sum_parts.wgsl would make it: parts [S, B, P, C1], C1 the channels of x,
-// and after them bias, and a row of `term` for added_rows pixels (ADDED) or the residual there (RESIDUAL). That saves a dispatch. Others
-// read x too, or IN_Y, and it stays in y until it is normalised.
+// 1979, Eq. (2.1). Otherwise a group is one slice, of at most 16 KiB. HELD, its threads hold it, UNITS_HELD units each: one wait for memory.
+// Else, where registers are memory too, it is read three times: the mean, the squares, the map.
+// PARTS, which are HELD: x is made here of the parts of a product's long sums, as sum_parts.wgsl would make it: parts [S, B, P, C1], C1 the
+// channels of x, and after them bias, and a row of `term` for added_rows pixels (ADDED) or the residual there (RESIDUAL). That saves a
+// dispatch. KEPT: others read x too.
 // f32.
 // Wu & He 2018, arXiv:1803.08494, Eq. (1). Twin: group_norm.rs.
 
@@ -59,19 +59,12 @@ fn x2_at(pixel: u32, channel: u32) -> Unit { return Unit(); }
 
 // Pixels count over all samples.
 fn place_in_y(pixel: u32, channel: u32) -> u32 { return pixel * params.channels + channel - params.first_unit; }
-#if IN_Y
-fn first_at(pixel: u32, channel: u32) -> Unit { return y[place_in_y(pixel, channel)]; }
-fn keep(pixel: u32, channel: u32, value: Unit) { y[place_in_y(pixel, channel)] = value; }
-#else
 fn place_in_x(pixel: u32, channel: u32) -> u32 { return pixel * params.x_units + channel - params.first_unit; }
-fn first_at(pixel: u32, channel: u32) -> Unit { return x[place_in_x(pixel, channel)]; }
-fn keep(pixel: u32, channel: u32, value: Unit) { x[place_in_x(pixel, channel)] = value; }
-#endif
 fn x_at(pixel: u32, channel: u32) -> Unit {
     if (is_second(channel)) {
         return x2_at(pixel, channel);
     }
-    return first_at(pixel, channel);
+    return x[place_in_x(pixel, channel)];
 }
 
 #if PARTS
@@ -82,11 +75,11 @@ const HAS_RESIDUAL = 4u;
 @group(0) @binding(7) var<storage, read_write> bias: array<Unit>;
 @group(0) @binding(8) var<storage, read_write> term: array<Unit>;
 
-// What follows the sum at a place of x.
-fn finished(pixel: u32, channel: u32, sum: Unit) -> Unit {
-    var value = sum;
+// What is added to the sum at a place of x.
+fn terms_at(pixel: u32, channel: u32) -> Unit {
+    var value = Unit();
     if ((params.terms & HAS_BIAS) != 0u) {
-        value += bias[channel];
+        value = bias[channel];
     }
     if ((params.terms & HAS_ADDED) != 0u) {
         value += term[pixel / params.added_rows * params.added_stride + params.added_first + channel];
@@ -95,56 +88,6 @@ fn finished(pixel: u32, channel: u32, sum: Unit) -> Unit {
         value += term[pixel * params.x_units + channel];
     }
     return value;
-}
-
-// What a lane meets of its group, which it makes and keeps.
-fn sum_of_line(base: u32, group: u32, lane: u32, width: u32, pixels: u32) -> Unit {
-    var sums = Unit();
-    for (var at = start(lane, width); at.x < pixels;) {
-#for u UNROLLED
-        let is_here$u = at.x < pixels;
-        let pixel$u = base + min(at.x, pixels - 1u);
-        let channel$u = group + at.y;
-        let place$u = pixel$u * params.x_units + min(channel$u, params.x_units - 1u);
-        var sum$u = Unit();
-        at = next(at, width);
-#end
-        for (var part = 0u; part < params.parts; part += UNROLLED) {
-#for p UNROLLED
-            {
-                let layer = min(part + $pu, params.parts - 1u) * params.part_units;
-                let is_part = part + $pu < params.parts;
-#for u UNROLLED
-                sum$u += select(Unit(), parts[layer + place$u], is_part);
-#end
-            }
-#end
-        }
-#for u UNROLLED
-        if (is_here$u) {
-            if (is_second(channel$u)) {
-                sum$u = x2_at(pixel$u, channel$u);
-            } else {
-                sum$u = finished(pixel$u, channel$u, sum$u);
-                keep(pixel$u, channel$u, sum$u);
-            }
-            sums += sum$u;
-        }
-#end
-    }
-    return sums;
-}
-#endif
-#if GIVEN
-fn sum_of_line(base: u32, group: u32, lane: u32, width: u32, pixels: u32) -> Unit {
-    var sums = Unit();
-    for (var at = start(lane, width); at.x < pixels;) {
-#for u UNROLLED
-        sums += select(Unit(), x_at(base + min(at.x, pixels - 1u), group + at.y), at.x < pixels);
-        at = next(at, width);
-#end
-    }
-    return sums;
 }
 #endif
 
@@ -173,35 +116,102 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
 #else
     merged = f32(pixels * width * UNIT);
-    var sums = sum_of_line(base, group, local.x, width, pixels);
-    mean = sum_over_line(local.xy, sum_of(sums)) / merged;
-    sums = Unit();
-    for (var at = start(local.x, width); at.x < pixels;) {
-#for u UNROLLED
-        let centred$u = select(Unit(), x_at(base + min(at.x, pixels - 1u), group + at.y) - mean, at.x < pixels);
-        sums += centred$u * centred$u;
-        at = next(at, width);
+    var sums = Unit();
+    var at = start(local.x, width);
+#if HELD
+    // All loads come before anything else.
+#for u UNITS_HELD
+    let is_here$u = at.x < pixels;
+    let pixel$u = base + min(at.x, pixels - 1u);
+    let channel$u = group + at.y;
+    let gamma$u = gamma[channel$u];
+    let beta$u = beta[channel$u];
+    at = next(at, width);
+#end
+#if PARTS
+#for u UNITS_HELD
+    let is_made$u = !is_second(channel$u);
+    let place$u = pixel$u * params.x_units + min(channel$u, params.x_units - 1u);
+    var x$u = Unit();
+    if (is_made$u) {
+        x$u = terms_at(pixel$u, channel$u);
+    } else {
+        x$u = x2_at(pixel$u, channel$u);
+    }
+#end
+    for (var part = 0u; part < params.parts; part += UNROLLED) {
+#for p UNROLLED
+        {
+            let layer = min(part + $pu, params.parts - 1u) * params.part_units;
+            let is_part = part + $pu < params.parts;
+#for u UNITS_HELD
+            x$u += select(Unit(), parts[layer + place$u], is_part && is_made$u);
+#end
+        }
 #end
     }
+#if KEPT
+#for u UNITS_HELD
+    if (is_here$u && is_made$u) {
+        x[place_in_x(pixel$u, channel$u)] = x$u;
+    }
+#end
+#endif
+#else
+#for u UNITS_HELD
+    let x$u = x_at(pixel$u, channel$u);
+#end
+#endif
+#for u UNITS_HELD
+    sums += select(Unit(), x$u, is_here$u);
+#end
+    mean = sum_over_line(local.xy, sum_of(sums)) / merged;
+    sums = Unit();
+#for u UNITS_HELD
+    let centred$u = select(Unit(), x$u - mean, is_here$u);
+    sums += centred$u * centred$u;
+#end
+#else
+    while (at.x < pixels) {
+        sums += x_at(base + at.x, group + at.y);
+        at = next(at, width);
+    }
+    mean = sum_over_line(local.xy, sum_of(sums)) / merged;
+    sums = Unit();
+    at = start(local.x, width);
+    while (at.x < pixels) {
+        let centred = x_at(base + at.x, group + at.y) - mean;
+        sums += centred * centred;
+        at = next(at, width);
+    }
+#endif
     squares = sum_over_line(local.xy, sum_of(sums));
 #endif
     let scale = inverseSqrt(squares / merged + params.eps);
 
+#if HELD
+#for u UNITS_HELD
+    if (is_here$u) {
+        y[place_in_y(pixel$u, channel$u)] = activated(ACTIVATION, centred$u * scale * gamma$u + beta$u);
+    }
+#end
+#else
     for (var at = start(local.x, width); at.x < pixels;) {
         // All loads come before the first store, as y might be x for all that a compiler knows.
 #for u UNROLLED
-        let pixel$u = at.x;
+        let is_here$u = at.x < pixels;
+        let pixel$u = base + min(at.x, pixels - 1u);
         let channel$u = group + at.y;
-        let x$u = x_at(base + min(at.x, pixels - 1u), channel$u);
+        let x$u = x_at(pixel$u, channel$u);
         let gamma$u = gamma[channel$u];
         let beta$u = beta[channel$u];
         at = next(at, width);
 #end
 #for u UNROLLED
-        if (pixel$u < pixels) {
-            let out = (base + pixel$u) * params.channels + channel$u - params.first_unit;
-            y[out] = activated(ACTIVATION, (x$u - mean) * scale * gamma$u + beta$u);
+        if (is_here$u) {
+            y[place_in_y(pixel$u, channel$u)] = activated(ACTIVATION, (x$u - mean) * scale * gamma$u + beta$u);
         }
 #end
     }
+#endif
 }

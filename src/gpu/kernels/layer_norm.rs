@@ -1,10 +1,11 @@
 //! Layer normalisation; see layer_norm.wgsl.
 
 use super::unit::Unit;
-use super::{Binding, Dispatch, Kernel, Variant, activation_code, folded};
+use super::{Binding, Dispatch, Kernel, Variant, activation_code, folded, reduce};
 use crate::graph::Activation;
 
-/// Rows of a workgroup.
+/// Threads of a row, and rows of a workgroup.
+const LANES: usize = 16;
 const LINES: usize = 4;
 
 /// Normalises `rows` rows of `width`. Bindings: `x, gamma, beta, y`.
@@ -17,9 +18,8 @@ pub fn dispatch(
 ) -> Dispatch {
     let unit = Unit::of([width]);
     Dispatch {
-        variant: Variant::of(Kernel::LayerNorm)
+        variant: reduce::sized(Variant::of(Kernel::LayerNorm), LANES, LINES)
             .switch(unit.switch(), true)
-            .size("LINES", LINES as u32)
             .constant("ACTIVATION", activation_code(activation)),
         bindings: bindings.to_vec(),
         params: vec![rows as u32, (width / unit.channels()) as u32, eps.to_bits()],

@@ -20,6 +20,7 @@ pub mod linear;
 pub mod peak_copy;
 #[cfg(feature = "native")]
 pub mod peak_fma;
+mod reduce;
 pub mod repack;
 pub mod sum_parts;
 pub mod threshold;

@@ -1,8 +1,6 @@
-// The sum of one value a thread over a line of LANES threads, known to all of them, for the LINES lines, one or four, of a workgroup of
-// 64: sums of a part of the lanes each, then one of the parts. Two barriers instead of a tree's six; between two calls none is needed.
+// The sum of one value a thread over a line of LANES threads, known to all of them, for each of the LINES lines of a workgroup: SHARES
+// sums of as many lanes each, then one of those. Two barriers instead of a tree's six; between two calls none is needed. Twin: reduce.rs.
 
-const LANES = 64u / LINES;
-const SHARES = 8u / (1u + LINES / 4u);
 const SHARE = LANES / SHARES;
 
 var<workgroup> lanes: array<f32, LANES * LINES>;
