@@ -16,6 +16,10 @@ pub struct AttentionShape {
 
 const QUERIES: usize = 32;
 const KEYS: usize = 32;
+const LINES: usize = 8;
+/// Units of queries and keys that workgroup memory holds at most, and units of values.
+const MOST_CHUNK: usize = 8;
+const TILE_VALUES: usize = 256;
 /// Units of four outputs that a thread sums at most.
 const MOST_UNITS: usize = 4;
 
@@ -46,11 +50,10 @@ pub fn dispatch(shape: &AttentionShape, operands: Operands, y: Binding) -> Dispa
     let size = shape.width / shape.heads;
     let units = size.div_ceil(4);
     // Wider heads take more threads a query, so that a thread's sums stay in registers, and in the end more workgroups.
-    let columns = match units {
-        0..=16 => 8,
-        17..=48 => 16,
-        _ => 32,
-    };
+    let columns = if units <= 16 { 8 } else { 16 };
+    let threads = columns * LINES;
+    // As even as may be.
+    let chunk = units.div_ceil(units.div_ceil(MOST_CHUNK));
     let units_each = units.div_ceil(columns).min(MOST_UNITS);
     let vectors = size.is_multiple_of(4);
     let (layout, q, [k_stride, k_first, v_first], others) = match operands {
@@ -73,7 +76,10 @@ pub fn dispatch(shape: &AttentionShape, operands: Operands, y: Binding) -> Dispa
             .switch(layout, vectors)
             .switch("SCALARS", !vectors)
             .size("COLUMNS", columns as u32)
-            .size("UNITS_EACH", units_each as u32),
+            .size("UNITS_EACH", units_each as u32)
+            .size("CHUNK", chunk as u32)
+            .size("LOADS", (KEYS * chunk).div_ceil(threads) as u32)
+            .size("VALUES_EACH", (TILE_VALUES / threads) as u32),
         bindings: [y, q.binding].into_iter().chain(others).collect(),
         params,
         workgroups: [

@@ -5,7 +5,9 @@
 // A workgroup takes 32 queries of one head, 32 keys at a time; thread (column, line) scores queries 4·line … + 3 with keys
 // column, column + COLUMNS, …, and sums units column, column + COLUMNS, … of their outputs, at most four of either; heads that are wider
 // than that have several workgroups. f32; one pass: sums are rescaled when m_i grows.
-// The four scores of a line and a key lie together. UNROLLED units and keys are loaded at once, as there are few threads to wait in turns.
+// What is multiplied lies in workgroup memory, queries and keys CHUNK units at a time: a thread reads 8 vectors of it for 64 multiply-adds.
+// The first values are loaded with the keys, so that small pictures wait for memory once. A line's maxima are all that threads tell each
+// other; each adds up its own keys, and those sums meet at the end.
 // Sums have names, as an array that a variable indexes need not lie in registers; those that a size has no use for are behind conditions
 // that are constant.
 // Dao et al. 2022, arXiv:2205.14135, Algorithm 1; Milakov & Gimelshein 2018, arXiv:1805.02867. Twin: attention.rs.
@@ -27,9 +29,13 @@ struct Params {
 const LINES = 8u;
 const QUERIES = 32u;
 const KEYS = 32u;
-// Lines of scores by key, and one more, so that a line of several keys does not fall into one bank.
-const STRIDE = 9u;
+const THREADS = COLUMNS * LINES;
 const KEYS_EACH = KEYS / COLUMNS;
+// Rows of the tiles take an odd number of vectors, so that eight threads with a row each do not meet in a bank.
+const STRIDE = CHUNK | 1u;
+const SCORES_STRIDE = LINES + 1u;
+// Keys whose values are in the tile at a time.
+const VALUES = 256u / COLUMNS;
 const LOWEST = -3.0e38;
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -78,14 +84,13 @@ fn store(i: u32, count: u32, value: vec4<f32>) {
 }
 #endif
 
-var<workgroup> scores: array<array<f32, 4>, KEYS * STRIDE>;
-// What a query's sums are multiplied by: the rescaling while keys go by, 1 / Σ p at the end.
-var<workgroup> factors: array<f32, QUERIES>;
-// A query's keys are shared by so many threads; what each found.
-const SHARES = COLUMNS * LINES / QUERIES;
-const KEYS_SHARE = KEYS / SHARES;
-var<workgroup> maxima: array<f32, QUERIES * SHARES>;
-var<workgroup> totals: array<f32, QUERIES * SHARES>;
+var<workgroup> q_tile: array<vec4<f32>, QUERIES * STRIDE>;
+// [key][unit], of keys and then of values.
+var<workgroup> kv_tile: array<vec4<f32>, max(KEYS * STRIDE, VALUES * COLUMNS)>;
+// [key][line], of a line's four queries.
+var<workgroup> scores: array<vec4<f32>, KEYS * SCORES_STRIDE>;
+// [column][line]
+var<workgroup> found: array<vec4<f32>, COLUMNS * LINES>;
 
 // A unit of the outputs of four queries; or of the scores of four queries, four keys.
 struct Sums {
@@ -108,33 +113,10 @@ fn added(sums: Sums, p: vec4<f32>, v: vec4<f32>) -> Sums {
     );
 }
 
-// Of a line's four queries.
-fn four_factors(line: u32) -> vec4<f32> {
-    let at = 4u * line;
-    return vec4(factors[at], factors[at + 1u], factors[at + 2u], factors[at + 3u]);
-}
-
-// With those of a unit of four queries and of each of a thread's keys: `sums.q0` is the first key's.
-fn with_products(sums: Sums, queries: vec4<u32>, keys: vec4<u32>, offset: u32) -> Sums {
-    var products = sums;
-    let left = params.width / params.heads - offset;
-    let a0 = q_at(queries.x + offset, left);
-    let a1 = q_at(queries.y + offset, left);
-    let a2 = q_at(queries.z + offset, left);
-    let a3 = q_at(queries.w + offset, left);
-    let b0 = k_at(keys.x + offset, left);
-    products.q0 += vec4(dot(a0, b0), dot(a1, b0), dot(a2, b0), dot(a3, b0));
-    if (KEYS_EACH > 1u) {
-        let b1 = k_at(keys.y + offset, left);
-        products.q1 += vec4(dot(a0, b1), dot(a1, b1), dot(a2, b1), dot(a3, b1));
-    }
-    if (KEYS_EACH > 2u) {
-        let b2 = k_at(keys.z + offset, left);
-        products.q2 += vec4(dot(a0, b2), dot(a1, b2), dot(a2, b2), dot(a3, b2));
-        let b3 = k_at(keys.w + offset, left);
-        products.q3 += vec4(dot(a0, b3), dot(a1, b3), dot(a2, b3), dot(a3, b3));
-    }
-    return products;
+// Which of a line's four queries see a key.
+fn visible(first_query: u32, key: u32, keys: u32) -> vec4<bool> {
+    let query = vec4(first_query) + vec4(0u, 1u, 2u, 3u);
+    return vec4(key < keys) & (vec4(params.causal == 0u) | (vec4(key) <= query));
 }
 
 @compute @workgroup_size(COLUMNS, LINES)
@@ -145,154 +127,165 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let batch = group.y / params.heads;
     let first_query = group.x * QUERIES;
     let thread = local.y * COLUMNS + local.x;
-
-    // Rows past the end repeat the last one and are not stored.
-    let last = params.queries - 1u;
     let line = first_query + 4u * local.y;
-    let q_base = batch * params.queries * params.q_stride + params.q_first + head;
-    let q0 = q_base + min(line, last) * params.q_stride;
-    let q1 = q_base + min(line + 1u, last) * params.q_stride;
-    let q2 = q_base + min(line + 2u, last) * params.q_stride;
-    let q3 = q_base + min(line + 3u, last) * params.q_stride;
-    let k_stride = params.k_stride;
-    let k_base = batch * params.keys * k_stride + params.k_first + head;
-    let v_base = batch * params.keys * k_stride + params.v_first + head;
+
+    // Rows past the end repeat the last one: such queries are not stored, and such keys are not visible.
+    let last_query = params.queries - 1u;
     let last_key = params.keys - 1u;
-    let first_unit = group.z * UNITS_EACH * COLUMNS + local.x;
+    let q_base = batch * params.queries * params.q_stride + params.q_first + head;
+    let k_base = batch * params.keys * params.k_stride + params.k_first + head;
+    let v_base = batch * params.keys * params.k_stride + params.v_first + head;
+    let first_unit = group.z * UNITS_EACH * COLUMNS;
+
+    // What this thread loads of a chunk of queries and keys, and of the values of some keys.
+#for i LOADS
+    let row$i = (thread + $iu * THREADS) / CHUNK;
+    let unit$i = (thread + $iu * THREADS) % CHUNK;
+    let q_row$i = q_base + min(first_query + row$i, last_query) * params.q_stride;
+#end
 
     var sums0 = Sums();
     var sums1 = Sums();
     var sums2 = Sums();
     var sums3 = Sums();
-    // Of query first_query + thread % QUERIES.
-    var largest = LOWEST;
-    var total = 0.0;
+    // Of the line's queries; totals of the thread's own keys.
+    var largest = vec4(LOWEST);
+    var total = vec4(0.0);
 
     let keys = select(params.keys, min(params.keys, first_query + QUERIES), params.causal != 0u);
     for (var first_key = 0u; first_key < keys; first_key += KEYS) {
-        let key = first_key + local.x;
-        let k0 = k_base + min(key, last_key) * k_stride;
-        let k1 = k_base + min(key + COLUMNS, last_key) * k_stride;
-        let k2 = k_base + min(key + 2u * COLUMNS, last_key) * k_stride;
-        let k3 = k_base + min(key + 3u * COLUMNS, last_key) * k_stride;
-        let queries_at = vec4(q0, q1, q2, q3);
-        let keys_at = vec4(k0, k1, k2, k3);
+#for i VALUES_EACH
+        let value$i = v_at(v_base + min(first_key + local.y + $iu * LINES, last_key) * params.k_stride
+            + 4u * min(first_unit + local.x, units - 1u));
+#end
         var products = Sums();
-        var unit = 0u;
-        for (; unit + UNROLLED <= units; unit += UNROLLED) {
-#for u UNROLLED
-            products = with_products(products, queries_at, keys_at, 4u * (unit + $uu));
+        for (var chunk = 0u; chunk < units; chunk += CHUNK) {
+#for i LOADS
+            let at$i = 4u * min(chunk + unit$i, units - 1u);
+            let is_here$i = chunk + unit$i < units;
+            let k$i = k_at(k_base + min(first_key + row$i, last_key) * params.k_stride + at$i, size - at$i);
+            var q$i = vec4(0.0);
+            if (first_key == 0u || units > CHUNK) {
+                q$i = q_at(q_row$i + at$i, size - at$i);
+            }
 #end
-        }
-        for (; unit < units; unit++) {
-            products = with_products(products, queries_at, keys_at, 4u * unit);
-        }
-        let column = local.x * STRIDE + local.y;
-        keep_scores(column, products.q0);
-        if (KEYS_EACH > 1u) {
-            keep_scores(column + COLUMNS * STRIDE, products.q1);
-        }
-        if (KEYS_EACH > 2u) {
-            keep_scores(column + 2u * COLUMNS * STRIDE, products.q2);
-            keep_scores(column + 3u * COLUMNS * STRIDE, products.q3);
-        }
-        workgroupBarrier();
-
-        let here = min(KEYS, keys - first_key);
-        let mine = thread % QUERIES;
-        let query = first_query + mine;
-        let share = thread / QUERIES * KEYS_SHARE;
-        let base = share * STRIDE + mine / 4u;
-        let visible = select(here, min(here, max(query + 1u, first_key) - first_key), params.causal != 0u);
-        var larger = LOWEST;
-        for (var j = 0u; j < KEYS_SHARE; j += UNROLLED) {
-#for u UNROLLED
-            larger = max(larger, select(LOWEST, scores[base + (j + $uu) * STRIDE][mine % 4u], share + j + $uu < visible));
-#end
-        }
-        maxima[thread] = larger;
-        workgroupBarrier();
-        larger = largest;
-        for (var other = mine; other < QUERIES * SHARES; other += QUERIES) {
-            larger = max(larger, maxima[other]);
-        }
-        var sum = 0.0;
-        for (var j = 0u; j < KEYS_SHARE; j += UNROLLED) {
-#for u UNROLLED
-            let score$u = scores[base + (j + $uu) * STRIDE][mine % 4u];
-#end
-#for u UNROLLED
-            let p$u = select(0.0, exp(score$u - larger), share + j + $uu < visible);
-            scores[base + (j + $uu) * STRIDE][mine % 4u] = p$u;
-            sum += p$u;
-#end
-        }
-        totals[thread] = sum;
-        let rescaling = exp(largest - larger);
-        largest = larger;
-        if (thread < QUERIES) {
-            factors[thread] = rescaling;
-        }
-        workgroupBarrier();
-        total *= rescaling;
-        for (var other = mine; other < QUERIES * SHARES; other += QUERIES) {
-            total += totals[other];
-        }
-
-        let factor = four_factors(local.y);
-        sums0 = scaled(sums0, factor);
-        sums1 = scaled(sums1, factor);
-        sums2 = scaled(sums2, factor);
-        sums3 = scaled(sums3, factor);
-        // A unit that the head does not have reads the last one, and is not stored.
-        let v0 = v_base + first_key * k_stride + 4u * min(first_unit, units - 1u);
-        let v1 = v_base + first_key * k_stride + 4u * min(first_unit + COLUMNS, units - 1u);
-        let v2 = v_base + first_key * k_stride + 4u * min(first_unit + 2u * COLUMNS, units - 1u);
-        let v3 = v_base + first_key * k_stride + 4u * min(first_unit + 3u * COLUMNS, units - 1u);
-        // Past the last key p is 0.
-        for (var j = 0u; j < here; j += UNROLLED) {
-#for u UNROLLED
-            {
-                let four = &scores[(j + $uu) * STRIDE + local.y];
-                let p = vec4((*four)[0], (*four)[1], (*four)[2], (*four)[3]);
-                let row = min(j + $uu, here - 1u) * k_stride;
-                sums0 = added(sums0, p, v_at(v0 + row));
-                if (UNITS_EACH > 1u) {
-                    sums1 = added(sums1, p, v_at(v1 + row));
-                }
-                if (UNITS_EACH > 2u) {
-                    sums2 = added(sums2, p, v_at(v2 + row));
-                }
-                if (UNITS_EACH > 3u) {
-                    sums3 = added(sums3, p, v_at(v3 + row));
+            workgroupBarrier();
+#for i LOADS
+            if (row$i < KEYS) {
+                kv_tile[row$i * STRIDE + unit$i] = select(vec4(0.0), k$i, is_here$i);
+                if (first_key == 0u || units > CHUNK) {
+                    q_tile[row$i * STRIDE + unit$i] = params.scale * q$i;
                 }
             }
 #end
+            workgroupBarrier();
+            products = with_products(products, local.xy);
         }
+
+        let key = first_key + local.x;
+        let visible0 = visible(line, key, keys);
+        let visible1 = visible(line, key + COLUMNS, keys);
+        let visible2 = visible(line, key + 2u * COLUMNS, keys);
+        let visible3 = visible(line, key + 3u * COLUMNS, keys);
+        var larger = select(vec4(LOWEST), products.q0, visible0);
+        if (KEYS_EACH > 1u) {
+            larger = max(larger, select(vec4(LOWEST), products.q1, visible1));
+        }
+        if (KEYS_EACH > 2u) {
+            larger = max(larger, select(vec4(LOWEST), products.q2, visible2));
+            larger = max(larger, select(vec4(LOWEST), products.q3, visible3));
+        }
+        found[local.x * LINES + local.y] = larger;
         workgroupBarrier();
+        larger = largest;
+#for c COLUMNS
+        larger = max(larger, found[$cu * LINES + local.y]);
+#end
+        let rescaling = exp(largest - larger);
+        largest = larger;
+        let p0 = select(vec4(0.0), exp(products.q0 - larger), visible0);
+        let to = local.x * SCORES_STRIDE + local.y;
+        scores[to] = p0;
+        total = total * rescaling + p0;
+        if (KEYS_EACH > 1u) {
+            let p1 = select(vec4(0.0), exp(products.q1 - larger), visible1);
+            scores[to + COLUMNS * SCORES_STRIDE] = p1;
+            total += p1;
+        }
+        if (KEYS_EACH > 2u) {
+            let p2 = select(vec4(0.0), exp(products.q2 - larger), visible2);
+            let p3 = select(vec4(0.0), exp(products.q3 - larger), visible3);
+            scores[to + 2u * COLUMNS * SCORES_STRIDE] = p2;
+            scores[to + 3u * COLUMNS * SCORES_STRIDE] = p3;
+            total += p2 + p3;
+        }
+
+        // A unit that the head does not have reads the last one, and is not stored. Past the last key p is 0.
+#for u UNITS_EACH
+        sums$u = scaled(sums$u, rescaling);
+        for (var begin = 0u; begin < KEYS; begin += VALUES) {
+#for i VALUES_EACH
+            var next$i = value$i;
+#end
+            if ($uu > 0u || begin > 0u) {
+#for i VALUES_EACH
+                next$i = v_at(v_base + min(first_key + begin + local.y + $iu * LINES, last_key) * params.k_stride
+                    + 4u * min(first_unit + $uu * COLUMNS + local.x, units - 1u));
+#end
+                workgroupBarrier();
+            }
+#for i VALUES_EACH
+            kv_tile[thread + $iu * THREADS] = next$i;
+#end
+            workgroupBarrier();
+            for (var j = 0u; j < VALUES; j += UNROLLED) {
+#for j UNROLLED
+                sums$u = added(sums$u, scores[(begin + j + $ju) * SCORES_STRIDE + local.y], kv_tile[(j + $ju) * COLUMNS + local.x]);
+#end
+            }
+        }
+#end
     }
 
-    if (thread < QUERIES) {
-        factors[thread] = 1.0 / total;
-    }
     workgroupBarrier();
-    let factor = four_factors(local.y);
+    found[local.x * LINES + local.y] = total;
+    workgroupBarrier();
+    total = vec4(0.0);
+#for c COLUMNS
+    total += found[$cu * LINES + local.y];
+#end
     let y_base = batch * params.queries * params.width + head;
-    store_four(line, y_base, first_unit, scaled(sums0, factor));
-    if (UNITS_EACH > 1u) {
-        store_four(line, y_base, first_unit + COLUMNS, scaled(sums1, factor));
-    }
-    if (UNITS_EACH > 2u) {
-        store_four(line, y_base, first_unit + 2u * COLUMNS, scaled(sums2, factor));
-    }
-    if (UNITS_EACH > 3u) {
-        store_four(line, y_base, first_unit + 3u * COLUMNS, scaled(sums3, factor));
-    }
+#for u UNITS_EACH
+    store_four(line, y_base, first_unit + $uu * COLUMNS + local.x, scaled(sums$u, 1.0 / total));
+#end
 }
 
-fn keep_scores(at: u32, products: vec4<f32>) {
-    let four = params.scale * products;
-    scores[at] = array(four.x, four.y, four.z, four.w);
+// With those of the chunk in the tiles: q0 is of the first of a thread's keys.
+fn with_products(sums: Sums, local: vec2<u32>) -> Sums {
+    var products = sums;
+    let queries = 4u * local.y * STRIDE;
+    let keys = local.x * STRIDE;
+#for u CHUNK
+    {
+        let a0 = q_tile[queries + $uu];
+        let a1 = q_tile[queries + STRIDE + $uu];
+        let a2 = q_tile[queries + 2u * STRIDE + $uu];
+        let a3 = q_tile[queries + 3u * STRIDE + $uu];
+        let b0 = kv_tile[keys + $uu];
+        products.q0 += vec4(dot(a0, b0), dot(a1, b0), dot(a2, b0), dot(a3, b0));
+        if (KEYS_EACH > 1u) {
+            let b1 = kv_tile[keys + COLUMNS * STRIDE + $uu];
+            products.q1 += vec4(dot(a0, b1), dot(a1, b1), dot(a2, b1), dot(a3, b1));
+        }
+        if (KEYS_EACH > 2u) {
+            let b2 = kv_tile[keys + 2u * COLUMNS * STRIDE + $uu];
+            products.q2 += vec4(dot(a0, b2), dot(a1, b2), dot(a2, b2), dot(a3, b2));
+            let b3 = kv_tile[keys + 3u * COLUMNS * STRIDE + $uu];
+            products.q3 += vec4(dot(a0, b3), dot(a1, b3), dot(a2, b3), dot(a3, b3));
+        }
+    }
+#end
+    return products;
 }
 
 fn store_four(first: u32, base: u32, unit: u32, sums: Sums) {
