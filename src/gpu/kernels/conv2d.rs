@@ -350,14 +350,14 @@ pub fn winograd_products(
     let MatrixShape { channels, .. } = shape.matrix;
     let (count, units) = (tiles.len(), shape.matrix.output_units());
     // Sixteen times as many workgroups as tiles of one product.
-    let tile = Tile { groups: 1, ..Tile::of(PRODUCTS * count, units, shape.many_threads) };
+    let tile = Tile::of(PRODUCTS * count, units, shape.many_threads);
     let [columns, lines] = tile.count(count, units);
     let x_channels = source.second.as_ref().map_or(channels, |(_, channels)| *channels);
     let variant = Variant::of(Kernel::Conv2d)
         .switch(if source.second.is_some() { "TWO_SOURCES" } else { "CHANNELS4" }, true)
         .switch("WINOGRAD", true)
         .switch("RAW", true)
-        .switch("ONE_GROUP", true);
+        .switch("ONE_GROUP", tile.groups == 1);
     let variant = tile.sized(variant);
     let params = [
         shape.height,
