@@ -154,7 +154,7 @@ impl Tile {
     }
 
     /// The shader for this tile.
-    fn sized(&self, variant: Variant) -> Variant {
+    fn sized(&self, variant: Variant, many_threads: bool) -> Variant {
         let weights_each = (self.slab() * self.units()).div_ceil(self.threads());
         [
             ("COLUMNS", self.columns),
@@ -163,6 +163,7 @@ impl Tile {
             ("FOURS", self.fours),
             ("UNITS_EACH", self.units_each),
             ("WEIGHTS_EACH", weights_each),
+            ("UNITS_UNROLLED", if many_threads { self.slab() / self.groups / 4 } else { 1 }),
         ]
         .into_iter()
         .fold(variant, |variant, (name, value)| variant.size(name, value as u32))
@@ -223,7 +224,12 @@ pub fn computing(variant: Variant, arithmetic: Arithmetic) -> Variant {
         return variant;
     };
     match arithmetic {
-        Arithmetic::F16 => variant.switch(IN_F16, true).switch("NARROWED", true),
+        Arithmetic::F16 => {
+            // Sums in f16 are of at most 16 products.
+            let (units, sums) = (size("UNITS_UNROLLED").unwrap_or(1), 2 / fours);
+            let variant = variant.switch(IN_F16, true).switch("NARROWED", true);
+            variant.size("SHORT_SUMS", sums).size("SHORT_UNITS", units / sums)
+        }
         Arithmetic::Int8 if variant.has("INT8") && columns > NARROW.columns as u32 => variant
             .switch("IN_INT8", true)
             .switch("NARROWED", true)
@@ -292,7 +298,7 @@ impl Product<'_> {
             .switch("PARTS", parts.is_some())
             .switch("RAW", parts.is_some())
             .switch("ONE_GROUP", tile.groups == 1);
-        let variant = tile.sized(variant);
+        let variant = tile.sized(variant, shape.many_threads);
         // Parts are written as they are, whole units of them.
         let none = Epilogue::default();
         let (epilogue, y, matrix) = match parts {
@@ -358,7 +364,7 @@ pub fn winograd_products(
         .switch("WINOGRAD", true)
         .switch("RAW", true)
         .switch("ONE_GROUP", tile.groups == 1);
-    let variant = tile.sized(variant);
+    let variant = tile.sized(variant, shape.many_threads);
     let params = [
         shape.height,
         shape.width,
@@ -431,10 +437,12 @@ mod tests {
         for tile in LARGE.into_iter().chain(MEDIUM).chain(SMALL).chain([NARROW]) {
             let Tile { columns, lines, groups, fours, units_each } = tile;
             assert!(columns.is_multiple_of(2) && lines.is_power_of_two() && tile.threads() <= 256);
+            assert!((tile.threads() / tile.units()).is_multiple_of(4), "{tile:?} loads weights apart");
             let share = tile.slab() / groups;
             assert!(share.is_multiple_of(4) && share * fours / 2 <= 16, "{tile:?} takes {share} of a slab");
             let given = 4 * fours * units_each * columns * lines * (groups - 1);
-            let shared = 16 * (tile.slab() * fours * lines + (tile.slab() * tile.units()).max(given));
+            assert!(given <= tile.slab() * fours * lines, "{tile:?} has no room for sums");
+            let shared = 16 * tile.slab() * (fours * lines + tile.units());
             assert!(shared <= 16 << 10, "{tile:?} shares {shared} bytes");
         }
     }

@@ -222,9 +222,10 @@ const SLAB = 4u * COLUMNS * GROUPS / FOURS;
 // Of a slab, what a group of threads takes.
 const SHARE = SLAB / GROUPS;
 const SLAB_UNITS = SLAB / 4u;
+const SHARE_UNITS = SHARE / 4u;
 // Lines of x's tile are turned by the unit that they are of, so that threads that load units side by side store them in banks of their own.
 const TURNS = min(LINES, 8u);
-// Inputs by which two weights that a thread loads of a slab are apart.
+// Inputs by which two weights that a thread loads of a slab are apart, a multiple of four.
 const WEIGHT_STEP = THREADS / TILE_UNITS;
 
 // Vectors of the sums of a group, and of all groups but the first.
@@ -238,34 +239,45 @@ alias Four = vec4<f16>;
 alias Four = vec4<f32>;
 #endif
 
-#if IN_F16
-// Products that are added up in f16.
-const SHORT_SUM = SHARE * FOURS / 2u;
-#endif
+// The tiles are arrays in arrays, as an index is checked for each: those that are constants, or the same in all turns of a loop, cost
+// nothing.
 #if IN_INT8
-// Four inputs are a word, and [word][line][fours of rows][one of four].
+// Four inputs are a word, and [group][word][line][fours of rows][one of four].
 const SLAB_WORDS = SLAB / 4u;
-var<workgroup> x_tile: array<array<vec4<u32>, FOURS>, SLAB_WORDS * LINES>;
-// [word][unit of four outputs]
-var<workgroup> w_tile: array<vec4<u32>, SLAB_WORDS * TILE_UNITS>;
+var<workgroup> x_tile: array<array<array<array<vec4<u32>, FOURS>, LINES>, WORDS>, GROUPS>;
+// [group][word][unit of a thread][column]
+var<workgroup> w_tile: array<array<array<array<vec4<u32>, COLUMNS>, UNITS_EACH>, WORDS>, GROUPS>;
 // What the largest in each word of a row is, [word][four rows]; and a row's scale.
 var<workgroup> largest: array<vec4<f32>, SLAB_WORDS * FOURS * LINES>;
 var<workgroup> x_scales: array<array<vec4<f32>, FOURS>, LINES>;
 #else
-// [k][line][fours of rows][one of four]: a thread reads its fours at one place, so that one index is checked.
-var<workgroup> x_tile: array<array<Four, FOURS>, SLAB * LINES>;
+// [group][four of K][one of them][line][fours of rows][one of four]
+var<workgroup> x_tile: array<array<array<array<array<Four, FOURS>, LINES>, 4>, SHARE_UNITS>, GROUPS>;
 #if MANY_THREADS
-// [k][unit of four outputs]; of f32, also what the other groups give the first at the end.
-#if IN_F16
-var<workgroup> w_tile: array<Four, SLAB * TILE_UNITS>;
+// [group][four of K][one of them][unit of a thread][column]
+var<workgroup> w_tile: array<array<array<array<array<Four, COLUMNS>, UNITS_EACH>, 4>, SHARE_UNITS>, GROUPS>;
+#endif
+#endif
+#if ONE_GROUP
 #else
-var<workgroup> w_tile: array<Four, max(SLAB * TILE_UNITS, GIVEN)>;
-#endif
-#endif
-#endif
 #if NARROWED
-// What the other groups give the first, where what they multiply has no room for it.
-var<workgroup> given: array<vec4<f32>, max(1u, GIVEN)>;
+// What the other groups give the first.
+var<workgroup> given: array<vec4<f32>, GIVEN>;
+
+fn give(i: u32, sum: vec4<f32>) { given[i] = sum; }
+fn given_at(i: u32) -> vec4<f32> { return given[i]; }
+#else
+// What the other groups give the first lies where x did.
+fn give(i: u32, sum: vec4<f32>) {
+    let unit = i / (4u * LINES);
+    x_tile[unit / SHARE_UNITS][unit % SHARE_UNITS][i / LINES % 4u][i % LINES][0] = sum;
+}
+
+fn given_at(i: u32) -> vec4<f32> {
+    let unit = i / (4u * LINES);
+    return x_tile[unit / SHARE_UNITS][unit % SHARE_UNITS][i / LINES % 4u][i % LINES][0];
+}
+#endif
 #endif
 
 @compute @workgroup_size(COLUMNS, LINES, GROUPS)
@@ -309,7 +321,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let first_unit = group.x * TILE_UNITS;
 #if MANY_THREADS
     // And of weights: a unit of WEIGHTS_EACH inputs. Past the last input x is 0, and past the last output nothing is stored.
-    let weight_unit = first_weight + min(first_unit + thread % TILE_UNITS, units - 1u);
+    let to_unit = thread % TILE_UNITS;
+    let to_k = thread / TILE_UNITS % 4u;
+    let weight_unit = first_weight + min(first_unit + to_unit, units - 1u);
     let last_weight = weight_unit + (depth - 1u) * units;
 #if IN_INT8
     var weight = weight_unit + (first_slab + thread / TILE_UNITS * 4u) * units;
@@ -331,7 +345,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #end
 
     // Where the loaded of x goes.
-    let to = 4u * load_unit * LINES + (load_four / FOURS ^ load_unit % TURNS);
+    let to_group = load_unit / SHARE_UNITS;
+    let to_x = load_unit % SHARE_UNITS;
+    let to_line = load_four / FOURS ^ to_x % TURNS;
     let half = load_four % FOURS;
 #if MANY_THREADS
     for (var slab = first_slab; ; slab += SLAB) {
@@ -361,8 +377,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #else
 #for i WEIGHTS_EACH
 #if INT4
-            let k$i = min(slab + thread / TILE_UNITS + $iu * WEIGHT_STEP, depth - 1u);
-            stored$i = stored_at(weight_unit + k$i * units, k$i % (4u * channel_units) / GROUP_CHANNELS * units + weight_unit);
+            let past$i = min(slab + thread / TILE_UNITS + $iu * WEIGHT_STEP, depth - 1u);
+            stored$i = stored_at(weight_unit + past$i * units, past$i % (4u * channel_units) / GROUP_CHANNELS * units + weight_unit);
 #else
             stored$i = weights[min(weight + $iu * WEIGHT_STEP * units, last_weight)];
 #endif
@@ -378,7 +394,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #for r 4
         let row$r = masked(seen$r, x_of(seen$r, channel_units, channel_unit));
 #end
-        keep_rows(to, half, row0, row1, row2, row3);
+        keep_rows(vec4(to_group, to_x, to_line, half), row0, row1, row2, row3);
         workgroupBarrier();
         {
 #endif
@@ -394,9 +410,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #end
 #for w WORDS
                 {
-                    let word = local.z * WORDS + $wu;
-                    let rows = &x_tile[word * LINES + local.y];
-                    let four = w_tile[word * TILE_UNITS + $vu * COLUMNS + local.x];
+                    let rows = &x_tile[local.z][$w][local.y];
+                    let four = w_tile[local.z][$w][$v][local.x];
 #for h FOURS
 #for r 4
                     own$h_$r += dots((*rows)[$h][$r], four);
@@ -411,19 +426,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #end
 #end
 #else
-                for (var begin = local.z * SHARE; begin < (local.z + 1u) * SHARE; begin += SHORT_SUM) {
+#for s SHORT_SUMS
+                {
 #for h FOURS
 #for r 4
                     var own$h_$r = Four();
 #end
 #end
-                    for (var first = begin; first < begin + SHORT_SUM; first += UNROLLED) {
-                        let line = local.y ^ first / 4u % TURNS;
-#for u UNROLLED
+#for t SHORT_UNITS
+                    {
+                        let line = local.y ^ ($su * SHORT_UNITS + $tu) % TURNS;
+#for k 4
                         {
-                            let k = first + $uu;
-                            let rows = &x_tile[k * LINES + line];
-                            let four = w_tile[k * TILE_UNITS + $vu * COLUMNS + local.x];
+                            let rows = &x_tile[local.z][$su * SHORT_UNITS + $tu][$k][line];
+                            let four = w_tile[local.z][$su * SHORT_UNITS + $tu][$k][$v][local.x];
 #for h FOURS
 #for r 4
                             own$h_$r = fma(Four((*rows)[$h][$r]), four, own$h_$r);
@@ -432,28 +448,40 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                         }
 #end
                     }
+#end
 #for h FOURS
 #for r 4
                     sum$v_$h_$r += vec4<f32>(own$h_$r);
 #end
 #end
                 }
+#end
 #endif
             }
 #end
 #else
-            for (var first = local.z * SHARE; first < (local.z + 1u) * SHARE; first += UNROLLED) {
-                let line = local.y ^ first / 4u % TURNS;
-#for u UNROLLED
+#for t UNITS_UNROLLED
+#if MANY_THREADS
+            {
+                let line = local.y ^ $tu % TURNS;
+#else
+            for (var unit = 0u; unit < SHARE_UNITS; unit++) {
+                let line = local.y ^ unit % TURNS;
+#endif
+#for k UNROLLED
+#if MANY_THREADS
                 {
-                    let k = first + $uu;
-                    let rows = &x_tile[k * LINES + line];
+                    let rows = &x_tile[local.z][$t][$k][line];
+#else
+                for (var k = 0u; k < 4u; k++) {
+                    let rows = &x_tile[0][unit][k][line];
+#endif
 #for h FOURS
                     let rows$h = (*rows)[$h];
 #end
 #for v UNITS_EACH
 #if MANY_THREADS
-                    let four$v = w_tile[k * TILE_UNITS + $vu * COLUMNS + local.x];
+                    let four$v = w_tile[local.z][$t][$k][$v][local.x];
 #else
 #if INT4
                     let scale$v = channel / GROUP_CHANNELS * units + first_unit + $vu * COLUMNS + local.x;
@@ -480,6 +508,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                 }
 #end
             }
+#end
 #endif
         }
 #if MANY_THREADS
@@ -498,7 +527,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #for i WORDS_EACH
         let word$i = thread / TILE_UNITS + $iu * WEIGHT_STEP;
         if (word$i < SLAB_WORDS) {
-            w_tile[word$i * TILE_UNITS + thread % TILE_UNITS] = turned(stored$i);
+            w_tile[word$i / WORDS][word$i % WORDS][to_unit / COLUMNS][to_unit % COLUMNS] = turned(stored$i);
         }
 #end
         workgroupBarrier();
@@ -508,7 +537,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
         // Rows of zeros have no scale.
         let steps = select(vec4(0.0), 127.0 / most, most > vec4(0.0));
-        x_tile[load_unit * LINES + load_four / FOURS][half] = vec4(
+        x_tile[to_group][to_x][load_four / FOURS][half] = vec4(
 #for r 4
             pack4xI8(vec4<i32>(round(row$r_seen * steps[$r]))),
 #end
@@ -517,14 +546,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             x_scales[load_four / FOURS][half] = most / 127.0;
         }
 #else
-        keep_rows(to, half, masked(seen0, row0), masked(seen1, row1), masked(seen2, row2), masked(seen3, row3));
+        keep_rows(vec4(to_group, to_x, to_line, half), masked(seen0, row0), masked(seen1, row1), masked(seen2, row2), masked(seen3, row3));
 #for i WEIGHTS_EACH
         if (THREADS * $iu + THREADS <= SLAB * TILE_UNITS || thread + $iu * THREADS < SLAB * TILE_UNITS) {
+            let to_w = thread / TILE_UNITS / 4u + $iu * (WEIGHT_STEP / 4u);
 #if IN_F16
-            w_tile[thread + $iu * THREADS] = factors_of(stored$i);
+            let weight_kept = factors_of(stored$i);
 #else
-            w_tile[thread + $iu * THREADS] = weight_of(stored$i);
+            let weight_kept = weight_of(stored$i);
 #endif
+            w_tile[to_w / SHARE_UNITS][to_w % SHARE_UNITS][to_k][to_unit / COLUMNS][to_unit % COLUMNS] = weight_kept;
         }
 #end
 #endif
@@ -558,17 +589,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #else
     // The first group adds up.
 #if NARROWED
-    let passed = &given;
 #else
-    let passed = &w_tile;
     workgroupBarrier();
 #endif
     let place = local.y * COLUMNS + local.x;
     if (local.z > 0u) {
+        let to = (local.z - 1u) * GROUP_SUMS + place;
 #for v UNITS_EACH
 #for h FOURS
 #for r 4
-        (*passed)[(local.z - 1u) * GROUP_SUMS + (($vu * FOURS + $hu) * 4u + $ru) * COLUMNS * LINES + place] = sum$v_$h_$r;
+        give(to + (($vu * FOURS + $hu) * 4u + $ru) * COLUMNS * LINES, sum$v_$h_$r);
 #end
 #end
 #end
@@ -581,7 +611,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #for v UNITS_EACH
 #for h FOURS
 #for r 4
-        sum$v_$h_$r += (*passed)[other + (($vu * FOURS + $hu) * 4u + $ru) * COLUMNS * LINES];
+        sum$v_$h_$r += given_at(other + (($vu * FOURS + $hu) * 4u + $ru) * COLUMNS * LINES);
 #end
 #end
 #end
@@ -624,11 +654,12 @@ fn turned(inputs: vec4<u32>) -> vec4<u32> {
 }
 #else
 // Four rows of a unit of channels, as the tile has them.
-fn keep_rows(to: u32, half: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) {
-    x_tile[to][half] = Four(vec4(a.x, b.x, c.x, d.x));
-    x_tile[to + LINES][half] = Four(vec4(a.y, b.y, c.y, d.y));
-    x_tile[to + 2u * LINES][half] = Four(vec4(a.z, b.z, c.z, d.z));
-    x_tile[to + 3u * LINES][half] = Four(vec4(a.w, b.w, c.w, d.w));
+fn keep_rows(to: vec4<u32>, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) {
+    let four = &x_tile[to.x][to.y];
+    (*four)[0][to.z][to.w] = Four(vec4(a.x, b.x, c.x, d.x));
+    (*four)[1][to.z][to.w] = Four(vec4(a.y, b.y, c.y, d.y));
+    (*four)[2][to.z][to.w] = Four(vec4(a.z, b.z, c.z, d.z));
+    (*four)[3][to.z][to.w] = Four(vec4(a.w, b.w, c.w, d.w));
 }
 #endif
 
