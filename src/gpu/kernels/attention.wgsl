@@ -31,11 +31,11 @@ const QUERIES = 32u;
 const KEYS = 32u;
 const THREADS = COLUMNS * LINES;
 const KEYS_EACH = KEYS / COLUMNS;
-// Rows of the tiles take an odd number of vectors, so that eight threads with a row each do not meet in a bank.
-const STRIDE = CHUNK | 1u;
-const SCORES_STRIDE = LINES + 1u;
-// Keys whose values are in the tile at a time.
+// A row of a tile takes an odd number of vectors, so that eight threads with a row each do not meet in a bank.
+const STRIDE = 9u;
+// Keys whose values are in the tile at a time, and rows of it that the values of one key take.
 const VALUES = 256u / COLUMNS;
+const VALUE_ROWS = COLUMNS / 8u;
 const LOWEST = -3.0e38;
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -84,13 +84,16 @@ fn store(i: u32, count: u32, value: vec4<f32>) {
 }
 #endif
 
-var<workgroup> q_tile: array<vec4<f32>, QUERIES * STRIDE>;
-// [key][unit], of keys and then of values.
-var<workgroup> kv_tile: array<vec4<f32>, max(KEYS * STRIDE, VALUES * COLUMNS)>;
-// [key][line], of a line's four queries.
-var<workgroup> scores: array<vec4<f32>, KEYS * SCORES_STRIDE>;
+// The tiles are arrays in arrays, as an index is checked for each: those that are constants, or the same in all turns of a loop, cost
+// nothing.
+// [line][one of its queries][unit]
+var<workgroup> q_tile: array<array<array<vec4<f32>, STRIDE>, 4>, LINES>;
+// [key][unit], and then of values [four keys][one of them][row][unit of eight].
+var<workgroup> kv_tile: array<array<array<array<vec4<f32>, STRIDE>, VALUE_ROWS>, 4>, VALUES / 4u>;
+// [four keys][one of them][line], of a line's four queries.
+var<workgroup> scores: array<array<array<vec4<f32>, STRIDE>, 4>, KEYS / 4u>;
 // [column][line]
-var<workgroup> found: array<vec4<f32>, COLUMNS * LINES>;
+var<workgroup> found: array<array<vec4<f32>, LINES>, COLUMNS>;
 
 // A unit of the outputs of four queries; or of the scores of four queries, four keys.
 struct Sums {
@@ -172,14 +175,33 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             workgroupBarrier();
 #for i LOADS
             if (row$i < KEYS) {
-                kv_tile[row$i * STRIDE + unit$i] = select(vec4(0.0), k$i, is_here$i);
+                keep_key(row$i, unit$i, select(vec4(0.0), k$i, is_here$i));
                 if (first_key == 0u || units > CHUNK) {
-                    q_tile[row$i * STRIDE + unit$i] = params.scale * q$i;
+                    q_tile[row$i / 4u][row$i % 4u][unit$i] = params.scale * q$i;
                 }
             }
 #end
             workgroupBarrier();
-            products = with_products(products, local.xy);
+#for u CHUNK
+            {
+                let a0 = q_tile[local.y][0][$u];
+                let a1 = q_tile[local.y][1][$u];
+                let a2 = q_tile[local.y][2][$u];
+                let a3 = q_tile[local.y][3][$u];
+                let b0 = key_at(local.x, $u);
+                products.q0 += vec4(dot(a0, b0), dot(a1, b0), dot(a2, b0), dot(a3, b0));
+                if (KEYS_EACH > 1u) {
+                    let b1 = key_at(local.x + COLUMNS, $u);
+                    products.q1 += vec4(dot(a0, b1), dot(a1, b1), dot(a2, b1), dot(a3, b1));
+                }
+                if (KEYS_EACH > 2u) {
+                    let b2 = key_at(local.x + 2u * COLUMNS, $u);
+                    products.q2 += vec4(dot(a0, b2), dot(a1, b2), dot(a2, b2), dot(a3, b2));
+                    let b3 = key_at(local.x + 3u * COLUMNS, $u);
+                    products.q3 += vec4(dot(a0, b3), dot(a1, b3), dot(a2, b3), dot(a3, b3));
+                }
+            }
+#end
         }
 
         let key = first_key + local.x;
@@ -195,28 +217,28 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             larger = max(larger, select(vec4(LOWEST), products.q2, visible2));
             larger = max(larger, select(vec4(LOWEST), products.q3, visible3));
         }
-        found[local.x * LINES + local.y] = larger;
+        found[local.x][local.y] = larger;
         workgroupBarrier();
         larger = largest;
 #for c COLUMNS
-        larger = max(larger, found[$cu * LINES + local.y]);
+        larger = max(larger, found[$c][local.y]);
 #end
         let rescaling = exp(largest - larger);
         largest = larger;
         let p0 = select(vec4(0.0), exp(products.q0 - larger), visible0);
-        let to = local.x * SCORES_STRIDE + local.y;
-        scores[to] = p0;
+        let to = vec2(local.x / 4u, local.x % 4u);
+        scores[to.x][to.y][local.y] = p0;
         total = total * rescaling + p0;
         if (KEYS_EACH > 1u) {
             let p1 = select(vec4(0.0), exp(products.q1 - larger), visible1);
-            scores[to + COLUMNS * SCORES_STRIDE] = p1;
+            scores[to.x + COLUMNS / 4u][to.y][local.y] = p1;
             total += p1;
         }
         if (KEYS_EACH > 2u) {
             let p2 = select(vec4(0.0), exp(products.q2 - larger), visible2);
             let p3 = select(vec4(0.0), exp(products.q3 - larger), visible3);
-            scores[to + 2u * COLUMNS * SCORES_STRIDE] = p2;
-            scores[to + 3u * COLUMNS * SCORES_STRIDE] = p3;
+            scores[to.x + COLUMNS / 2u][to.y][local.y] = p2;
+            scores[to.x + 3u * COLUMNS / 4u][to.y][local.y] = p3;
             total += p2 + p3;
         }
 
@@ -235,12 +257,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                 workgroupBarrier();
             }
 #for i VALUES_EACH
-            kv_tile[thread + $iu * THREADS] = next$i;
+            {
+                let value = local.y + $iu * LINES;
+                kv_tile[value / 4u][value % 4u][local.x / 8u][local.x % 8u] = next$i;
+            }
 #end
             workgroupBarrier();
-            for (var j = 0u; j < VALUES; j += UNROLLED) {
-#for j UNROLLED
-                sums$u = added(sums$u, scores[(begin + j + $ju) * SCORES_STRIDE + local.y], kv_tile[(j + $ju) * COLUMNS + local.x]);
+            for (var four = 0u; four < VALUES / 4u; four++) {
+#for j 4
+                sums$u = added(sums$u, scores[begin / 4u + four][$j][local.y], kv_tile[four][$j][local.x / 8u][local.x % 8u]);
 #end
             }
         }
@@ -248,11 +273,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
 
     workgroupBarrier();
-    found[local.x * LINES + local.y] = total;
+    found[local.x][local.y] = total;
     workgroupBarrier();
     total = vec4(0.0);
 #for c COLUMNS
-    total += found[$cu * LINES + local.y];
+    total += found[$c][local.y];
 #end
     let y_base = batch * params.queries * params.width + head;
 #for u UNITS_EACH
@@ -260,32 +285,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #end
 }
 
-// With those of the chunk in the tiles: q0 is of the first of a thread's keys.
-fn with_products(sums: Sums, local: vec2<u32>) -> Sums {
-    var products = sums;
-    let queries = 4u * local.y * STRIDE;
-    let keys = local.x * STRIDE;
-#for u CHUNK
-    {
-        let a0 = q_tile[queries + $uu];
-        let a1 = q_tile[queries + STRIDE + $uu];
-        let a2 = q_tile[queries + 2u * STRIDE + $uu];
-        let a3 = q_tile[queries + 3u * STRIDE + $uu];
-        let b0 = kv_tile[keys + $uu];
-        products.q0 += vec4(dot(a0, b0), dot(a1, b0), dot(a2, b0), dot(a3, b0));
-        if (KEYS_EACH > 1u) {
-            let b1 = kv_tile[keys + COLUMNS * STRIDE + $uu];
-            products.q1 += vec4(dot(a0, b1), dot(a1, b1), dot(a2, b1), dot(a3, b1));
-        }
-        if (KEYS_EACH > 2u) {
-            let b2 = kv_tile[keys + 2u * COLUMNS * STRIDE + $uu];
-            products.q2 += vec4(dot(a0, b2), dot(a1, b2), dot(a2, b2), dot(a3, b2));
-            let b3 = kv_tile[keys + 3u * COLUMNS * STRIDE + $uu];
-            products.q3 += vec4(dot(a0, b3), dot(a1, b3), dot(a2, b3), dot(a3, b3));
-        }
-    }
-#end
-    return products;
+// Rows of keys, in the tile that values share.
+fn keep_key(key: u32, unit: u32, value: vec4<f32>) {
+    let row = key % (4u * VALUE_ROWS);
+    kv_tile[key / (4u * VALUE_ROWS)][row / VALUE_ROWS][row % VALUE_ROWS][unit] = value;
+}
+
+fn key_at(key: u32, unit: u32) -> vec4<f32> {
+    let row = key % (4u * VALUE_ROWS);
+    return kv_tile[key / (4u * VALUE_ROWS)][row / VALUE_ROWS][row % VALUE_ROWS][unit];
 }
 
 fn store_four(first: u32, base: u32, unit: u32, sums: Sums) {
