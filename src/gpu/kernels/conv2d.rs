@@ -100,8 +100,8 @@ const SMALL: [Tile; 2] = [fine(8, 8, 2), fine(6, 8, 2)];
 /// For few outputs: latents, colours.
 const NARROW: Tile = fine(2, 16, 4);
 const NARROW_UNITS: usize = 4;
-/// Tiles of the large and of the medium shape that are enough.
-const ENOUGH: [usize; 2] = [128, 32];
+/// Tiles that keep a large device busy.
+const ENOUGH_TILES: usize = 128;
 
 /// The same of a processor in disguise, which has no threads to keep busy, and none to waste on rows that are not there.
 const SOFTWARE: [Tile; 2] = [broad(8, 4), broad(6, 4)];
@@ -110,8 +110,8 @@ const SOFTWARE_LOW: [Tile; 2] = [SOFTWARE[1], SOFTWARE[0]];
 const SOFTWARE_FEW: [Tile; 2] = [broad(16, 1), broad(12, 1)];
 const FEW_ROWS: usize = 8;
 
-/// Threads that keep a large device busy. Where all tiles of a product have fewer, its sums are made in parts, at most so many and of
-/// no fewer inputs, as each is written and read again.
+/// Threads that keep it busy. Where all tiles of a product have fewer, its sums are made in parts, at most so many, as each is written and
+/// read again, and of no fewer inputs: twice as many if a dispatch has to add them up.
 const ENOUGH_THREADS: usize = 1 << 16;
 const MOST_PARTS: usize = 32;
 const LEAST_PART: usize = 128;
@@ -121,12 +121,11 @@ impl Tile {
     /// that are not there.
     fn of(rows: usize, units: usize, many_threads: bool) -> Self {
         let is_narrow = units <= NARROW_UNITS;
-        let [large, medium] = ENOUGH;
-        let count = |tile: Self| tile.count(rows, units).iter().product::<usize>();
+        let enough = |tile: Self| tile.count(rows, units).iter().product::<usize>() >= ENOUGH_TILES;
         let tiles: &[Self] = match many_threads {
             true if is_narrow => &[NARROW],
-            true if count(LARGE[0]) >= large => &LARGE,
-            true if count(MEDIUM[0]) >= medium => &MEDIUM,
+            true if enough(LARGE[0]) => &LARGE,
+            true if enough(MEDIUM[0]) => &MEDIUM,
             true => &SMALL,
             false if is_narrow => &[SOFTWARE_NARROW],
             false if rows <= FEW_ROWS => &SOFTWARE_FEW,
@@ -147,9 +146,10 @@ impl Tile {
     }
 
     /// How many inputs of a sum a workgroup adds up, a multiple of a slab: all of them where there are threads enough.
-    fn part(&self, rows: usize, units: usize, depth: usize) -> usize {
+    fn part(&self, rows: usize, units: usize, depth: usize, later: bool) -> usize {
         let threads = self.count(rows, units).iter().product::<usize>() * self.threads();
-        let parts = (ENOUGH_THREADS / threads).min(MOST_PARTS).min(depth / LEAST_PART).max(1);
+        let least = if later { LEAST_PART } else { 2 * LEAST_PART };
+        let parts = (ENOUGH_THREADS / threads).min(MOST_PARTS).min(depth / least).max(1);
         depth.div_ceil(parts).next_multiple_of(self.slab()).min(depth)
     }
 
@@ -266,7 +266,7 @@ pub fn dispatches(
         let depth = shape.matrix.taps * shape.matrix.channels.next_multiple_of(4);
         let rows = product.run.rows.len();
         let tile = Tile::of(rows, units, shape.many_threads);
-        let part = if shape.many_threads { tile.part(rows, units, depth) } else { depth };
+        let part = if shape.many_threads { tile.part(rows, units, depth, later) } else { depth };
         let count = depth.div_ceil(part);
         let room = if count > 1 { scratch(Parts::bytes(count, rows, units)) } else { None };
         let parts = room.map(|binding| Parts { count, length: part, binding });
@@ -450,10 +450,10 @@ mod tests {
     #[test]
     fn long_sums_come_in_parts_where_threads_are_few() {
         let part = |rows: usize, outputs: usize, depth: usize| {
-            Tile::of(rows, outputs / 4, true).part(rows, outputs / 4, depth)
+            Tile::of(rows, outputs / 4, true).part(rows, outputs / 4, depth, true)
         };
         assert_eq!(part(32, 192, 1728), 192, "as short as parts may be, in slabs of 64");
-        assert_eq!(part(128, 1280, 11520), 464, "twenty-five of them");
+        assert_eq!(part(128, 1280, 11520), 3840, "three of them");
         assert_eq!(part(128, 1280, 130), 130, "no more than there is");
         assert_eq!(part(1 << 17, 320, 2880), 2880, "tiles enough");
     }
@@ -464,8 +464,8 @@ mod tests {
         let many = [4, 16, 32, 40, 48, 64, 80, 96, 192, 320].map(|outputs| tile(1 << 15, outputs).columns);
         assert_eq!(many, [2, 2, 4, 6, 6, 8, 6, 6, 8, 8]);
         assert_eq!(tile(1 << 15, 64), LARGE[0]);
-        assert_eq!([40, 48, 64].map(|outputs| tile(2048, outputs)), [MEDIUM[1], MEDIUM[1], MEDIUM[0]]);
-        assert_eq!([4, 48, 64].map(|outputs| tile(512, outputs)), [NARROW, SMALL[1], SMALL[0]]);
+        assert_eq!([40, 48, 64].map(|outputs| tile(1 << 13, outputs)), [MEDIUM[1], MEDIUM[1], MEDIUM[0]]);
+        assert_eq!([4, 48, 64].map(|outputs| tile(2048, outputs)), [NARROW, SMALL[1], SMALL[0]]);
         let few_threads = [8, 32, 128, 2048].map(|rows| Tile::of(rows, 16, false));
         assert_eq!(few_threads, [SOFTWARE_FEW[1], SOFTWARE_LOW[1], SOFTWARE[0], SOFTWARE[0]]);
     }
