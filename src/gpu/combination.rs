@@ -153,7 +153,7 @@ impl Combinations {
             tensors.iter().map(|tensor| Some(Range::all(tensor.buffer()))).collect();
         ranges.resize_with(MAX_TERMS, || None);
         ranges.push(Some(Range::all(out.buffer())));
-        let group = pipelines.group(device, &params, &ranges);
+        let group = pipelines.group(device, &params, &ranges, 0);
         let mut groups = self.groups.borrow_mut();
         groups.retain(|_, group| group.buffers.iter().all(|buffer| buffer.strong_count() > 0));
         groups.insert(key, Group { group: group.clone(), buffers: buffers().map(Rc::downgrade).collect() });

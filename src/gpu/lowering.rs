@@ -111,7 +111,7 @@ impl Lowering<'_> {
         Ok(Binding::Buffer(Rc::new(buffer)))
     }
 
-    /// Adds a dispatch. WebGPU refuses two writable bindings of the same memory, and every binding here is writable, so
+    /// Adds a dispatch. WebGPU refuses two writable bindings of the same memory, and every binding of a value is, so
     /// an operand that comes twice is copied.
     pub fn push(&mut self, mut dispatch: Dispatch) -> Result<()> {
         if let Some(&count) = dispatch.workgroups.iter().find(|count| **count as usize > MAX_WORKGROUPS) {
@@ -135,7 +135,7 @@ impl Lowering<'_> {
                 dispatch.bindings[index] = copy;
             }
         }
-        self.done.dispatches.push(dispatch);
+        self.done.dispatches.push(dispatch.of_a_plan());
         Ok(())
     }
 

@@ -34,13 +34,17 @@ pub struct Bound {
     pub workgroups: [u32; 3],
 }
 
+/// Of a bind group, and of a pipeline with it.
+type Layout = (wgpu::BindGroupLayout, wgpu::PipelineLayout);
+
 /// Layouts, pipelines, and what stands in for absent bindings.
 pub struct Pipelines {
-    /// By number of storage bindings. All are read_write: WebGPU refuses a buffer that one dispatch binds both ways,
-    /// even on ranges that do not meet, and values share the arena's buffers.
-    layouts: Vec<(wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
+    /// By number of storage bindings, and which are only read. Those of values are all read_write: WebGPU refuses a buffer that one
+    /// dispatch binds both ways, even on ranges that do not meet, and values share the arena's buffers.
+    layouts: RefCell<HashMap<(usize, u32), Layout>>,
     ready: RefCell<HashMap<Variant, wgpu::ComputePipeline>>,
-    absent: Rc<GpuBuffer>,
+    /// For bindings that may be written, and for those that are only read.
+    absent: [Rc<GpuBuffer>; 2],
     /// Milliseconds that making pipelines took so far.
     #[cfg(feature = "native")]
     compiling: std::cell::Cell<f64>,
@@ -49,13 +53,12 @@ pub struct Pipelines {
 impl Pipelines {
     /// No pipelines yet.
     pub fn new(device: &Device) -> Result<Self> {
-        let layouts = (0..=MAX_BINDINGS).map(|count| layout(device.raw(), count)).collect();
         // A range for each binding: two writable bindings must not overlap.
-        let absent = Rc::new(GpuBuffer::new(device, "absent", MAX_BINDINGS as u64 * ALIGNMENT)?);
+        let absent = || GpuBuffer::new(device, "absent", MAX_BINDINGS as u64 * ALIGNMENT).map(Rc::new);
         Ok(Self {
-            layouts,
+            layouts: RefCell::default(),
             ready: RefCell::default(),
-            absent,
+            absent: [absent()?, absent()?],
             #[cfg(feature = "native")]
             compiling: std::cell::Cell::default(),
         })
@@ -104,7 +107,7 @@ impl Pipelines {
             variant.overrides.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
         device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&format!("{:?}", variant.kernel)),
-            layout: Some(&self.layouts[bindings].1),
+            layout: Some(&self.layout(device, bindings, variant.read_only).1),
             module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
@@ -113,6 +116,11 @@ impl Pipelines {
             },
             cache: None,
         })
+    }
+
+    fn layout(&self, device: &wgpu::Device, bindings: usize, read_only: u32) -> Layout {
+        let mut layouts = self.layouts.borrow_mut();
+        layouts.entry((bindings, read_only)).or_insert_with(|| layout(device, bindings, read_only)).clone()
     }
 
     /// Milliseconds that making pipelines took so far.
@@ -142,17 +150,27 @@ impl Pipelines {
         params: &Range,
         ranges: &[Option<Range>],
     ) -> Bound {
-        let group = self.group(device, params, ranges);
+        let group = self.group(device, params, ranges, dispatch.variant.read_only);
         let pipeline = self.ready.borrow()[&dispatch.variant].clone();
         Bound { pipeline, group, workgroups: dispatch.workgroups }
     }
 
-    /// A bind group: parameters at 0, ranges from 1 on; `None` stands for a binding that the shader does not read.
-    pub fn group(&self, device: &Device, params: &Range, ranges: &[Option<Range>]) -> wgpu::BindGroup {
+    /// A bind group: parameters at 0, ranges from 1 on, of which `read_only` has a bit each; `None` stands for a binding that the shader
+    /// does not read.
+    pub fn group(
+        &self,
+        device: &Device,
+        params: &Range,
+        ranges: &[Option<Range>],
+        read_only: u32,
+    ) -> wgpu::BindGroup {
         let mut filled: Vec<Range> = vec![params.clone()];
         for (index, range) in ranges.iter().enumerate() {
-            let absent =
-                || Range { buffer: self.absent.clone(), offset: index as u64 * ALIGNMENT, bytes: ALIGNMENT };
+            let absent = || Range {
+                buffer: self.absent[(read_only >> (index + 1) & 1) as usize].clone(),
+                offset: index as u64 * ALIGNMENT,
+                bytes: ALIGNMENT,
+            };
             filled.push(range.clone().unwrap_or_else(absent));
         }
         let entries: Vec<wgpu::BindGroupEntry<'_>> = filled
@@ -169,7 +187,7 @@ impl Pipelines {
             .collect();
         device.raw().create_bind_group(&wgpu::BindGroupDescriptor {
             label: None,
-            layout: &self.layouts[ranges.len()].0,
+            layout: &self.layout(device.raw(), ranges.len(), read_only).0,
             entries: &entries,
         })
     }
@@ -250,14 +268,14 @@ fn module(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule {
     })
 }
 
-fn layout(device: &wgpu::Device, count: usize) -> (wgpu::BindGroupLayout, wgpu::PipelineLayout) {
+fn layout(device: &wgpu::Device, count: usize, read_only: u32) -> Layout {
     let entry = |binding: u32| wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,
         ty: wgpu::BindingType::Buffer {
             ty: match binding {
                 0 => wgpu::BufferBindingType::Uniform,
-                _ => wgpu::BufferBindingType::Storage { read_only: false },
+                _ => wgpu::BufferBindingType::Storage { read_only: read_only >> binding & 1 == 1 },
             },
             has_dynamic_offset: false,
             min_binding_size: None,

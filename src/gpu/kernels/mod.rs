@@ -129,6 +129,17 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    /// The bindings of weights, which nothing in a plan writes unless they are computed there.
+    fn weights(self) -> &'static [u32] {
+        match self {
+            Self::Conv2d | Self::Linear | Self::SumParts | Self::WinogradOutput => &[2, 3, 4],
+            Self::GroupNorm | Self::LayerNorm => &[2, 3],
+            _ => &[],
+        }
+    }
+}
+
 /// The switch by which a shader computes in f16, which its text has to announce.
 pub const IN_F16: &str = "IN_F16";
 
@@ -143,12 +154,14 @@ pub struct Variant {
     pub sizes: Vec<(&'static str, u32)>,
     /// Values of `override` constants.
     pub overrides: Vec<(&'static str, u32)>,
+    /// Storage bindings that are only read, one bit each: bit n is binding n.
+    pub read_only: u32,
 }
 
 impl Variant {
     /// The shader as it stands.
     pub fn of(kernel: Kernel) -> Self {
-        Self { kernel, switches: Vec::new(), sizes: Vec::new(), overrides: Vec::new() }
+        Self { kernel, switches: Vec::new(), sizes: Vec::new(), overrides: Vec::new(), read_only: 0 }
     }
 
     /// Turns a switch on if `condition` holds.
@@ -186,6 +199,11 @@ impl Variant {
         self.switch("MANY_THREADS", many_threads).size("UNROLLED", if many_threads { 4 } else { 1 })
     }
 
+    /// Whether a storage binding is only read.
+    pub fn reads_only(&self, binding: u32) -> bool {
+        self.read_only >> binding & 1 == 1
+    }
+
     /// Turns on the switch of a storage type.
     pub fn dtype(self, dtype: DType) -> Self {
         let name = match dtype {
@@ -217,6 +235,10 @@ impl Variant {
         }
         for file in self.kernel.source() {
             text.push_str(&self.unrolled(&mut self.switched(file).into_iter()));
+        }
+        for binding in (1..u32::BITS).filter(|binding| self.reads_only(*binding)) {
+            let declared = |access| format!("@group(0)@binding({binding})var<storage,{access}>");
+            text = text.replace(&declared("read_write"), &declared("read"));
         }
         text
     }
@@ -321,6 +343,19 @@ pub struct Dispatch {
     /// The shader's uniform `Params`, in words.
     pub params: Vec<u32>,
     pub workgroups: [u32; 3],
+}
+
+impl Dispatch {
+    /// The same where weights that a model comes with are only read. A device waits for what was written before, and for nothing else.
+    pub fn of_a_plan(mut self) -> Self {
+        let fixed = |binding: &u32| {
+            let bound = self.bindings.get(*binding as usize - 1).map(Binding::whole);
+            matches!(bound, Some(Binding::Buffer(_) | Binding::Absent))
+        };
+        let weights = self.variant.kernel.weights().iter().filter(|binding| fixed(binding));
+        self.variant.read_only = weights.map(|binding| 1 << binding).sum();
+        self
+    }
 }
 
 /// Rows of f32 that take a multiple of 256 bytes, whatever their width.
