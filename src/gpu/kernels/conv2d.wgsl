@@ -224,7 +224,11 @@ const SHARE = SLAB / GROUPS;
 const SLAB_UNITS = SLAB / 4u;
 const SHARE_UNITS = SHARE / 4u;
 // Lines of x's tile are turned by the unit that they are of, so that threads that load units side by side store them in banks of their own.
+#if MANY_THREADS
 const TURNS = min(LINES, 8u);
+#else
+const TURNS = 1u;
+#endif
 // Inputs by which two weights that a thread loads of a slab are apart, a multiple of four.
 const WEIGHT_STEP = THREADS / TILE_UNITS;
 
@@ -461,53 +465,45 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #end
 #else
 #for t UNITS_UNROLLED
-#if MANY_THREADS
-            {
-                let line = local.y ^ $tu % TURNS;
-#else
-            for (var unit = 0u; unit < SHARE_UNITS; unit++) {
-                let line = local.y ^ unit % TURNS;
-#endif
 #for k UNROLLED
 #if MANY_THREADS
-                {
-                    let rows = &x_tile[local.z][$t][$k][line];
+            {
+                let rows = &x_tile[local.z][$t][$k][local.y ^ $tu % TURNS];
 #else
-                for (var k = 0u; k < 4u; k++) {
-                    let rows = &x_tile[0][unit][k][line];
+            for (var k = 0u; k < SHARE; k++) {
+                let rows = &x_tile[0][k / 4u][k % 4u][local.y];
 #endif
 #for h FOURS
-                    let rows$h = (*rows)[$h];
+                let rows$h = (*rows)[$h];
 #end
 #for v UNITS_EACH
 #if MANY_THREADS
-                    let four$v = w_tile[local.z][$t][$k][$v][local.x];
+                let four$v = w_tile[local.z][$t][$k][$v][local.x];
 #else
 #if INT4
-                    let scale$v = channel / GROUP_CHANNELS * units + first_unit + $vu * COLUMNS + local.x;
-                    let four$v = weight_of(stored_at(weight + $vu * COLUMNS, scale$v));
+                let scale$v = channel / GROUP_CHANNELS * units + first_unit + $vu * COLUMNS + local.x;
+                let four$v = weight_of(stored_at(weight + $vu * COLUMNS, scale$v));
 #else
-                    let four$v = weight_of(weights[weight + $vu * COLUMNS]);
+                let four$v = weight_of(weights[weight + $vu * COLUMNS]);
 #endif
 #endif
 #end
 #if MANY_THREADS
 #else
-                    weight += units;
+                weight += units;
 #if INT4
-                    channel = select(channel + 1u, 0u, channel + 1u == 4u * channel_units);
+                channel = select(channel + 1u, 0u, channel + 1u == 4u * channel_units);
 #endif
 #endif
 #for v UNITS_EACH
 #for h FOURS
 #for r 4
-                    sum$v_$h_$r = fma(Four(rows$h[$r]), four$v, sum$v_$h_$r);
+                sum$v_$h_$r = fma(Four(rows$h[$r]), four$v, sum$v_$h_$r);
 #end
 #end
-#end
-                }
 #end
             }
+#end
 #end
 #endif
         }
