@@ -25,6 +25,8 @@ const SLICE_ELEMENTS: usize = 4096;
 const LANES: [usize; 2] = [256, 64];
 /// Units that a thread holds of a group: the fewest of these that are enough. The last is, for a slice of single channels.
 const HELD: [usize; 3] = [4, 8, 16];
+/// Groups of all samples that fill a large device four at a time.
+const MANY_GROUPS: usize = 512;
 /// Of a processor in disguise: units of a group that are worth no workgroup of their own.
 const FEW_UNITS: usize = 256;
 /// A workgroup of the second dispatch reads the statistics of all slices.
@@ -72,12 +74,21 @@ impl GroupNormShape {
         if self.units(unit) <= FEW_UNITS && groups.is_multiple_of(4) { 4 } else { 1 }
     }
 
-    /// The shader whose threads hold a group, which is one slice, in their registers.
-    fn held(&self, variant: Variant, unit: Unit) -> Variant {
+    /// The shader whose threads hold a group, which is one slice, in their registers; and the groups that share a workgroup. Memory comes
+    /// 32 bytes at a time: where there are groups enough, four narrower ones that lie side by side are read together.
+    fn held(&self, variant: Variant, unit: Unit) -> (Variant, usize) {
         let units = self.units(unit);
-        let lanes = if units > HELD[0] * LANES[1] { LANES[0] } else { LANES[1] };
+        let [many, few] = LANES;
+        let (groups, is_narrow) = (self.batch * self.groups, self.channels / self.groups < 8);
+        let shared = is_narrow && groups.is_multiple_of(4) && groups >= MANY_GROUPS && units <= HELD[2] * few;
+        let (lanes, lines) = match () {
+            () if shared => (few, 4),
+            () if units > HELD[0] * few => (many, 1),
+            () => (few, 1),
+        };
         let held = HELD.into_iter().find(|held| held * lanes >= units).expect("a slice is not longer");
-        reduce::sized(variant, lanes, 1).switch("HELD", true).size("UNITS_HELD", held as u32)
+        let variant = variant.switch("HELD", true).size("UNITS_HELD", held as u32);
+        (reduce::sized(variant, lanes, lines), lines)
     }
 
     fn workgroups(&self, run: &Run, lines: usize) -> [u32; 3] {
@@ -122,7 +133,6 @@ pub fn dispatch(
     let run = Run { samples: 0..shape.batch, slices: 0..1, first_element: 0 };
     let channels = source.second.as_ref().map_or(shape.channels, |(_, channels)| *channels);
     let unit = shape.unit(channels);
-    let lines = if many_threads { 1 } else { shape.lines(unit) };
     let mut params = shape.params(&run, unit);
     params.extend([shape.eps.to_bits(), (channels / unit.channels()) as u32]);
     let mut bindings = vec![source.x, gamma, beta, y];
@@ -131,9 +141,9 @@ pub fn dispatch(
         .switch("TWO_SOURCES", source.second.is_some())
         .switch(unit.switch(), true)
         .constant("ACTIVATION", activation_code(activation));
-    let variant = match many_threads {
-        true => shape.held(variant, unit),
-        false => reduce::sized(variant, LANES[1] / lines, lines),
+    let (variant, lines) = match (many_threads, shape.lines(unit)) {
+        (true, _) => shape.held(variant, unit),
+        (false, lines) => (reduce::sized(variant, LANES[1] / lines, lines), lines),
     };
     bindings.extend(source.second.map(|(second, _)| second));
     Dispatch { variant, bindings, params, workgroups: shape.workgroups(&run, lines) }
@@ -181,10 +191,10 @@ pub fn dispatch_of_parts(
         .switch("TWO_SOURCES", second.is_some())
         .switch(unit.switch(), true)
         .constant("ACTIVATION", activation_code(activation));
-    let variant = shape.held(variant, unit);
+    let (variant, lines) = shape.held(variant, unit);
     let term = if epilogue.residual.is_some() { residual } else { added };
     let bindings = vec![or_absent(kept), gamma, beta, y, or_absent(second), parts.binding, bias, term];
-    Dispatch { variant, bindings, params, workgroups: shape.workgroups(&run, 1) }
+    Dispatch { variant, bindings, params, workgroups: shape.workgroups(&run, lines) }
 }
 
 /// The two dispatches for `run`; every run's first comes before any run's second. `stats` has room for
@@ -202,7 +212,8 @@ pub fn sliced_dispatches(
     let workgroups = shape.workgroups(run, 1);
     [
         Dispatch {
-            variant: reduce::sized(Variant::of(Kernel::GroupNormStats), LANES[1], 1).switch(unit.switch(), true),
+            variant: reduce::sized(Variant::of(Kernel::GroupNormStats), LANES[1], 1)
+                .switch(unit.switch(), true),
             bindings: vec![x.clone(), stats.clone()],
             params,
             workgroups,
