@@ -263,9 +263,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             }
 #end
             workgroupBarrier();
-            for (var four = 0u; four < VALUES / 4u; four++) {
+            for (var four = 0u; four < VALUES / 4u; four += UNROLLED) {
+#for f UNROLLED
+                {
+                    let p = &scores[begin / 4u + four + $fu];
+                    let values = &kv_tile[four + $fu];
 #for j 4
-                sums$u = added(sums$u, scores[begin / 4u + four][$j][local.y], kv_tile[four][$j][local.x / 8u][local.x % 8u]);
+                    sums$u = added(sums$u, (*p)[$j][local.y], (*values)[$j][local.x / 8u][local.x % 8u]);
+#end
+                }
 #end
             }
         }

@@ -1,25 +1,24 @@
 // The sum of one value a thread over a line of LANES threads, known to all of them, for each of the LINES lines of a workgroup: SHARES
-// sums of as many lanes each, then one of those. Two barriers instead of a tree's six; between two calls none is needed. Twin: reduce.rs.
+// sums of SHARE lanes each, then one of those. Two barriers instead of a tree's six; between two calls none is needed. Twin: reduce.rs.
 
-const SHARE = LANES / SHARES;
-
-var<workgroup> lanes: array<f32, LANES * LINES>;
-var<workgroup> shares: array<f32, SHARES * LINES>;
+// [line][share][lane of it]
+var<workgroup> lanes: array<array<array<f32, SHARE>, SHARES>, LINES>;
+var<workgroup> shares: array<array<f32, SHARES>, LINES>;
 
 fn sum_over_line(local: vec2<u32>, value: f32) -> f32 {
-    lanes[local.y * LANES + local.x] = value;
+    lanes[local.y][local.x / SHARE][local.x % SHARE] = value;
     workgroupBarrier();
     if (local.x < SHARES) {
         var sum = 0.0;
-        for (var i = 0u; i < SHARE; i++) {
-            sum += lanes[local.y * LANES + local.x * SHARE + i];
-        }
-        shares[local.y * SHARES + local.x] = sum;
+#for i SHARE
+        sum += lanes[local.y][local.x][$i];
+#end
+        shares[local.y][local.x] = sum;
     }
     workgroupBarrier();
     var total = 0.0;
-    for (var i = 0u; i < SHARES; i++) {
-        total += shares[local.y * SHARES + i];
-    }
+#for i SHARES
+    total += shares[local.y][$i];
+#end
     return total;
 }
