@@ -351,7 +351,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // Where the loaded of x goes.
     let to_group = load_unit / SHARE_UNITS;
     let to_x = load_unit % SHARE_UNITS;
-    let to_line = load_four / FOURS ^ to_x % TURNS;
+    let to_line = (load_four / FOURS) ^ (to_x % TURNS);
     let half = load_four % FOURS;
 #if MANY_THREADS
     for (var slab = first_slab; ; slab += SLAB) {
@@ -439,7 +439,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #end
 #for t SHORT_UNITS
                     {
-                        let line = local.y ^ ($su * SHORT_UNITS + $tu) % TURNS;
+                        let line = local.y ^ (($su * SHORT_UNITS + $tu) % TURNS);
 #for k 4
                         {
                             let rows = &x_tile[local.z][$su * SHORT_UNITS + $tu][$k][line];
@@ -468,7 +468,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #for k UNROLLED
 #if MANY_THREADS
             {
-                let rows = &x_tile[local.z][$t][$k][local.y ^ $tu % TURNS];
+                let rows = &x_tile[local.z][$t][$k][local.y ^ ($tu % TURNS)];
 #else
             for (var k = 0u; k < SHARE; k++) {
                 let rows = &x_tile[0][k / 4u][k % 4u][local.y];
