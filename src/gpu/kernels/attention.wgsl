@@ -182,22 +182,28 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             }
 #end
             workgroupBarrier();
+#if MANY_THREADS
 #for u CHUNK
             {
-                let a0 = q_tile[local.y][0][$u];
-                let a1 = q_tile[local.y][1][$u];
-                let a2 = q_tile[local.y][2][$u];
-                let a3 = q_tile[local.y][3][$u];
-                let b0 = key_at(local.x, $u);
+                const u = $uu;
+#else
+#for once 1
+            for (var u = 0u; u < CHUNK; u++) {
+#endif
+                let a0 = q_tile[local.y][0][u];
+                let a1 = q_tile[local.y][1][u];
+                let a2 = q_tile[local.y][2][u];
+                let a3 = q_tile[local.y][3][u];
+                let b0 = key_at(local.x, u);
                 products.q0 += vec4(dot(a0, b0), dot(a1, b0), dot(a2, b0), dot(a3, b0));
                 if (KEYS_EACH > 1u) {
-                    let b1 = key_at(local.x + COLUMNS, $u);
+                    let b1 = key_at(local.x + COLUMNS, u);
                     products.q1 += vec4(dot(a0, b1), dot(a1, b1), dot(a2, b1), dot(a3, b1));
                 }
                 if (KEYS_EACH > 2u) {
-                    let b2 = key_at(local.x + 2u * COLUMNS, $u);
+                    let b2 = key_at(local.x + 2u * COLUMNS, u);
                     products.q2 += vec4(dot(a0, b2), dot(a1, b2), dot(a2, b2), dot(a3, b2));
-                    let b3 = key_at(local.x + 3u * COLUMNS, $u);
+                    let b3 = key_at(local.x + 3u * COLUMNS, u);
                     products.q3 += vec4(dot(a0, b3), dot(a1, b3), dot(a2, b3), dot(a3, b3));
                 }
             }
