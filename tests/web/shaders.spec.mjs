@@ -55,11 +55,9 @@ async function refused(shaders) {
     plain: await adapter.requestDevice(),
     roomy: await (await navigator.gpu.requestAdapter()).requestDevice({ requiredLimits: { maxComputeWorkgroupStorageSize } }),
   };
-  const complaints = [];
-  for (const [name, code] of shaders) {
+  const kinds = { uniform: "uniform", "storage,read": "read-only-storage", "storage,read_write": "storage" };
+  const complaint = async ([name, code]) => {
     const device = name.includes("IN_F16") ? devices.roomy : devices.plain;
-    device.pushErrorScope("validation");
-    const kinds = { uniform: "uniform", "storage,read": "read-only-storage", "storage,read_write": "storage" };
     const declared = new Map([...code.matchAll(/@binding\((\d+)\)\s*var<([^>]*)>/g)].map(([, number, kind]) => [Number(number), kind]));
     const entries = [...declared].map(([binding, kind]) => ({
       binding,
@@ -67,9 +65,11 @@ async function refused(shaders) {
       buffer: { type: kinds[kind] },
     }));
     const layout = device.createPipelineLayout({ bindGroupLayouts: [device.createBindGroupLayout({ entries })] });
-    device.createComputePipeline({ layout, compute: { module: device.createShaderModule({ code }), entryPoint: "main" } });
-    const error = await device.popErrorScope();
-    if (error) complaints.push([name, error.message]);
-  }
-  return complaints;
+    const module = device.createShaderModule({ code });
+    const { messages } = await module.getCompilationInfo();
+    const refused = await device.createComputePipelineAsync({ layout, compute: { module, entryPoint: "main" } }).catch((error) => error.message);
+    return typeof refused === "string" ? [[name, ...messages.map(({ message }) => message), refused]] : [];
+  };
+  // Side by side, as compilers take their time.
+  return (await Promise.all(shaders.map(complaint))).flat();
 }

@@ -9,8 +9,6 @@
 // Sums have names, as an array that a variable indexes need not lie in registers.
 // Rows from first_row to end_row; the binding of x begins at pixel first_pixel. Sums of f32 in f32; int8 scales are applied to the sum,
 // those of int4 to each weight.
-// Where `doubled`, the convolution sees x twice as large, each pixel four times (nearest neighbours): x has half of height and width.
-// With TWO_SOURCES, x is two tensors side by side along their channels. Both are what a UNet does on its way up, without a copy.
 // While a slab is computed the next one is on its way from memory, in registers: there are too few threads for others to fill the wait.
 // No row or weight has a condition of its own, after which a thread might wait for it: what is not there is a load of something else. What
 // was loaded is unpacked and masked when the products of the slab before are done, since that would wait for it.
@@ -24,11 +22,7 @@
 // PARTS: group.z says which part of K, for long sums in few tiles: y [parts, M, O], which sum_parts.wgsl adds up and finishes, or
 // SCALED a norm.
 // Implicit GEMM: Chetlur et al. 2014, arXiv:1410.0759, section 3. Twin: conv2d.rs.
-//
-// WINOGRAD: a row of M is a tile of 2 x 2 output pixels, which looks at 4 x 4 of x. There are 16 products, of the tiles transformed and
-// of the weights of winograd_weights.wgsl, and group.z says which. Sixteen sums instead of 36 make a tile: y [16, M, O], from which
-// winograd_output.wgsl makes pixels and does the rest. An element of a transformed tile is a sum of four of its pixels, so it is made
-// as x is loaded. Lavin & Gray 2016, arXiv:1509.09308, section 4.1, F(2 x 2, 3 x 3).
+// WINOGRAD: as conv2d_source.wgsl says. Files: that, which reads x, and conv2d_tiles.wgsl, which has it in workgroup memory.
 
 struct Params {
     height: u32,
@@ -59,230 +53,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-// Where a pixel of x, which has so many units of four channels, begins in each tensor; and one of its units.
-#if CHANNELS4
-@group(0) @binding(1) var<storage, read_write> x: array<vec4<f32>>;
-
-alias Place = u32;
-
-fn place_of(pixel: u32, units: u32) -> Place {
-    return pixel * units;
-}
-
-fn x_at(place: Place, unit: u32) -> vec4<f32> {
-    return x[place + unit];
-}
-#endif
-#if TWO_SOURCES
-@group(0) @binding(1) var<storage, read_write> x: array<vec4<f32>>;
-@group(0) @binding(8) var<storage, read_write> x2: array<vec4<f32>>;
-
-alias Place = vec2<u32>;
-
-fn place_of(pixel: u32, units: u32) -> Place {
-    return vec2(pixel * params.x_units, pixel * (units - params.x_units));
-}
-
-fn x_at(place: Place, unit: u32) -> vec4<f32> {
-    if (unit < params.x_units) {
-        return x[place.x + unit];
-    }
-    return x2[place.y + unit - params.x_units];
-}
-#endif
-#if ODD_CHANNELS
-@group(0) @binding(1) var<storage, read_write> x: array<f32>;
-
-alias Place = u32;
-
-fn place_of(pixel: u32, units: u32) -> Place {
-    return pixel * params.channels;
-}
-
-fn x_at(place: Place, unit: u32) -> vec4<f32> {
-    let at = place + 4u * unit;
-    let left = vec4(params.channels - 4u * unit);
-    return select(vec4(0.0), vec4(x[at], x[at + 1u], x[at + 2u], x[at + 3u]), left > vec4(0u, 1u, 2u, 3u));
-}
-#endif
-
-// Where the window of an output pixel begins in its sample, and the sample.
-struct Window {
-    inside: bool,
-    batch: u32,
-    y: i32,
-    x: i32,
-}
-
-fn window(row: u32) -> Window {
-    let image = params.out_height * params.out_width;
-    let pixel = row % image;
-    let y = i32(pixel / params.out_width * params.stride) - i32(params.top);
-    let x = i32(pixel % params.out_width * params.stride) - i32(params.left);
-    return Window(row < params.end_row, row / image, y, x);
-}
-
-// Line and column of a kernel.
-struct Tap {
-    y: u32,
-    x: u32,
-}
-
-fn next_tap(tap: Tap) -> Tap {
-    let wraps = tap.x + 1u == params.kernel_width;
-    return Tap(select(tap.y, tap.y + 1u, wraps), select(tap.x + 1u, 0u, wraps));
-}
-
-// The pixel of x that a tap of a window looks at, if it lies in the sample.
-struct Looked {
-    inside: bool,
-    pixel: u32,
-}
-
-fn looked(window: Window, tap: Tap) -> Looked {
-    let y = window.y + i32(tap.y);
-    let x = window.x + i32(tap.x);
-    let is_tap = tap.y * params.kernel_width < params.taps;
-    let inside = is_tap && y >= 0 && y < i32(params.height) && x >= 0 && x < i32(params.width);
-    let line = window.batch * (params.height >> params.doubled) + (u32(y) >> params.doubled);
-    let pixel = line * (params.width >> params.doubled) + (u32(x) >> params.doubled);
-    return Looked(window.inside && inside, pixel - params.first_pixel);
-}
-
-#if WINOGRAD
-// The two lines (or columns) of a tile that line i of a transformed one is made of, and the sign of the second: B^T of the paper.
-const TRANSFORM = array(vec3(0i, 2i, -1i), vec3(1i, 2i, 1i), vec3(2i, 1i, -1i), vec3(1i, 3i, -1i));
-
-// Four pixels of x, and their signs; 0 for one outside of the sample.
-struct Patch {
-    pixels: vec4<u32>,
-    signs: vec4<f32>,
-}
-
-fn corner(window: Window, line: i32, column: i32, sign: i32) -> vec2<i32> {
-    let corner = looked(Window(window.inside, window.batch, window.y + line, window.x + column), Tap());
-    return select(vec2(0i), vec2(i32(corner.pixel), sign), corner.inside);
-}
-
-fn patch_of(window: Window, product: u32) -> Patch {
-    let lines = TRANSFORM[product / 4u];
-    let columns = TRANSFORM[product % 4u];
-    let a = corner(window, lines.x, columns.x, 1i);
-    let b = corner(window, lines.x, columns.y, columns.z);
-    let c = corner(window, lines.y, columns.x, lines.z);
-    let d = corner(window, lines.y, columns.y, lines.z * columns.z);
-    return Patch(vec4<u32>(vec4(a.x, b.x, c.x, d.x)), vec4<f32>(vec4(a.y, b.y, c.y, d.y)));
-}
-
-alias Seen = Patch;
-
-fn seen_by(window: Window, tap: Tap, units: u32, product: u32) -> Seen {
-    return patch_of(window, product);
-}
-
-fn x_of(seen: Seen, units: u32, past_unit: u32) -> vec4<f32> {
-    let unit = min(past_unit, units - 1u);
-    return select(1.0, 0.0, past_unit >= units) * (seen.signs.x * x_at(place_of(seen.pixels.x, units), unit)
-        + seen.signs.y * x_at(place_of(seen.pixels.y, units), unit)
-        + seen.signs.z * x_at(place_of(seen.pixels.z, units), unit)
-        + seen.signs.w * x_at(place_of(seen.pixels.w, units), unit));
-}
-
-fn masked(seen: Seen, x: vec4<f32>) -> vec4<f32> {
-    return x;
-}
-#endif
-#if TAPS
-struct Seen {
-    inside: bool,
-    place: Place,
-}
-
-fn seen_by(window: Window, tap: Tap, units: u32, product: u32) -> Seen {
-    let looked = looked(window, tap);
-    return Seen(looked.inside, place_of(select(0u, looked.pixel, looked.inside), units));
-}
-
-fn x_of(seen: Seen, units: u32, unit: u32) -> vec4<f32> {
-    return x_at(seen.place, unit);
-}
-
-fn masked(seen: Seen, x: vec4<f32>) -> vec4<f32> {
-    return select(vec4(0.0), x, seen.inside);
-}
-#endif
 
 // A term of params.terms beside the epilogue's.
 const SCALED = 8u;
-
-const THREADS = COLUMNS * LINES * GROUPS;
-// Units of four outputs.
-const TILE_UNITS = UNITS_EACH * COLUMNS;
-const SLAB = 4u * COLUMNS * GROUPS / FOURS;
-// Of a slab, what a group of threads takes.
-const SHARE = SLAB / GROUPS;
-const SLAB_UNITS = SLAB / 4u;
-const SHARE_UNITS = SHARE / 4u;
-// Lines of x's tile are turned by the unit that they are of, so that threads that load units side by side store them in banks of their own.
-#if MANY_THREADS
-const TURNS = min(LINES, 8u);
-#else
-const TURNS = 1u;
-#endif
-// Inputs by which two weights that a thread loads of a slab are apart, a multiple of four.
-const WEIGHT_STEP = THREADS / TILE_UNITS;
-
-// Vectors of the sums of a group, and of all groups but the first.
-const GROUP_SUMS = 4u * FOURS * UNITS_EACH * COLUMNS * LINES;
-const GIVEN = GROUP_SUMS * (GROUPS - 1u);
-
-// What is multiplied.
-#if IN_F16
-alias Four = vec4<f16>;
-#else
-alias Four = vec4<f32>;
-#endif
-
-// The tiles are arrays in arrays, as an index is checked for each: those that are constants, or the same in all turns of a loop, cost
-// nothing.
-#if IN_INT8
-// Four inputs are a word, and [group][word][line][fours of rows][one of four].
-const SLAB_WORDS = SLAB / 4u;
-var<workgroup> x_tile: array<array<array<array<vec4<u32>, FOURS>, LINES>, WORDS>, GROUPS>;
-// [group][word][unit of a thread][column]
-var<workgroup> w_tile: array<array<array<array<vec4<u32>, COLUMNS>, UNITS_EACH>, WORDS>, GROUPS>;
-// What the largest in each word of a row is, [word][four rows]; and a row's scale.
-var<workgroup> largest: array<vec4<f32>, SLAB_WORDS * FOURS * LINES>;
-var<workgroup> x_scales: array<array<vec4<f32>, FOURS>, LINES>;
-#else
-// [group][four of K][one of them][line][fours of rows][one of four]
-var<workgroup> x_tile: array<array<array<array<array<Four, FOURS>, LINES>, 4>, SHARE_UNITS>, GROUPS>;
-#if MANY_THREADS
-// [group][four of K][one of them][unit of a thread][column]
-var<workgroup> w_tile: array<array<array<array<array<Four, COLUMNS>, UNITS_EACH>, 4>, SHARE_UNITS>, GROUPS>;
-#endif
-#endif
-#if ONE_GROUP
-#else
-#if NARROWED
-// What the other groups give the first.
-var<workgroup> given: array<vec4<f32>, GIVEN>;
-
-fn give(i: u32, sum: vec4<f32>) { given[i] = sum; }
-fn given_at(i: u32) -> vec4<f32> { return given[i]; }
-#else
-// What the other groups give the first lies where x did.
-fn give(i: u32, sum: vec4<f32>) {
-    let unit = i / (4u * LINES);
-    x_tile[unit / SHARE_UNITS][unit % SHARE_UNITS][i / LINES % 4u][i % LINES][0] = sum;
-}
-
-fn given_at(i: u32) -> vec4<f32> {
-    let unit = i / (4u * LINES);
-    return x_tile[unit / SHARE_UNITS][unit % SHARE_UNITS][i / LINES % 4u][i % LINES][0];
-}
-#endif
-#endif
 
 @compute @workgroup_size(COLUMNS, LINES, GROUPS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
@@ -625,39 +398,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     ));
 #end
 }
-
-#if IN_INT8
-// Products of four inputs of a row with those of four outputs.
-fn dots(row: u32, four: vec4<u32>) -> vec4<i32> {
-    return vec4(dot4I8Packed(row, four.x), dot4I8Packed(row, four.y), dot4I8Packed(row, four.z), dot4I8Packed(row, four.w));
-}
-
-fn largest_of(x: vec4<f32>) -> f32 {
-    let sizes = abs(x);
-    return max(max(sizes.x, sizes.y), max(sizes.z, sizes.w));
-}
-
-// Of four words with four outputs each, byte by byte, four words with four inputs each.
-fn turned(inputs: vec4<u32>) -> vec4<u32> {
-    let low = (inputs.xz & vec2(0x00ff00ffu)) | ((inputs.yw & vec2(0x00ff00ffu)) << vec2(8u));
-    let high = ((inputs.xz >> vec2(8u)) & vec2(0x00ff00ffu)) | (inputs.yw & vec2(0xff00ff00u));
-    return vec4(
-        (low.x & 0xffffu) | (low.y << 16u),
-        (high.x & 0xffffu) | (high.y << 16u),
-        (low.x >> 16u) | (low.y & 0xffff0000u),
-        (high.x >> 16u) | (high.y & 0xffff0000u),
-    );
-}
-#else
-// Four rows of a unit of channels, as the tile has them.
-fn keep_rows(to: vec4<u32>, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) {
-    let four = &x_tile[to.x][to.y];
-    (*four)[0][to.z][to.w] = Four(vec4(a.x, b.x, c.x, d.x));
-    (*four)[1][to.z][to.w] = Four(vec4(a.y, b.y, c.y, d.y));
-    (*four)[2][to.z][to.w] = Four(vec4(a.z, b.z, c.z, d.z));
-    (*four)[3][to.z][to.w] = Four(vec4(a.w, b.w, c.w, d.w));
-}
-#endif
 
 fn finish_rows(first_row: u32, layer: u32, unit: u32, sums: array<vec4<f32>, 4u * FOURS>) {
     if (unit >= params.units) {

@@ -77,6 +77,8 @@ impl Kernel {
             Self::Combine => &[bare!("combine.wgsl"), bare!("reduce.wgsl")],
             Self::Conv2d => &[
                 bare!("conv2d.wgsl"),
+                bare!("conv2d_source.wgsl"),
+                bare!("conv2d_tiles.wgsl"),
                 bare!("weight.wgsl"),
                 bare!("epilogue.wgsl"),
                 bare!("activation.wgsl"),
