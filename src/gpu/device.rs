@@ -244,9 +244,9 @@ impl Device {
         self.check().err().unwrap_or_else(refused)
     }
 
-    /// Hands commands to the device.
-    pub fn submit(&self, encoder: wgpu::CommandEncoder) {
-        self.queue.submit([encoder.finish()]);
+    /// Hands commands to the device, in one submission.
+    pub fn submit(&self, commands: Vec<wgpu::CommandBuffer>) {
+        self.queue.submit(commands);
         self.note_submission();
     }
 

@@ -128,7 +128,7 @@ impl Gpu {
     fn note_written(&self, bytes: u64) {
         let written = self.0.written.get() + bytes;
         if written > MAX_WRITTEN {
-            self.0.device.submit(self.0.device.encoder());
+            self.0.device.submit(vec![self.0.device.encoder().finish()]);
             self.0.written.set(0);
         } else {
             self.0.written.set(written);

@@ -218,7 +218,7 @@ impl Pipelines {
             .collect();
         let mut encoder = device.encoder();
         encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()), &bound);
-        device.submit(encoder);
+        device.submit(vec![encoder.finish()]);
         Ok(())
     }
 }

@@ -112,7 +112,7 @@ fn copy_and_map(device: &Device, tensors: &[&Tensor], staging: &GpuBuffer) -> Ma
         encoder.copy_buffer_to_buffer(tensor.buffer().raw(), 0, staging.raw(), bytes, of_tensor);
         bytes += of_tensor;
     }
-    device.submit(encoder);
+    device.submit(vec![encoder.finish()]);
     let mapped = Mapped::new();
     let signal = mapped.clone();
     staging.raw().map_async(wgpu::MapMode::Read, 0..bytes, move |result| signal.set(result));

@@ -5,10 +5,13 @@ use std::ops::Range;
 use super::device::Device;
 use super::pipelines::{Bound, encode};
 
-/// Bound dispatches in order. In a browser they are kept as a list in JavaScript, too.
+/// Bound dispatches in order. In a browser they are kept as a list in JavaScript, too; natively the commands of many that are sent again and
+/// again are recorded for the next time while the device works, as that takes wgpu some microseconds a dispatch.
 pub struct Sequence {
     #[cfg(not(all(target_arch = "wasm32", feature = "web")))]
     dispatches: Vec<Bound>,
+    #[cfg(not(all(target_arch = "wasm32", feature = "web")))]
+    again: std::cell::RefCell<Again>,
     #[cfg(all(target_arch = "wasm32", feature = "web"))]
     recorded: js_sys::Array,
 }
@@ -20,7 +23,7 @@ impl Sequence {
     /// Readies dispatches of `device` to be sent.
     #[cfg(not(all(target_arch = "wasm32", feature = "web")))]
     pub fn new(_device: &Device, dispatches: Vec<Bound>) -> Self {
-        Self { dispatches }
+        Self { dispatches, again: Default::default() }
     }
 
     /// Readies dispatches of `device` to be sent.
@@ -40,15 +43,45 @@ impl Sequence {
     }
 }
 
-/// Sends dispatches: one encoder, one compute pass, one submission.
+/// The dispatches of a sequence that were sent last, and the commands to send them again.
+#[cfg(not(all(target_arch = "wasm32", feature = "web")))]
+#[derive(Default)]
+struct Again {
+    range: Range<usize>,
+    commands: Option<wgpu::CommandBuffer>,
+}
+
+/// Dispatches that are worth a command buffer of their own.
+#[cfg(not(all(target_arch = "wasm32", feature = "web")))]
+const LONG: usize = 32;
+
+/// Sends dispatches in one submission.
 #[cfg(not(all(target_arch = "wasm32", feature = "web")))]
 pub fn send(device: &Device, parts: &[Part<'_>]) {
+    let is_long = |(_, range): &Part<'_>| range.len() >= LONG;
+    let commands = parts.chunk_by(|one, other| !is_long(one) && !is_long(other)).map(|some| {
+        let (sequence, range) = &some[0];
+        let mut again = sequence.again.borrow_mut();
+        let recorded = if again.range == *range { again.commands.take() } else { None };
+        recorded.unwrap_or_else(|| record(device, some))
+    });
+    device.submit(commands.collect());
+    for part @ (sequence, range) in parts.iter().filter(|part| is_long(part)) {
+        let mut again = sequence.again.borrow_mut();
+        let is_repeated = again.range == *range;
+        let commands = is_repeated.then(|| record(device, std::slice::from_ref(part)));
+        *again = Again { range: range.clone(), commands };
+    }
+}
+
+#[cfg(not(all(target_arch = "wasm32", feature = "web")))]
+fn record(device: &Device, parts: &[Part<'_>]) -> wgpu::CommandBuffer {
     let mut encoder = device.encoder();
     encode(
         &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()),
         parts.iter().flat_map(|(sequence, range)| &sequence.dispatches[range.clone()]),
     );
-    device.submit(encoder);
+    encoder.finish()
 }
 
 /// Sends dispatches: one encoder, one compute pass, one submission.

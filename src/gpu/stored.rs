@@ -151,7 +151,7 @@ impl Stored {
             }
             row += part.outputs;
         }
-        device.submit(encoder);
+        device.submit(vec![encoder.finish()]);
         let scales = scales.map_or(Binding::Absent, Binding::Buffer);
         Ok(Matrix { dtype, pieces: vec![MatrixPiece { first_output: 0, shape, packed, scales }] })
     }
@@ -201,7 +201,7 @@ impl Stored {
                     let mut encoder = device.encoder();
                     let from = row_bytes * piece.first_row as u64;
                     encoder.copy_buffer_to_buffer(scales.raw(), from, part.raw(), 0, bytes);
-                    device.submit(encoder);
+                    device.submit(vec![encoder.finish()]);
                     Binding::Buffer(Rc::new(part))
                 }
             };
