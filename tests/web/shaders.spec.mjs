@@ -47,7 +47,10 @@ function inF32(code) {
   return code.replace("enable f16;", "alias f16 = f32;");
 }
 
-/** Runs in the page: the names of shaders of which no pipeline can be made, each with the reason. */
+/**
+ * Runs in the page: the names of shaders that are refused, each with the reason. All are compiled to what the browser's own checks need;
+ * to machine code, which takes seconds each, one of all that have the same sizes.
+ */
 async function refused(shaders) {
   const adapter = await navigator.gpu.requestAdapter();
   const { maxComputeWorkgroupStorageSize } = adapter.limits;
@@ -56,8 +59,17 @@ async function refused(shaders) {
     roomy: await (await navigator.gpu.requestAdapter()).requestDevice({ requiredLimits: { maxComputeWorkgroupStorageSize } }),
   };
   const kinds = { uniform: "uniform", "storage,read": "read-only-storage", "storage,read_write": "storage" };
-  const complaint = async ([name, code]) => {
-    const device = name.includes("IN_F16") ? devices.roomy : devices.plain;
+  const made = new Set();
+  const complaints = [];
+  for (const [name, code] of shaders) {
+    const inF16 = name.includes("IN_F16");
+    const device = inF16 ? devices.roomy : devices.plain;
+    const module = device.createShaderModule({ code });
+    const { messages } = await module.getCompilationInfo();
+    if (messages.length > 0) complaints.push([name, ...messages.map(({ message }) => message)]);
+    const sizes = [name.split("-")[0], inF16, ...(code.match(/const \w+ = \d+u;/g) ?? [])].join();
+    if (made.has(sizes)) continue;
+    made.add(sizes);
     const declared = new Map([...code.matchAll(/@binding\((\d+)\)\s*var<([^>]*)>/g)].map(([, number, kind]) => [Number(number), kind]));
     const entries = [...declared].map(([binding, kind]) => ({
       binding,
@@ -65,11 +77,9 @@ async function refused(shaders) {
       buffer: { type: kinds[kind] },
     }));
     const layout = device.createPipelineLayout({ bindGroupLayouts: [device.createBindGroupLayout({ entries })] });
-    const module = device.createShaderModule({ code });
-    const { messages } = await module.getCompilationInfo();
-    const refused = await device.createComputePipelineAsync({ layout, compute: { module, entryPoint: "main" } }).catch((error) => error.message);
-    return typeof refused === "string" ? [[name, ...messages.map(({ message }) => message), refused]] : [];
-  };
-  // Side by side, as compilers take their time.
-  return (await Promise.all(shaders.map(complaint))).flat();
+    await device.createComputePipelineAsync({ layout, compute: { module, entryPoint: "main" } }).catch(({ message }) => {
+      complaints.push([name, message]);
+    });
+  }
+  return complaints;
 }
