@@ -67,14 +67,30 @@ def write_json(path: Path, content: dict) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
+def scheduler(config: dict) -> DPMSolverMultistepScheduler:
+    """The sampler that ships, by the preset's table of the UNet."""
+    return DPMSolverMultistepScheduler(
+        num_train_timesteps=config["num_train_timesteps"],
+        beta_start=config["beta_start"],
+        beta_end=config["beta_end"],
+        beta_schedule="linear",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        final_sigmas_type="zero",
+        solver_order=2,
+    )
+
+
 def export(options: argparse.Namespace, folder: Path) -> None:
     preset = settings.read(options)
     root = options.root
     tokenizer = WordTokenizer.from_folder(root / "tokenizer")
     denoiser = unet.Denoiser(preset, tokenizer.vocab_size)
     state = checkpoint.load(root / "unet.ckpt") or {"spent": 0.0, "images_seen": 0, "step": 0, "initial": None}
-    if "average" in state:
-        denoiser.load_state_dict(state["average"])
+    reward = root / "reward.json"
+    tuned = checkpoint.load(root / "reward.ckpt") if reward.exists() else None
+    if tuned or "average" in state:
+        denoiser.load_state_dict((tuned or state)["average"])
     denoiser.text_encoder.embeddings.settle(WordTable.load(root / "word_table.npz"))
     if (root / "vae").exists():
         vae = AutoencoderTiny.from_pretrained(root / "vae")
@@ -91,16 +107,7 @@ def export(options: argparse.Namespace, folder: Path) -> None:
     denoiser.text_encoder.save(folder / "text_encoder")
     shutil.copytree(root / "tokenizer", folder / "tokenizer")
     config = preset["unet"]
-    DPMSolverMultistepScheduler(
-        num_train_timesteps=config["num_train_timesteps"],
-        beta_start=config["beta_start"],
-        beta_end=config["beta_end"],
-        beta_schedule="linear",
-        prediction_type="v_prediction",
-        timestep_spacing="trailing",
-        final_sigmas_type="zero",
-        solver_order=2,
-    ).save_pretrained(folder / "scheduler")
+    scheduler(config).save_pretrained(folder / "scheduler")
     # diffusers writes its default as -Infinity, which is not JSON; without the key the default is the same.
     scheduler_config = json.loads((folder / "scheduler/scheduler_config.json").read_text())
     scheduler_config.pop("lambda_min_clipped")
@@ -122,32 +129,34 @@ def export(options: argparse.Namespace, folder: Path) -> None:
     )
     write_json(folder / "preview.json", preview)
     write_json(folder / "image.json", {"channels": "rgba", "alpha": "premultiplied", "range": [-1, 1]})
-    write_json(
-        folder / "training.json",
-        {
-            "preset": options.preset,
-            "config": preset,
-            "seed": config["seed"],
-            "git_commit": git_commit(),
-            "data": {
-                "packages": {name: list(pin) for name, pin in PACKAGES.items()} | {GLOVE[0]: list(GLOVE[1:])},
-                "images": len(images),
-                "held_out": sum(record["held_out"] for record in records),
-                "images_sha256": (root / "images.sha256").read_text().strip(),
-            },
-            "initial": state["initial"],
-            "steps": state["step"],
-            "images_seen": state["images_seen"],
-            "minutes": round(state["spent"] / 60, 1),
-            "hardware": hardware(),
-            "torch": torch.__version__,
-            "autoencoder": {
-                stage: json.loads((root / f"{stage}.json").read_text())
-                for stage in ("autoencoder", "decoder")
-                if (root / f"{stage}.json").exists()
-            },
+    training = {
+        "preset": options.preset,
+        "config": preset,
+        "seed": config["seed"],
+        "git_commit": git_commit(),
+        "data": {
+            "packages": {name: list(pin) for name, pin in PACKAGES.items()} | {GLOVE[0]: list(GLOVE[1:])},
+            "images": len(images),
+            "held_out": sum(record["held_out"] for record in records),
+            "images_sha256": (root / "images.sha256").read_text().strip(),
         },
-    )
+        "initial": state["initial"],
+        "steps": state["step"],
+        "images_seen": state["images_seen"],
+        "minutes": round(state["spent"] / 60, 1),
+        "hardware": hardware(),
+        "torch": torch.__version__,
+        "autoencoder": {
+            stage: json.loads((root / f"{stage}.json").read_text())
+            for stage in ("autoencoder", "decoder")
+            if (root / f"{stage}.json").exists()
+        },
+    }
+    if tuned:
+        run = json.loads(reward.read_text())
+        # Where it began with a converted model, the training that made that one counts.
+        training = (run.pop("before") or training) | {"reward": run}
+    write_json(folder / "training.json", training)
 
 
 def main(arguments: list[str] | None = None) -> None:

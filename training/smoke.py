@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 
-from training import autoencoder, export, tokenizer, unet
+from training import autoencoder, export, reward, tokenizer, unet
 from training.dataset import __main__ as dataset
 from training.sample import Model
 from training.word_vectors import WordTable
 
 STEPS = {"autoencoder": 40, "unet": 60}
+REWARD_STEPS = 3
 
 
 def stage(module, root: Path, *arguments: str) -> None:
@@ -37,6 +38,7 @@ def train(root: Path) -> None:
     stage(autoencoder, root, "--decoder-only", "--steps", "5")
     if any(not torch.equal(encoder[name], tensor) for name, tensor in encoder_of(root).items()):
         raise SystemExit("the decoder's own stage moved the encoder")
+    stage(reward, root, "--steps", str(REWARD_STEPS))
     stage(export, root, str(root / "out"))
 
 

@@ -73,7 +73,7 @@ def figures(results: dict, manifest: dict) -> dict:
         "gflop_evaluation": get("costs", "gflop_evaluation"),
         "gflop_decode": get("costs", "gflop_decode"),
         "trained_on": {
-            key: training.get(key) for key in ("hardware", "preset", "seed", "minutes", "images_seen", "data", "initial")
+            key: training.get(key) for key in ("hardware", "preset", "seed", "minutes", "images_seen", "data", "initial", "reward")
         },
         "commit": training["git_commit"],
         "judged_at_commit": git_commit(),

@@ -148,7 +148,8 @@ def train(network: torch.nn.Module, loss_of, config: dict, device: str, report) 
         [{"params": matrices, "weight_decay": config["weight_decay"]}, {"params": others, "weight_decay": 0.0}],
         lr=config["learning_rate"],
     )
-    clock = schedule.Clock(60 * config["minutes"])
+    # After a number of steps instead of minutes, the weights are the same every time.
+    clock = schedule.Steps(config["steps"]) if "steps" in config else schedule.Clock(60 * config["minutes"])
     step, running, next_line = 0, [], 60.0
     while clock.fraction(step) < 1:
         rate = schedule.warm_up(step, config["warmup_steps"])

@@ -67,14 +67,30 @@ class Card(Tables):
             ["trained on", f"{training['hardware']}; {training['minutes']} min, {training['images_seen']:,} pictures"],
             ["preset and seed", f"`{training['preset']}`, {training['seed']}"],
             ["started from", f"model `{training['initial']}`" if training.get("initial") else "random weights"],
+            *([["then, by rewards", self.by_rewards(training["reward"])]] if "reward" in training else []),
             ["commit", f"`{training['git_commit']}`"],
             ["data", f"{training['data']['images']:,} pictures, sha256 `{training['data']['images_sha256'][:16]}`"],
         ]
         return table(["", ""], rows)
 
+    @staticmethod
+    def by_rewards(run: dict) -> str:
+        start = f", from model `{run['initial']}`" if run["initial"] else ""
+        when = f"{run['hardware']}; {run['minutes']} min, {run['images_seen']:,} samples{start}"
+        return f"{when}; preset `{run['preset']}`, seed {run['seed']}, commit `{run['git_commit']}`"
+
     @is_table
     def started_from(self) -> str:
-        """Whether "held out" holds for the weights that training began with."""
+        """Whether "held out" holds for the weights that training began with, and for what taught them since."""
+        started = self.at_first()
+        if "reward" not in self.training:
+            return started
+        return (
+            f"{started} They were then fine-tuned by what two other networks see in samples. Those networks are not the judges, they "
+            "saw pictures of training alone, and no prompt of that stage was a held-out pair."
+        )
+
+    def at_first(self) -> str:
         initial = self.training.get("initial")
         pixels = self.training.get("autoencoder", {}).get("autoencoder", {}).get("initial")
         if not initial:

@@ -1,0 +1,229 @@
+"""`python -m training.reward`: fine-tunes the UNet and the text encoder by what networks see in their samples.
+
+A model that knows a concept's drawings by heart draws it in the style of one of them, whatever style was asked for. Here
+it samples as the browser does, networks of training/reward_networks.py look at the pictures, and the cross-entropy of
+the concept and the style that were asked for goes back through decoder and sampler (DRaFT, Clark et al. 2023) down to
+some evaluation, another one for each batch (AlignProp, Prabhudesai et al. 2023): what a picture becomes is decided early.
+The ordinary loss on real pictures goes along, so that nothing else drifts. The networks see pictures of training only,
+and no prompt is of a held-out pair.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderTiny
+from torch import nn
+from torch.nn import functional as F
+
+from training import checkpoint, initial, loop, manifest, settings, text
+from training.autoencoder import encode_all
+from training.evaluate import augment, judges, pictures
+from training.export import git_commit, hardware, scheduler
+from training.reward_networks import RewardNetwork
+from training.reward_prompts import Asked, Prompts
+from training.tokenizer import WordTokenizer
+from training.unet import ConceptSampler, Denoiser, alphas_cumprod, noisy_batch
+
+
+def style_views(seen: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Gentle views, half of them with red, green and blue in a random order: else samples are recoloured to please."""
+    views = augment.gentle_views(seen, generator)
+    chance, *order = torch.rand(4, len(views), 1, generator=generator, device=generator.device)
+    mixed = views.gather(1, torch.cat(order, dim=1).argsort(dim=1)[:, :, None, None].expand_as(views))
+    return torch.where(chance[:, :, None, None] < 0.5, mixed, views)
+
+
+def style_loss(network: RewardNetwork, drawings: judges.Drawings, config: dict) -> torch.Tensor:
+    indices = drawings.draw_pictures(drawings.draw_concepts(config["batch_size"]), 1)[:, 0]
+    styles = scores(network, drawings.views(indices, style_views))["style"]
+    return F.cross_entropy(styles, torch.from_numpy(drawings.known.style[indices]).to(styles.device))
+
+
+def scores(network: RewardNetwork, views: torch.Tensor) -> dict[str, torch.Tensor]:
+    with torch.autocast(views.device.type, torch.bfloat16):
+        features = network.features(views.contiguous(memory_format=torch.channels_last))
+    return network.heads(features.float())
+
+
+LOSSES = {"reward_concept": judges.judge_loss, "reward_style": style_loss}
+
+
+def reward_network(
+    name: str, preset: dict, known: pictures.Pictures, vae: AutoencoderTiny, trainer: loop.Trainer
+) -> nn.Module:
+    """From the working folder, or trained; only its input will have gradients."""
+    config, path, device = preset[name], trainer.options.root / f"{name}.pt", trainer.device
+    network = RewardNetwork(
+        len(known.labels), len(known.styles), pictures.TONES, config["patch"], config["widths"], config["blocks"]
+    )
+    saved = checkpoint.load(path)
+    if saved is None:
+        settings.seed_everything(config["seed"], trainer.options.threads)
+        sources = [known.images]
+        for most_error in config["errors"]:
+            sources.append(judges.reconstruct(vae, known.images, device.type, most_error, config["seed"]))
+        drawings = judges.Drawings(known, sources, config["common_share"], config["seed"], device.type)
+        loss = LOSSES[name]
+        network = judges.train(
+            network,
+            lambda n: loss(n, drawings, config),
+            config,
+            device.type,
+            lambda line: settings.report(trainer.options.root, name, line),
+        )
+        checkpoint.save(path, state=network.state_dict())
+    else:
+        network.load_state_dict(saved["state"])
+    return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+
+
+class Sampled(Denoiser):
+    """UNet and text encoder, with their samples: one forward pass gives all that the loss needs."""
+
+    def __init__(self, preset: dict, vocab_size: int, empty_ids: list[int]):
+        # As it samples, so it learns: without dropout.
+        super().__init__(preset | {"unet": preset["unet"] | {"dropout": 0.0}}, vocab_size)
+        self.preset, self.empty_ids = preset, empty_ids
+
+    def forward(self, sample, timesteps, input_ids, noise, asked_ids) -> tuple[torch.Tensor, torch.Tensor]:
+        """(prediction on the sample, latents of the prompts asked for)
+
+        The prediction comes first: autocast keeps the rounded weights of what ran first, and so without gradients
+        if that had none.
+        """
+        return super().forward(sample, timesteps, input_ids), self.draw(noise, asked_ids)
+
+    def draw(self, noise: torch.Tensor, asked_ids: torch.Tensor) -> torch.Tensor:
+        """Latents f32[B, C, h, w] by the sampler that ships, with gradients from some evaluation on."""
+        config = self.preset["reward"]
+        embeds = text.embed(self.text_encoder, asked_ids)
+        solver = scheduler(self.preset["unet"])
+        solver.set_timesteps(config["steps"])
+        first = int(torch.randint(config["steps"] - config["least_learning_steps"] + 1, ()))
+        with torch.no_grad():
+            empty = text.embed(self.text_encoder, torch.tensor([self.empty_ids], device=noise.device))
+            empty = empty.expand(len(noise), -1, -1)
+        latents = noise
+        for place, timestep in enumerate(solver.timesteps):
+            with torch.set_grad_enabled(place >= first):
+                both = self.unet(torch.cat([latents, latents]), timestep, torch.cat([embeds, empty])).sample.float()
+            conditional, unconditional = both.chunk(2)
+            velocity = unconditional + config["guidance_scale"] * (conditional - unconditional)
+            latents = solver.step(velocity, timestep, latents).prev_sample
+        return latents
+
+
+def as_seen(decoded: torch.Tensor) -> torch.Tensor:
+    """What a decoder gives, f32[B, 4, H, W] in about [-1, 1] -> as augment.rgba gives pictures, with gradients."""
+    values = decoded.float().add(1).div(2).clamp(0, 1)
+    colour = torch.minimum(values[:, :3], values[:, 3:])
+    return F.avg_pool2d(torch.cat([colour, values[:, 3:]], dim=1), decoded.shape[-1] // augment.SIZE)
+
+
+class Rewards:
+    """The cross-entropies of what was asked for, as the networks see it, from random views."""
+
+    def __init__(self, concept: nn.Module, style: nn.Module, config: dict, device: torch.device):
+        self.concept, self.style, self.config = concept, style, config
+        self.generator = torch.Generator(device)
+
+    def loss(self, decoded: torch.Tensor, asked: Asked) -> torch.Tensor:
+        self.generator.manual_seed(torch.initial_seed())
+        seen = as_seen(decoded)
+        concepts = scores(self.concept, augment.random_views(seen, self.generator))["concept"]
+        styles = scores(self.style, style_views(seen, self.generator))["style"]
+        concept, style = self.left(concepts, asked.concepts), self.left(styles, asked.style[:, None])
+        return self.config["concept_weight"] * concept + self.config["style_weight"] * style
+
+    def left(self, scores: torch.Tensor, meant: torch.Tensor) -> torch.Tensor:
+        """Minus the log-probability of all that is meant, above what satisfies: a surer network is no better."""
+        meant_once = torch.zeros_like(scores).scatter_(1, meant, 1).bool()
+        log_probability = scores.log_softmax(dim=1).masked_fill(~meant_once, -torch.inf).logsumexp(dim=1)
+        return F.relu(-log_probability - self.config["satisfied"]).mean()
+
+
+def load_start(
+    model: Denoiser, root: Path, tokenizer: WordTokenizer, counts: torch.Tensor, path: str | None
+) -> tuple[str | None, dict | None]:
+    """(revision, what is known of its training) of the converted model; without one, the UNet's checkpoint."""
+    if path:
+        before = manifest.read(path)["provenance"]["training"]
+        return initial.load_denoiser(model, tokenizer, counts, path), before
+    state = checkpoint.load(root / "unet.ckpt")
+    if state is None:
+        raise SystemExit(f"{root} has no unet.ckpt: run python -m training.unet first, or name a model with --initial")
+    model.load_state_dict(state["average"])
+    return None, None
+
+
+def circumstances(name: str, preset: dict) -> dict:
+    """Under what the fine-tuning ran, which may be other than what the model before it was trained under."""
+    return {
+        "preset": name,
+        "config": {table: numbers for table, numbers in preset.items() if table.startswith("reward")},
+        "seed": preset["reward"]["seed"],
+        "git_commit": git_commit(),
+        "hardware": hardware(),
+        "torch": torch.__version__,
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = settings.training_parser(__doc__)
+    options.add_argument("--initial", metavar="MANIFEST", help="start from the weights of a converted model")
+    options.add_argument("--only", choices=list(LOSSES), help="train one of the networks that look, and end")
+    options = options.parse_args(arguments)
+    preset = settings.read(options)
+    if "reward" not in preset:
+        raise SystemExit(f"preset {options.preset} has no table for this stage")
+    config, root = preset["reward"], options.root
+    trainer = loop.Trainer("reward", options, config)
+    device, known = trainer.device, pictures.read(root)
+    vae = AutoencoderTiny.from_pretrained(root / "vae").eval().requires_grad_(False)
+    vae.to(device, memory_format=torch.channels_last)
+    with trainer.accelerator.main_process_first():
+        wanted = [options.only] if options.only else LOSSES
+        networks = {name: reward_network(name, preset, known, vae, trainer) for name in wanted}
+    if options.only:
+        return
+    with trainer.accelerator.main_process_first():
+        if not (root / "latents.pt").exists():
+            torch.save(encode_all(vae, known.images), root / "latents.pt")
+    rewards = Rewards(networks["reward_concept"], networks["reward_style"], config, device)
+
+    latents = torch.load(root / "latents.pt")[known.training].contiguous().to(device)
+    records = [known.records[index] for index in known.training]
+    tokenizer = WordTokenizer.from_folder(root / "tokenizer")
+    captions = text.Captions(records, tokenizer, preset["unet"])
+    sampler = ConceptSampler(records, preset["unet"]["common_share"], preset["unet"]["untoned_share"])
+    prompts = Prompts(known, tokenizer, config)
+    table = alphas_cumprod(preset["unet"]).to(device)
+    settings.seed_everything(config["seed"], options.threads)
+    model = Sampled(preset, tokenizer.vocab_size, tokenizer.pad([]))
+    counts = text.word_counts(captions, sampler, config["seed"])
+    revision, before = load_start(model, root, tokenizer, counts, options.initial)
+
+    def draw(random: np.random.Generator, size: int) -> tuple:
+        chosen = sampler.draw(config["real_batch_size"], random)
+        real_ids = torch.tensor([captions.draw(index, random) for index in chosen])
+        asked = prompts.draw(size, random)
+        return torch.from_numpy(chosen), real_ids, asked.input_ids, asked.concepts, asked.style
+
+    def batch_loss(model: nn.Module, batch: tuple) -> torch.Tensor:
+        chosen, real_ids, *asked = (part.to(device, non_blocking=True) for part in batch)
+        asked = Asked(*asked)
+        sample, timesteps, target = noisy_batch(latents[chosen], table, preset["unet"]["timestep_power"])
+        noise = torch.randn(len(asked.style), *latents.shape[1:], device=device)
+        prediction, made = model(sample, timesteps, real_ids, noise, asked.input_ids)
+        with trainer.accelerator.autocast():
+            decoded = vae.decode(made.contiguous(memory_format=torch.channels_last)).sample
+        return F.mse_loss(prediction.float(), target) + config["reward_weight"] * rewards.loss(decoded, asked)
+
+    run = trainer.run(model, draw, batch_loss, revision)
+    if trainer.main:
+        settings.write_json(root / "reward.json", run | circumstances(options.preset, preset) | {"before": before})
+
+
+if __name__ == "__main__":
+    main()

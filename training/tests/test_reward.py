@@ -1,0 +1,123 @@
+import tomllib
+import unittest
+
+import numpy as np
+import torch
+from torch import nn
+
+from training import settings
+from training.dataset.icons import STYLE_WORDS
+from training.evaluate import networks, sampler
+from training.evaluate.pictures import TONES, Pictures
+from training.export import scheduler
+from training.reward import Rewards, Sampled, as_seen
+from training.reward_networks import RewardNetwork
+from training.reward_prompts import Asked, Prompts
+from training.tokenizer import WordTokenizer
+
+STYLES = sorted(STYLE_WORDS)
+TONE = {"dark", "skin", "tone"}
+CONFIG = {
+    "common_share": 0.5, "untoned_share": 0.5, "joined_share": 0.4, "unpictured_share": 0.3, "common_unpictured_share": 0.5,
+}  # fmt: skip
+
+
+def record(label: str, style: str, common: bool, held_out_by: str | None = None, tone: int | None = None) -> dict:
+    words = f"{label}: dark skin tone" if tone else label
+    return {
+        "base": label, "base_label": label, "label": words, "style": style, "common": common, "tone": tone,
+        "held_out": held_out_by is not None, "held_out_by": held_out_by,
+    }  # fmt: skip
+
+
+def known() -> Pictures:
+    """An apple, common, that has no noto-v1 drawing and whose noto one is held out; a hand; a kiwi without twemoji."""
+    records = [record("apple", style, True, "pair" if style == "noto" else None) for style in STYLES if style != "noto-v1"]
+    records += [record("hand", style, True, "pair" if style == "twemoji" else None) for style in STYLES]
+    records += [record("hand", style, True, "tone", 5) for style in STYLES]
+    records += [record("kiwi", style, False) for style in STYLES if style != "twemoji"]
+    return Pictures(np.zeros((len(records), 4, 4, 4), np.uint8), records, ["apple", "hand", "kiwi"], STYLES)
+
+
+class Drawn(unittest.TestCase):
+    def setUp(self):
+        words = ["apple", "hand", "kiwi", "dark", "skin", "tone", *STYLE_WORDS.values()]
+        self.tokenizer = WordTokenizer(words, [], {}, 8)
+        self.prompts = Prompts(known(), self.tokenizer, CONFIG)
+        self.asked = self.prompts.draw(2000, np.random.default_rng(0))
+        self.words = [{words[id - 4] for id in ids if id >= 4} for ids in self.asked.input_ids.tolist()]
+
+    def test_nothing_held_out_is_ever_asked_for(self):
+        for words in self.words:
+            self.assertFalse({"apple", "noto"} <= words or {"hand", "twemoji"} <= words or {"hand", "dark"} <= words, words)
+
+    def test_each_names_its_style_and_its_concept(self):
+        for words, concepts, style in zip(self.words, self.asked.concepts.tolist(), self.asked.style, strict=True):
+            self.assertEqual(words, {STYLE_WORDS[STYLES[style]], *(["apple", "hand", "kiwi"][c] for c in concepts)} | words & TONE)
+
+    def test_every_pair_without_a_drawing_is_asked_for(self):
+        pairs = {(*c, s) for c, s in zip(self.asked.concepts.tolist(), self.asked.style.tolist(), strict=True)}
+        self.assertIn((0, 0, STYLES.index("noto-v1")), pairs)
+        self.assertIn((2, 2, STYLES.index("twemoji")), pairs)
+        self.assertGreater((self.asked.concepts[:, 0] != self.asked.concepts[:, 1]).float().mean(), 0.2)
+
+    def test_a_style_stays_however_long_the_name(self):
+        ids, _, _ = self.prompts._asked([4] * 20, [0, 0], 2, np.random.default_rng(0))
+        self.assertIn(self.tokenizer.ids[STYLE_WORDS[STYLES[2]]], ids)
+        self.assertEqual(len(ids), 8)
+
+
+class Samples(unittest.TestCase):
+    def setUp(self):
+        torch.manual_seed(0)
+        with open(settings.HERE / "config.toml", "rb") as file:
+            self.preset = tomllib.load(file)["smoke"]
+        self.tokenizer = WordTokenizer(["apple", "noto"], [], {}, 16)
+        self.model = Sampled(self.preset, self.tokenizer.vocab_size, self.tokenizer.pad([]))
+        self.noise = torch.randn(2, 4, 16, 16)
+        self.prompts = ["apple, noto", "noto"]
+
+    def draw(self) -> torch.Tensor:
+        return self.model.draw(self.noise, torch.tensor([self.tokenizer(prompt) for prompt in self.prompts]))
+
+    def test_they_are_what_ships(self):
+        config = self.preset["reward"]
+        manifest = {"scheduler": dict(scheduler(self.preset["unet"]).config)}
+        shipped = networks.Networks(manifest, self.tokenizer, self.model.text_encoder, self.model.unet, None)
+        sampling = sampler.Sampling(config["steps"], config["guidance_scale"])
+        expected = sampler.sample_latents(shipped, self.prompts, self.noise, sampling)
+        self.assertTrue(torch.allclose(self.draw(), expected, atol=1e-5))
+
+    def test_rewards_reach_the_weights(self):
+        self.draw().square().sum().backward()
+        for part in (self.model.unet, self.model.text_encoder):
+            self.assertTrue(any(p.grad is not None and p.grad.abs().max() > 0 for p in part.parameters()))
+
+
+class Seen(unittest.TestCase):
+    def test_as_judges_see_it(self):
+        decoded = torch.full((1, 4, 128, 128), 0.5)
+        decoded[:, 3] = -0.5
+        self.assertTrue(torch.allclose(as_seen(decoded), torch.full((1, 4, 64, 64), 0.25)))
+
+    def rewards(self, **config) -> Rewards:
+        torch.manual_seed(0)
+        network = RewardNetwork(3, 5, TONES, 4, [8, 16], [1, 1]).eval().requires_grad_(False)
+        return Rewards(network, network, {"style_weight": 1.0, "concept_weight": 1.0} | config, torch.device("cpu"))
+
+    def test_rewards_reach_the_pictures_until_the_networks_are_satisfied(self):
+        asked = Asked(torch.zeros(2, 8), torch.tensor([[0, 0], [1, 2]]), torch.tensor([0, 1]))
+        for satisfied, learns in ((0.0, True), (10.0, False)):
+            decoded = nn.Parameter(0.1 * torch.randn(2, 4, 64, 64))
+            self.rewards(satisfied=satisfied).loss(decoded, asked).backward()
+            self.assertEqual(decoded.grad.abs().max().item() > 0, learns)
+
+    def test_either_of_two_concepts_is_right(self):
+        left = self.rewards(satisfied=0.0).left
+        scores = torch.tensor([[0.5, 0.3, 0.2]]).log()
+        self.assertAlmostEqual(left(scores, torch.tensor([[0, 1]])).item(), -np.log(0.8), places=5)
+        self.assertAlmostEqual(left(scores, torch.tensor([[1, 1]])).item(), -np.log(0.3), places=5)
+
+
+if __name__ == "__main__":
+    unittest.main()
