@@ -398,6 +398,34 @@ pub fn activation_code(activation: Option<Activation>) -> u32 {
 mod tests {
     use std::path::Path;
 
+    use super::{Binding, Dispatch, Kernel, Variant};
+
+    /// The weights of a product, which a model comes with or which are computed.
+    fn product(weights: Binding) -> Dispatch {
+        let bindings = vec![Binding::Scratch(0), weights, Binding::Absent, Binding::Absent];
+        let variant = Variant::of(Kernel::Linear).switch("F32", true).switch("OUTPUTS4", true);
+        Dispatch { variant, bindings, params: Vec::new(), workgroups: [1; 3] }.of_a_plan()
+    }
+
+    #[test]
+    fn weights_are_only_read_unless_they_are_computed() {
+        let declared = |dispatch: &Dispatch, name: &str| {
+            let text = dispatch.variant.wgsl();
+            let line = text.lines().find(|line| line.contains(&format!(">{name}:"))).map(str::to_owned);
+            line.expect("the shader has it")
+        };
+        let given = product(Binding::Absent);
+        assert!(declared(&given, "weights").contains("<storage,read>"));
+        assert!(declared(&given, "bias").contains("<storage,read>"));
+        for name in ["x", "y", "residual"] {
+            assert!(declared(&given, name).contains("<storage,read_write>"), "{name}");
+        }
+        let part = Binding::Scratch(1).part(0..64);
+        for computed in [product(Binding::Scratch(1)), product(part)] {
+            assert!(declared(&computed, "weights").contains("<storage,read_write>"));
+        }
+    }
+
     /// WGSL zeroes a variable without one wherever it is declared, but Firefox 153 (gfx-rs/wgpu#9489) and Chromium 156 zero
     /// it once a function: in a loop the values of the last round stay.
     #[test]
