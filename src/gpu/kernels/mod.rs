@@ -398,12 +398,12 @@ pub fn activation_code(activation: Option<Activation>) -> u32 {
 mod tests {
     use std::path::Path;
 
-    use super::{Binding, Dispatch, Kernel, Variant};
+    use super::{Binding, DType, Dispatch, Kernel, Variant};
 
     /// The weights of a product, which a model comes with or which are computed.
     fn product(weights: Binding) -> Dispatch {
         let bindings = vec![Binding::Scratch(0), weights, Binding::Absent, Binding::Absent];
-        let variant = Variant::of(Kernel::Linear).switch("F32", true).switch("OUTPUTS4", true);
+        let variant = Variant::of(Kernel::Linear).dtype(DType::F32).switch("OUTPUTS4", true).suited(true);
         Dispatch { variant, bindings, params: Vec::new(), workgroups: [1; 3] }.of_a_plan()
     }
 
