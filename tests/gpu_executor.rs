@@ -115,6 +115,40 @@ fn two_models_and_two_sizes_share_a_device() -> Result<()> {
     agree(&other, &other.evaluate(&gpu, &again)?)
 }
 
+/// Many dispatches that are sent again and again are recorded ahead, which what lasts must not be mistaken for.
+#[test]
+fn what_lasts_may_change_between_evaluations_that_repeat() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let mut g = GraphBuilder::new();
+    let x = g.input("x", &[4, 32])?;
+    let lasting = g.input("lasting", &[4, 32])?;
+    g.lasts(lasting);
+    let weights = g.parameter("weights", &[32, 32])?;
+    let gamma = g.parameter("gamma", &[32])?;
+    let told = g.linear(lasting, weights, None)?;
+    let mut h = x;
+    for _ in 0..40 {
+        h = g.layer_norm(h, gamma, gamma, 1e-5)?;
+    }
+    let y = g.add(h, told)?;
+    g.output("y", y)?;
+    let mut case = Case::random(g.finish()?, DType::F32, 1);
+    let plan = block_on(gpu.plan(&case.graph, &case.weights(&gpu)?))?;
+    for change in [1.0, -0.5, 2.0] {
+        case.inputs.values_mut().flatten().for_each(|value| *value *= change);
+        for (name, values) in &case.inputs {
+            gpu.write(gpu.input(&plan, name).expect("declared"), values)?;
+        }
+        gpu.submit(&[Command::Prepare(&plan)])?;
+        for _ in 0..3 {
+            gpu.submit(&[Command::Evaluate(&plan)])?;
+        }
+        let y = block_on(gpu.read(gpu.output(&plan, "y").expect("declared")))?;
+        agree(&case, &[("y".to_owned(), y)].into())?;
+    }
+    Ok(())
+}
+
 #[test]
 fn an_arena_of_several_buffers_and_matrices_of_several_pieces() -> Result<()> {
     // Less than the values alive at once, and than most of the matrices.
