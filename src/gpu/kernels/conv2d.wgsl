@@ -4,7 +4,8 @@
 // that reads 4 vectors of workgroup memory, or 8. A workgroup makes a tile of COLUMNS by LINES such parts, a slab of K at a time, as long as
 // lets each thread load four vectors of x. Of several groups of threads each takes its share of a slab; the sums meet at the end. Small
 // parts and groups are for products with so few tiles that threads are what lacks: what takes the time there is how much a thread has to
-// do one after the other. LINES is a power of two, COLUMNS even, and UNROLLED divides a group's share of a slab.
+// do one after the other. LINES is a power of two, COLUMNS even. On a GPU the turns of a slab are written out, as places in the tiles are then
+// constants.
 // Without MANY_THREADS a thread reads weights where they lie: for processors in disguise, to which workgroup memory is memory like any.
 // Sums have names, as an array that a variable indexes need not lie in registers.
 // Rows from first_row to end_row; the binding of x begins at pixel first_pixel. Sums of f32 in f32; int8 scales are applied to the sum,
