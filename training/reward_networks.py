@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from training.evaluate.judge_networks import mean_and_largest
+
 
 class Block(nn.Module):
     """Norms come first (He et al. 2016b), and a 3x3 convolution widens what a 1x1 narrows again."""
@@ -40,8 +42,7 @@ class RewardNetwork(nn.Module):
         self.tone = nn.Linear(2 * inputs, tones)
 
     def features(self, pictures: torch.Tensor) -> torch.Tensor:
-        places = self.trunk(pictures * 2 - 1)
-        return torch.cat([places.mean(dim=(2, 3)), places.amax(dim=(2, 3))], dim=1)
+        return mean_and_largest(self.trunk(pictures * 2 - 1))
 
     def heads(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"concept": self.concept(features), "style": self.style(features), "tone": self.tone(features)}

@@ -49,6 +49,11 @@ class Judge(nn.Module):
         return {"concept": self.concept(features), "style": self.style(features), "tone": self.tone(features)}
 
 
+def mean_and_largest(places: torch.Tensor) -> torch.Tensor:
+    """f32[B, C, H, W] -> f32[B, 2C]: what is seen all over, and what is seen anywhere."""
+    return torch.cat([places.mean(dim=(2, 3)), places.amax(dim=(2, 3))], dim=1)
+
+
 class Attributes(nn.Module):
     """Style and skin tone. Both are in shading and colour, so it starts at full resolution and stays shallow."""
 
@@ -63,8 +68,7 @@ class Attributes(nn.Module):
         self.tone = nn.Linear(2 * inputs, tones)
 
     def features(self, pictures: torch.Tensor) -> torch.Tensor:
-        places = self.trunk(pictures * 2 - 1)
-        return torch.cat([places.mean(dim=(2, 3)), places.amax(dim=(2, 3))], dim=1)
+        return mean_and_largest(self.trunk(pictures * 2 - 1))
 
     def heads(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"style": self.style(features), "tone": self.tone(features)}

@@ -6,7 +6,6 @@ results.json and samples.png into fashion/ of the working folder.
 
 import json
 
-import diffusers
 import numpy as np
 import torch
 from PIL import Image
@@ -18,6 +17,7 @@ from training.evaluate import accuracy, frechet, preset
 from training.evaluate.frechet import Gaussian
 from training.evaluate.networks import layout
 from training.evaluate.sampler import noise
+from training.export import scheduler
 from training.fashion import data
 from training.fashion.classifier import Classifier
 from training.fashion.options import read
@@ -38,18 +38,6 @@ def load(module: nn.Module, path, device: str) -> tuple[nn.Module, dict]:
         raise SystemExit(f"{path} is not there: train it first")
     module.load_state_dict(state["average"])
     return module.eval().to(device, memory_format=layout(device)), state
-
-
-def scheduler(config: dict) -> diffusers.DPMSolverMultistepScheduler:
-    return diffusers.DPMSolverMultistepScheduler(
-        num_train_timesteps=config["num_train_timesteps"],
-        beta_start=config["beta_start"],
-        beta_end=config["beta_end"],
-        beta_schedule="linear",
-        prediction_type="v_prediction",
-        timestep_spacing="trailing",
-        final_sigmas_type="zero",
-    )
 
 
 def sample(network: Network, config: dict, classes: torch.Tensor, first_seed: int, steps: int, scale: float):
