@@ -324,6 +324,8 @@ fn norms() -> Result<()> {
         ([16, 8, 6, 64], 32),
         ([103, 2, 3, 10], 5),
         ([1, 45, 91, 1], 1),
+        // More of one pixel than threads can hold.
+        ([1, 1, 1, 5001], 1),
         ([2, 16, 25, 12], 3),
     ]
     .into_iter()
@@ -673,6 +675,22 @@ fn norms_of_sums_in_parts() -> Result<()> {
         cases.push((label, case));
     }
     check_on(&gpu, "norms of sums in parts", NORM, cases)
+}
+
+/// A group that is too wide for threads to hold is given whole.
+#[test]
+fn norms_of_wide_groups_beside_sums_in_parts() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let mut g = GraphBuilder::new();
+    let [x, skip] = [g.input("x", &[1, 1, 1, 512])?, g.input("skip", &[1, 1, 1, 16324])?];
+    let w = g.parameter("w", &[64, 512, 1, 1])?;
+    let [gamma, beta] = [g.parameter("gamma", &[16388])?, g.parameter("beta", &[16388])?];
+    let y = g.conv2d(x, w, None, 1, [0; 4])?;
+    let both = g.concat(&[y, skip])?;
+    let norm = g.group_norm(both, gamma, beta, 1, 1e-5)?;
+    g.output("y", norm)?;
+    let case = Case::random(g.finish()?, DType::F32, 1);
+    check_on(&gpu, "norms of wide groups", NORM, [("one pixel", case)])
 }
 
 /// What a UNet does on its way up: a skip connection beside the picture, a residual block, twice the size. Nothing of it is copied.

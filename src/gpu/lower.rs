@@ -282,6 +282,7 @@ impl Lowering<'_> {
             && !step.gated
             && channels.is_multiple_of(4)
             && norm.slices().0 == 1
+            && norm.can_be_held(channels)
             && self.fits(&Binding::Value(next.result), norm.batch * norm.pixels * norm.channels)
             && group_norm::can_finish(epilogue)
     }

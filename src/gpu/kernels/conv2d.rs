@@ -110,8 +110,8 @@ const SOFTWARE_LOW: [Tile; 2] = [SOFTWARE[1], SOFTWARE[0]];
 const SOFTWARE_FEW: [Tile; 2] = [broad(16, 1), broad(12, 1)];
 const FEW_ROWS: usize = 8;
 
-/// Threads that keep a large device busy. Where all tiles of a product have fewer, its sums are made in parts, at most so many, as each is written and
-/// read again, and of no fewer inputs: twice as many if a dispatch has to add them up.
+/// Threads that keep a large device busy. Where all tiles of a product have fewer, its sums are made in parts, at most so many, as each is
+/// written and read again, and of no fewer inputs: twice as many if a dispatch has to add them up.
 const ENOUGH_THREADS: usize = 1 << 16;
 const MOST_PARTS: usize = 32;
 const LEAST_PART: usize = 128;

@@ -23,7 +23,7 @@ pub struct GroupNormShape {
 const SLICE_ELEMENTS: usize = 4096;
 /// Threads of a workgroup for many units of a group, and for few.
 const LANES: [usize; 2] = [256, 64];
-/// Units that a thread holds of a group: the fewest of these that are enough. The last is, for a slice of single channels.
+/// Units that a thread holds of a group: the fewest of these that are enough, as the last is for any slice of several pixels.
 const HELD: [usize; 3] = [4, 8, 16];
 /// Groups of all samples that fill a large device four at a time.
 const MANY_GROUPS: usize = 512;
@@ -74,9 +74,15 @@ impl GroupNormShape {
         if self.units(unit) <= FEW_UNITS && groups.is_multiple_of(4) { 4 } else { 1 }
     }
 
-    /// The shader whose threads hold a group, which is one slice, in their registers; and the groups that share a workgroup. Memory comes
-    /// 32 bytes at a time: where there are groups enough, four narrower ones that lie side by side are read together.
-    fn held(&self, variant: Variant, unit: Unit) -> (Variant, usize) {
+    /// Whether threads can hold a group, which is one slice, in their registers, of a tensor of whose channels `first` come from a first
+    /// source. A pixel alone is a slice, however wide its groups are.
+    pub fn can_be_held(&self, first: usize) -> bool {
+        self.held(self.unit(first)).is_some()
+    }
+
+    /// The threads that do, the groups that share a workgroup of them, and the units that each holds. Memory comes 32 bytes at a time: where
+    /// there are groups enough, four narrower ones that lie side by side are read together.
+    fn held(&self, unit: Unit) -> Option<[usize; 3]> {
         let units = self.units(unit);
         let [many, few] = LANES;
         let (groups, is_narrow) = (self.batch * self.groups, self.channels / self.groups < 8);
@@ -86,9 +92,8 @@ impl GroupNormShape {
             () if units > HELD[0] * few => (many, 1),
             () => (few, 1),
         };
-        let held = HELD.into_iter().find(|held| held * lanes >= units).expect("a slice is not longer");
-        let variant = variant.switch("HELD", true).size("UNITS_HELD", held as u32);
-        (reduce::sized(variant, lanes, lines), lines)
+        let held = HELD.into_iter().find(|held| held * lanes >= units)?;
+        Some([lanes, lines, held])
     }
 
     fn workgroups(&self, run: &Run, lines: usize) -> [u32; 3] {
@@ -122,6 +127,10 @@ impl Run {
     }
 }
 
+fn holding(variant: Variant, [lanes, lines, held]: [usize; 3]) -> Variant {
+    reduce::sized(variant, lanes, lines).switch("HELD", true).size("UNITS_HELD", held as u32)
+}
+
 /// The one dispatch for tensors whose groups are one slice each. With many threads, each group is read once by threads enough to hold it.
 pub fn dispatch(
     shape: &GroupNormShape,
@@ -141,9 +150,9 @@ pub fn dispatch(
         .switch("TWO_SOURCES", source.second.is_some())
         .switch(unit.switch(), true)
         .constant("ACTIVATION", activation_code(activation));
-    let (variant, lines) = match (many_threads, shape.lines(unit)) {
-        (true, _) => shape.held(variant, unit),
-        (false, lines) => (reduce::sized(variant, LANES[1] / lines, lines), lines),
+    let (variant, lines) = match (shape.held(unit).filter(|_| many_threads), shape.lines(unit)) {
+        (Some(held), _) => (holding(variant, held), held[1]),
+        (None, lines) => (reduce::sized(variant, LANES[1] / lines, lines), lines),
     };
     bindings.extend(source.second.map(|(second, _)| second));
     Dispatch { variant, bindings, params, workgroups: shape.workgroups(&run, lines) }
@@ -166,7 +175,8 @@ pub fn can_finish(epilogue: &Epilogue) -> bool {
         && epilogue.added.as_ref().is_none_or(in_units)
 }
 
-/// The same as [`dispatch`], where the first source, of whole units of four channels, is still in parts, as it may be with many threads.
+/// The same as [`dispatch`], where the first source, of whole units of four channels, is still in parts, as it may be with many threads
+/// if they can hold its groups.
 pub fn dispatch_of_parts(
     shape: &GroupNormShape,
     activation: Option<Activation>,
@@ -191,7 +201,8 @@ pub fn dispatch_of_parts(
         .switch("TWO_SOURCES", second.is_some())
         .switch(unit.switch(), true)
         .constant("ACTIVATION", activation_code(activation));
-    let (variant, lines) = shape.held(variant, unit);
+    let held = shape.held(unit).expect("whoever leaves sums in parts asks whether they can be held");
+    let (variant, lines) = (holding(variant, held), held[1]);
     let term = if epilogue.residual.is_some() { residual } else { added };
     let bindings = vec![or_absent(kept), gamma, beta, y, or_absent(second), parts.binding, bias, term];
     Dispatch { variant, bindings, params, workgroups: shape.workgroups(&run, lines) }

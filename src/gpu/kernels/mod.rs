@@ -129,9 +129,7 @@ impl Kernel {
             Self::WinogradWeights => &[bare!("winograd_weights.wgsl"), bare!("stored.wgsl")],
         }
     }
-}
 
-impl Kernel {
     /// The bindings of weights, which nothing in a plan writes unless they are computed there.
     fn weights(self) -> &'static [u32] {
         match self {
