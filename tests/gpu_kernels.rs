@@ -372,6 +372,15 @@ fn attention() -> Result<()> {
         (1, 40, 40, 2, 13, true, 3.0),
         (1, 9, 70, 1, 300, false, 1.0),
         (1, 9, 40, 1, 600, false, 1.0),
+        // Short on either side or both, or nearly so, with heads of one chunk and of many.
+        (2, 16, 16, 4, 32, false, 4.0),
+        (1, 17, 16, 2, 40, false, 4.0),
+        (1, 16, 17, 2, 40, false, 4.0),
+        (2, 16, 77, 8, 160, false, 3.0),
+        (2, 5, 12, 2, 160, false, 3.0),
+        (1, 70, 9, 1, 300, false, 1.0),
+        (1, 14, 14, 2, 12, true, 3.0),
+        (1, 13, 13, 3, 6, true, 3.0),
     ];
     let mut cases = Vec::new();
     for (seed, (batch, queries, keys, heads, size, causal, factor)) in shapes.into_iter().enumerate() {

@@ -70,6 +70,11 @@ impl<'a> Combination<'a> {
         }
     }
 
+    /// Operations: a multiplication and an addition a term.
+    fn work(&self) -> u64 {
+        2 * (self.len * self.terms.len().max(1)) as u64
+    }
+
     /// One alone where all elements have to be known.
     fn workgroups(&self) -> [u32; 3] {
         match self.kind {
@@ -131,7 +136,8 @@ impl Combinations {
         if !words.is_empty() {
             device.queue().write_buffer(self.params.raw(), 0, bytemuck::cast_slice(&words));
         }
-        Ok(Sequence::new(device, bound))
+        let work = list.iter().map(Combination::work).collect();
+        Ok(Sequence::new(device, bound, work))
     }
 
     fn group(

@@ -14,7 +14,7 @@ use super::pace::Pace;
 use super::pipelines::Pipelines;
 use super::plan::Plan;
 use super::readback::{self, Readback, Ring};
-use super::sequence::{Part, Sequence, count, send, split};
+use super::sequence::{Part, Sequence, send, split, work};
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::executor::{BackendReport, Command, Executor};
@@ -36,8 +36,8 @@ struct Shared {
     combinations: Combinations,
     ring: Ring,
     pace: Pace,
-    /// Dispatches of the work that was last submitted, if it went out as one and nobody has waited since.
-    whole: std::cell::Cell<usize>,
+    /// The work that was last submitted, if it went out as one and nobody has waited since; else 0.
+    whole: std::cell::Cell<u64>,
     /// Bytes written since the last submission. Native drivers hold a copy of them until then.
     written: std::cell::Cell<u64>,
 }
@@ -176,19 +176,26 @@ impl Gpu {
         let Shared { device, pace, .. } = &*self.0;
         let bound = self.bind(commands)?;
         let mut left = bound.in_order(commands);
-        let dispatches = count(&left);
-        while count(&left) > pace.piece() {
+        let mut before = None;
+        loop {
             let started = now_millis();
             let (piece, rest) = split(&left, pace.piece());
             self.send(&piece);
+            if before.is_none() && rest.is_empty() {
+                self.0.whole.set(work(&piece));
+                return Ok(());
+            }
             // The piece before has to end, so that the device always has the next one.
             device.settle(1).await?;
-            pace.note(now_millis() - started);
+            if let Some(before) = before.replace(work(&piece)) {
+                pace.note(before, now_millis() - started);
+            }
+            if rest.is_empty() {
+                self.0.whole.set(0);
+                return Ok(());
+            }
             left = rest;
         }
-        self.0.whole.set(if count(&left) == dispatches { dispatches } else { 0 });
-        self.send(&left);
-        Ok(())
     }
 
     async fn make_plan(&self, graph: &Graph, weights: &Weights) -> Result<Plan> {

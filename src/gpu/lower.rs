@@ -53,7 +53,6 @@ pub fn lower(
         if lasting[step.result.index()] {
             lowering.done.lasting = lowering.done.dispatches.len();
         }
-        #[cfg(feature = "native")]
         lowering.done.note_step();
     }
     for (_, value) in graph.outputs() {

@@ -23,15 +23,19 @@ pub struct Lowered {
     /// How many of the dispatches, the first, are of what lasts from one evaluation to the next.
     pub lasting: usize,
     /// How many of the dispatches there were after each step; those beyond are copies to outputs.
-    #[cfg(feature = "native")]
-    pub step_ends: Vec<usize>,
+    step_ends: Vec<usize>,
 }
 
-#[cfg(feature = "native")]
 impl Lowered {
     /// Says that the dispatches since the last call are the next step's.
     pub fn note_step(&mut self) {
         self.step_ends.push(self.dispatches.len());
+    }
+
+    /// The dispatches of the step of that index.
+    pub fn of_step(&self, step: usize) -> Range<usize> {
+        let start = step.checked_sub(1).map_or(0, |before| self.step_ends[before]);
+        start..self.step_ends[step]
     }
 }
 

@@ -1,4 +1,6 @@
-//! How many dispatches go out at once: the most that this device does in about [`PIECE_MILLIS`], learnt from those before.
+//! How much work goes out at once: the most that this device does in about [`PIECE_MILLIS`], learnt from the pieces before.
+//!
+//! Work is counted in operations (`plan/work.rs`), as dispatches differ by a factor of hundreds.
 //!
 //! Where waiting for a piece itself takes longer than that, as on a busy machine, smaller pieces only add waits: then it
 //! is the most that take not much longer than the shortest.
@@ -7,10 +9,11 @@ use std::cell::{Cell, RefCell};
 
 use crate::executor::PIECE_MILLIS;
 
-/// Pieces are powers of two up to more than any evaluation has.
-const SIZES: usize = 17;
-/// 16 dispatches first: some milliseconds on a GPU, and not yet a second on a processor in disguise.
-const FIRST: usize = 4;
+/// Pieces are powers of two, from 2^20 operations to more than any evaluation has.
+const SMALLEST: u32 = 20;
+const SIZES: usize = 30;
+/// 2^27 operations first: a millisecond on a GPU, and some ten on a processor.
+const FIRST: usize = 7;
 /// How much longer than the shortest a piece may take where none is short.
 const SLACK: f64 = 1.5;
 /// After so many pieces, what was learnt of other sizes is forgotten, and they are tried again: a machine is not always as busy.
@@ -31,24 +34,23 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Dispatches of a piece.
-    pub fn piece(&self) -> usize {
-        1 << self.size.get()
+    /// Operations of a piece, at most; a dispatch that has more is a piece by itself.
+    pub fn piece(&self) -> u64 {
+        1 << (SMALLEST as usize + self.size.get())
     }
 
-    /// So many dispatches that went out as one took at least so long: the only sign that pieces are too large where all of an
+    /// So much work that went out as one took at least so long: the only sign that pieces are too large where all of an
     /// evaluation fits into one, as after many pictures that were smaller.
-    pub fn note_whole(&self, dispatches: usize, taken: f64) {
+    pub fn note_whole(&self, work: u64, taken: f64) {
         let limit = limit(&*self.millis.borrow());
-        if taken > limit && (1..=self.piece()).contains(&dispatches) {
-            let size = (dispatches.ilog2() as usize).saturating_sub(halvings(taken / limit) - 1);
-            self.size.set(size.min(self.size.get()));
+        if taken > limit && (1..=self.piece()).contains(&work) {
+            self.size.set(size_of(work).saturating_sub(halvings(taken / limit)));
         }
     }
 
-    /// A full piece took so long.
-    pub fn note(&self, taken: f64) {
-        let size = self.size.get();
+    /// A piece that was followed by others took so long.
+    pub fn note(&self, work: u64, taken: f64) {
+        let size = size_of(work);
         let mut millis = self.millis.borrow_mut();
         let mean = if millis[size] > 0.0 { 0.5 * (millis[size] + taken) } else { taken };
         self.pieces.set((self.pieces.get() + 1) % MEMORY);
@@ -57,9 +59,12 @@ impl Pace {
         }
         millis[size] = mean;
         let limit = limit(&*millis);
+        let current = self.size.get();
         let is_untried = |size: usize| millis.get(size) == Some(&0.0);
-        let may_shrink = size > 0 && mean > PIECE_MILLIS && (is_untried(size - 1) || mean > limit);
-        let may_grow = size + 1 < SIZES
+        let may_shrink =
+            (1..=current).contains(&size) && mean > PIECE_MILLIS && (is_untried(size - 1) || mean > limit);
+        let may_grow = size == current
+            && size + 1 < SIZES
             && if is_untried(size + 1) {
                 2.0 * mean <= limit || shortest(&*millis) > PIECE_MILLIS
             } else {
@@ -69,8 +74,17 @@ impl Pace {
             self.size.set(size.saturating_sub(halvings(mean / limit)));
         } else if may_grow {
             self.size.set(size + 1);
+        } else if size > current && mean <= PIECE_MILLIS {
+            // A dispatch that is more than a piece by itself says that pieces may be as large.
+            self.size.set(size);
         }
     }
+}
+
+/// The smallest size that has room for so much.
+fn size_of(work: u64) -> usize {
+    let exponent = work.max(1).next_power_of_two().ilog2();
+    (exponent.saturating_sub(SMALLEST) as usize).min(SIZES - 1)
 }
 
 /// Of the sizes that are known; infinite if none is.
@@ -94,11 +108,16 @@ mod tests {
     use super::Pace;
     use crate::executor::PIECE_MILLIS;
 
-    /// The piece that a device comes to whose waits and dispatches take so long.
-    fn settled(wait: f64, dispatch: f64) -> Vec<usize> {
+    /// How long a piece takes on a device whose waits take so long, and 2^20 operations so long.
+    fn taken(pace: &Pace, wait: f64, mebi: f64) -> f64 {
+        wait + mebi * pace.piece() as f64 / f64::from(1 << 20)
+    }
+
+    /// The pieces that such a device comes to.
+    fn settled(wait: f64, mebi: f64) -> Vec<u64> {
         let pace = Pace::default();
         let take = || {
-            pace.note(wait + dispatch * pace.piece() as f64);
+            pace.note(pace.piece(), taken(&pace, wait, mebi));
             pace.piece()
         };
         (0..40).for_each(|_| _ = take());
@@ -107,52 +126,58 @@ mod tests {
 
     #[test]
     fn a_fast_device_does_everything_at_once_and_a_slow_one_what_fits() {
-        assert!(settled(0.2, 0.0005).iter().all(|&piece| piece > 10_000));
-        let slow = settled(1.0, 5.0);
-        assert!(slow.iter().all(|&piece| piece == 8), "{slow:?}");
-        let slower = settled(1.0, 300.0);
-        assert!(slower.iter().all(|&piece| piece <= 2), "{slower:?}");
+        assert!(settled(0.2, 0.00005).iter().all(|&piece| piece == 1 << 39), "40 ms of 20 TFLOP/s");
+        let slow = settled(1.0, 0.3);
+        assert!(slow.iter().all(|&piece| piece == 1 << 27), "{slow:?}");
+        let slower = settled(1.0, 20.0);
+        assert!(slower.iter().all(|&piece| piece == 1 << 21), "{slower:?}");
     }
 
     #[test]
     fn long_waits_do_not_make_pieces_small() {
-        let pieces = settled(100.0, 0.5);
-        assert!(pieces.iter().all(|&piece| piece >= 32), "{pieces:?}");
+        let pieces = settled(100.0, 0.01);
+        assert!(pieces.iter().all(|&piece| piece >= 1 << 31), "{pieces:?}");
     }
 
-    /// Small pictures first, then one whose dispatches take two hundred times as long.
+    /// Small pictures first, then one that takes far longer than its work says.
     #[test]
     fn what_is_far_too_long_is_cut_at_once() {
         let pace = Pace::default();
-        let take = |dispatch: f64| {
-            let taken = dispatch * pace.piece() as f64;
-            pace.note(taken);
-            taken
-        };
-        (0..40).for_each(|_| _ = take(0.05));
-        assert!(pace.piece() >= 512, "{}", pace.piece());
-        take(10.0);
-        assert!(10.0 * pace.piece() as f64 <= 2.0 * PIECE_MILLIS, "{}", pace.piece());
+        let take = |mebi: f64| pace.note(pace.piece(), taken(&pace, 0.0, mebi));
+        (0..40).for_each(|_| take(0.0005));
+        assert!(pace.piece() >= 1 << 36, "{}", pace.piece());
+        take(0.1);
+        assert!(taken(&pace, 0.0, 0.1) <= 2.0 * PIECE_MILLIS, "{}", pace.piece());
     }
 
     #[test]
     fn an_evaluation_that_goes_out_as_one_is_cut_if_it_takes_long() {
         let pace = Pace::default();
-        (0..40).for_each(|_| pace.note(0.001 * pace.piece() as f64));
+        (0..40).for_each(|_| pace.note(pace.piece(), taken(&pace, 0.0, 0.0001)));
         let fast = pace.piece();
-        pace.note_whole(700, 40.0);
+        pace.note_whole(1 << 30, 40.0);
         pace.note_whole(2 * fast, 4000.0);
         assert_eq!(pace.piece(), fast, "what is short, or went out in pieces, says nothing");
-        pace.note_whole(700, 2000.0);
-        assert_eq!(pace.piece(), 16, "700 of 2000 ms are 17 of 50");
+        pace.note_whole(700 << 20, 2000.0);
+        assert_eq!(pace.piece(), 16 << 20, "700 of 2000 ms are 17 of 50");
+    }
+
+    #[test]
+    fn a_dispatch_that_is_more_than_a_piece_says_how_large_pieces_may_be() {
+        let pace = Pace::default();
+        pace.note(1 << 33, 200.0);
+        assert_eq!(pace.piece(), Pace::default().piece(), "it was too long");
+        pace.note(1 << 32, 10.0);
+        assert_eq!(pace.piece(), 1 << 32);
     }
 
     #[test]
     fn a_busy_spell_passes() {
         let pace = Pace::default();
-        (0..10).for_each(|_| pace.note(1.0 + 0.1 * pace.piece() as f64));
-        (0..5).for_each(|_| pace.note(400.0));
-        (0..400).for_each(|_| pace.note(1.0 + 0.1 * pace.piece() as f64));
-        assert!(pace.piece() >= 256, "{}", pace.piece());
+        let quiet = || pace.note(pace.piece(), taken(&pace, 1.0, 0.01));
+        (0..10).for_each(|_| quiet());
+        (0..5).for_each(|_| pace.note(pace.piece(), 400.0));
+        (0..400).for_each(|_| quiet());
+        assert_eq!(pace.piece(), 1 << 32, "41 ms");
     }
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "native")]
 mod account;
+mod work;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use super::weights::Weights;
 use super::winograd::winograd_nodes;
 use crate::error::Result;
 use crate::graph::{Graph, Value};
+use work::Amount;
 
 #[cfg(feature = "native")]
 pub use account::{Account, Class, Work};
@@ -68,6 +70,8 @@ pub struct Plan {
     inputs: Vec<(String, Tensor)>,
     outputs: Vec<(String, Tensor)>,
     dispatches: Vec<(Dispatch, Vec<Source>)>,
+    /// Of each dispatch, as [`Amount::total`] has it.
+    work: Vec<u64>,
     /// How many of them, the first, prepare the plan: what they make is kept for all evaluations.
     lasting: usize,
     params: ParamsBuffer,
@@ -124,13 +128,15 @@ impl Plan {
         let tensors = inputs.1.into_iter().chain(outputs.1).collect();
         let (sources, needs) = place_all(device, graph, &lowered, &tensors)?;
         let params = ParamsBuffer::new(device, &lowered.dispatches)?;
+        let amounts = work::amounts(graph, &steps, &lowered, &sources);
         #[cfg(feature = "native")]
-        let account = Account::of(graph, &steps, &lowered, &sources, needs.iter().sum());
+        let account = Account::of(graph, &steps, &lowered, &sources, &amounts, needs.iter().sum());
         Ok(Self {
             inputs: inputs.0,
             outputs: outputs.0,
             lasting: lowered.lasting,
             dispatches: lowered.dispatches.into_iter().zip(sources).collect(),
+            work: amounts.iter().map(Amount::total).collect(),
             params,
             needs: Rc::new(needs),
             bound: RefCell::default(),
@@ -195,8 +201,8 @@ impl Plan {
             let ranges: Vec<Option<pipelines::Range>> = sources.iter().map(range).collect();
             pipelines.bind(device, dispatch, &self.params.range(index), &ranges)
         };
-        let sequence = Sequence::new(device, self.dispatches.iter().enumerate().map(bind).collect());
-        let sequence = Rc::new(sequence);
+        let dispatches = self.dispatches.iter().enumerate().map(bind).collect();
+        let sequence = Rc::new(Sequence::new(device, dispatches, self.work.clone()));
         *bound = Some((arena.generation(), sequence.clone()));
         sequence
     }

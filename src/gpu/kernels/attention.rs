@@ -14,12 +14,13 @@ pub struct AttentionShape {
     pub causal: bool,
 }
 
-const QUERIES: usize = 32;
-const KEYS: usize = 32;
-const LINES: usize = 8;
+/// Queries or keys of a tile: of short sequences, and of others.
+const TILES: [usize; 2] = [16, 32];
+/// Queries of a thread.
+const QUERIES_EACH: usize = 4;
 /// Units of queries and keys that workgroup memory holds at most, and units of values.
 const MOST_CHUNK: usize = 8;
-const TILE_VALUES: usize = 256;
+const MOST_VALUES: usize = 256;
 /// Units of four outputs that a thread sums at most.
 const MOST_UNITS: usize = 4;
 
@@ -45,15 +46,23 @@ pub enum Operands {
     },
 }
 
+/// How many of so many queries or keys a tile takes.
+fn tile(length: usize) -> usize {
+    TILES[usize::from(length > TILES[0])]
+}
+
 /// Writes `y`. Operands that share memory have heads of a multiple of four.
 pub fn dispatch(shape: &AttentionShape, operands: Operands, y: Binding) -> Dispatch {
     let size = shape.width / shape.heads;
     let units = size.div_ceil(4);
     // Wider heads take more threads a query, so that a thread's sums stay in registers, and in the end more workgroups.
     let columns = if units <= 16 { 8 } else { 16 };
-    let threads = columns * LINES;
+    let [queries_tile, keys_tile] = [shape.queries, shape.keys].map(tile);
+    let lines = queries_tile / QUERIES_EACH;
+    let threads = columns * lines;
     // As even as may be.
     let chunk = units.div_ceil(units.div_ceil(MOST_CHUNK));
+    let values = keys_tile.min(MOST_VALUES / columns);
     let units_each = units.div_ceil(columns).min(MOST_UNITS);
     let vectors = size.is_multiple_of(4);
     let (layout, q, [k_stride, k_first, v_first], others) = match operands {
@@ -78,12 +87,16 @@ pub fn dispatch(shape: &AttentionShape, operands: Operands, y: Binding) -> Dispa
             .size("COLUMNS", columns as u32)
             .size("UNITS_EACH", units_each as u32)
             .size("CHUNK", chunk as u32)
-            .size("LOADS", (KEYS * chunk).div_ceil(threads) as u32)
-            .size("VALUES_EACH", (TILE_VALUES / threads) as u32),
+            .size("LINES", lines as u32)
+            .size("KEYS", keys_tile as u32)
+            .size("VALUES", values as u32)
+            .size("QUERY_LOADS", (queries_tile * chunk).div_ceil(threads) as u32)
+            .size("KEY_LOADS", (keys_tile * chunk).div_ceil(threads) as u32)
+            .size("VALUES_EACH", (values * columns / threads) as u32),
         bindings: [y, q.binding].into_iter().chain(others).collect(),
         params,
         workgroups: [
-            queries.div_ceil(QUERIES) as u32,
+            queries.div_ceil(queries_tile) as u32,
             (batch * heads) as u32,
             units.div_ceil(units_each * columns) as u32,
         ],
@@ -101,8 +114,8 @@ pub fn plain(shape: &AttentionShape, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32
                 let key_at = |key: usize| (batch * shape.keys + key) * width + head * size;
                 let visible = if shape.causal { query + 1 } else { shape.keys };
                 let (mut largest, mut total, mut sums) = (f32::MIN, 0.0f32, vec![0.0f32; size]);
-                for first in (0..visible).step_by(KEYS) {
-                    let tile = first..(first + KEYS).min(visible);
+                for first in (0..visible).step_by(tile(shape.keys)) {
+                    let tile = first..(first + tile(shape.keys)).min(visible);
                     let score = |key: usize| {
                         let products = q[at..at + size].iter().zip(&k[key_at(key)..]);
                         shape.scale * products.map(|(a, b)| a * b).sum::<f32>()

@@ -2,9 +2,10 @@
 // q, y [B, Lq, D]    k, v [B, Lk, D]    heads are consecutive slices of D, S = D / heads wide
 // q, k and v lie in rows of q_stride and k_stride elements, from q_first, k_first and v_first on: one product may have made several.
 // As WebGPU binds no memory twice, KV_TOGETHER reads k and v from one binding, and QKV_TOGETHER all three.
-// A workgroup takes 32 queries of one head, 32 keys at a time; thread (column, line) scores queries 4·line … + 3 with keys
+// A workgroup takes 4·LINES queries of one head, KEYS keys at a time; thread (column, line) scores queries 4·line … + 3 with keys
 // column, column + COLUMNS, …, and sums units column, column + COLUMNS, … of their outputs, at most four of either; heads that are wider
 // than that have several workgroups. f32; one pass: sums are rescaled when m_i grows.
+// Tiles are 32 by 32; short sequences, of 16 and fewer, have tiles of 16, which would be half empty otherwise.
 // What is multiplied lies in workgroup memory, queries and keys CHUNK units at a time: a thread reads 8 vectors of it for 64 multiply-adds.
 // The first values are loaded with the keys, so that small pictures wait for memory once. A line's maxima are all that threads tell each
 // other; each adds up its own keys, and those sums meet at the end.
@@ -26,15 +27,12 @@ struct Params {
     v_first: u32,
 }
 
-const LINES = 8u;
-const QUERIES = 32u;
-const KEYS = 32u;
+const QUERIES = 4u * LINES;
 const THREADS = COLUMNS * LINES;
 const KEYS_EACH = KEYS / COLUMNS;
 // A row of a tile takes an odd number of vectors, so that eight threads with a row each do not meet in a bank.
 const STRIDE = 9u;
-// Keys whose values are in the tile at a time, and rows of it that the values of one key take.
-const VALUES = 256u / COLUMNS;
+// Values are in the tile VALUES keys at a time; how many rows of it those of one key take.
 const VALUE_ROWS = COLUMNS / 8u;
 const LOWEST = -3.0e38;
 
@@ -91,7 +89,7 @@ var<workgroup> q_tile: array<array<array<vec4<f32>, STRIDE>, 4>, LINES>;
 // [key][unit], and then of values [four keys][one of them][row][unit of eight].
 var<workgroup> kv_tile: array<array<array<array<vec4<f32>, STRIDE>, VALUE_ROWS>, 4>, VALUES / 4u>;
 // [four keys][one of them][line], of a line's four queries.
-var<workgroup> scores: array<array<array<vec4<f32>, STRIDE>, 4>, KEYS / 4u>;
+var<workgroup> scores: array<array<array<vec4<f32>, LINES + 1u>, 4>, KEYS / 4u>;
 // [column][line]
 var<workgroup> found: array<array<vec4<f32>, LINES>, COLUMNS>;
 
@@ -140,11 +138,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let v_base = batch * params.keys * params.k_stride + params.v_first + head;
     let first_unit = group.z * UNITS_EACH * COLUMNS;
 
-    // What this thread loads of a chunk of queries and keys, and of the values of some keys.
-#for i LOADS
-    let row$i = (thread + $iu * THREADS) / CHUNK;
-    let unit$i = (thread + $iu * THREADS) % CHUNK;
-    let q_row$i = q_base + min(first_query + row$i, last_query) * params.q_stride;
+    // What this thread loads of a chunk of queries and keys.
+#for i QUERY_LOADS
+    let query$i = (thread + $iu * THREADS) / CHUNK;
+    let q_unit$i = (thread + $iu * THREADS) % CHUNK;
+    let q_row$i = q_base + min(first_query + query$i, last_query) * params.q_stride;
+#end
+#for i KEY_LOADS
+    let key$i = (thread + $iu * THREADS) / CHUNK;
+    let k_unit$i = (thread + $iu * THREADS) % CHUNK;
 #end
 
     var sums0 = Sums();
@@ -163,22 +165,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #end
         var products = Sums();
         for (var chunk = 0u; chunk < units; chunk += CHUNK) {
-#for i LOADS
-            let at$i = 4u * min(chunk + unit$i, units - 1u);
-            let is_here$i = chunk + unit$i < units;
-            let k$i = k_at(k_base + min(first_key + row$i, last_key) * params.k_stride + at$i, size - at$i);
+            let has_queries = first_key > 0u && units <= CHUNK;
+#for i KEY_LOADS
+            let k_at$i = 4u * min(chunk + k_unit$i, units - 1u);
+            let k$i = k_at(k_base + min(first_key + key$i, last_key) * params.k_stride + k_at$i, size - k_at$i);
+#end
+#for i QUERY_LOADS
+            let q_at$i = 4u * min(chunk + q_unit$i, units - 1u);
             var q$i = vec4(0.0);
-            if (first_key == 0u || units > CHUNK) {
-                q$i = q_at(q_row$i + at$i, size - at$i);
+            if (!has_queries) {
+                q$i = q_at(q_row$i + q_at$i, size - q_at$i);
             }
 #end
             workgroupBarrier();
-#for i LOADS
-            if (row$i < KEYS) {
-                keep_key(row$i, unit$i, select(vec4(0.0), k$i, is_here$i));
-                if (first_key == 0u || units > CHUNK) {
-                    q_tile[row$i / 4u][row$i % 4u][unit$i] = params.scale * q$i;
-                }
+#for i KEY_LOADS
+            if (key$i < KEYS) {
+                keep_key(key$i, k_unit$i, select(vec4(0.0), k$i, chunk + k_unit$i < units));
+            }
+#end
+#for i QUERY_LOADS
+            if (query$i < QUERIES && !has_queries) {
+                q_tile[query$i / 4u][query$i % 4u][q_unit$i] = params.scale * q$i;
             }
 #end
             workgroupBarrier();

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::Source;
+use super::work::{Amount, does, is_operation};
 use crate::gpu::fusion::Step;
-use crate::gpu::kernels::{Binding, Dispatch, Kernel};
+use crate::gpu::kernels::{Binding, Dispatch};
 use crate::gpu::lowering::Lowered;
-use crate::graph::{Graph, Node, Op, Value};
+use crate::graph::{Graph, Op, Value};
 
 /// An evaluation, in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,9 +35,8 @@ pub struct Account {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
     pub class: Class,
-    /// Floating-point operations, those that fusion joined to it included; tiles' waste is not.
+    /// As [`Amount`] has them.
     pub flops: u64,
-    /// Bytes that have to be read or written at least: each byte that is bound, once.
     pub bytes: u64,
 }
 
@@ -58,20 +58,13 @@ impl Account {
         steps: &[Step],
         lowered: &Lowered,
         sources: &[Vec<Source>],
+        amounts: &[Amount],
         arena_bytes: u64,
     ) -> Self {
-        let mut work = Vec::with_capacity(sources.len());
-        let mut dispatches = lowered.dispatches.iter().zip(sources);
-        let mut begin = 0;
-        for (step, &end) in steps.iter().zip(&lowered.step_ends) {
-            let of_step: Vec<_> = dispatches.by_ref().take(end - begin).collect();
-            begin = end;
-            work.extend(work_of_step(graph, steps, Some(step), &of_step));
-        }
-        work.extend(work_of_step(graph, steps, None, &dispatches.collect::<Vec<_>>()));
+        let work = work(graph, steps, lowered, amounts);
         let [weight_bytes, tensor_bytes] = owned_bytes(&lowered.dispatches, sources);
         let (value_bytes, live_bytes) = arena_use(&lowered.dispatches, sources);
-        let operations = graph.nodes().iter().filter(|node| is_work(node)).count();
+        let operations = graph.nodes().iter().filter(|node| is_operation(node)).count();
         let largest_binding_bytes = sources.iter().flatten().filter_map(Source::bytes).max().unwrap_or(0);
         Self {
             work,
@@ -100,46 +93,15 @@ impl Account {
     }
 }
 
-fn is_work(node: &Node) -> bool {
-    !matches!(node.op, Op::Input { .. } | Op::Parameter { .. } | Op::Reshape)
-}
-
-/// The dispatches of one step, or of a copy to an output where there is none.
-fn work_of_step(
-    graph: &Graph,
-    steps: &[Step],
-    step: Option<&Step>,
-    dispatches: &[(&Dispatch, &Vec<Source>)],
-) -> Vec<Work> {
-    let flops = step.map_or(0, |step| flops(graph, steps, step));
-    let node = step.map(|step| graph.node(step.node));
-    // A step's operations are its main dispatches', by how much of it each does: the others only move things.
-    let groups =
-        |dispatch: &Dispatch| dispatch.workgroups.iter().map(|&count| u64::from(count)).product::<u64>();
-    let is_main = |dispatch: &Dispatch| node.is_some_and(|node| does(dispatch.variant.kernel, &node.op));
-    let mains: u64 = dispatches.iter().map(|(each, _)| if is_main(each) { groups(each) } else { 0 }).sum();
-    let share = |dispatch: &Dispatch| match mains {
-        0 => flops / dispatches.len() as u64,
-        _ if is_main(dispatch) => {
-            (u128::from(flops) * u128::from(groups(dispatch)) / u128::from(mains)) as u64
-        }
-        _ => 0,
+/// The dispatches of all steps, and then copies to outputs.
+fn work(graph: &Graph, steps: &[Step], lowered: &Lowered, amounts: &[Amount]) -> Vec<Work> {
+    let step_of = |at: usize| steps.iter().enumerate().find(|(step, _)| lowered.of_step(*step).contains(&at));
+    let work = |(at, (dispatch, amount)): (usize, (&Dispatch, &Amount))| {
+        let step = step_of(at).map(|(_, step)| step);
+        let main = step.filter(|step| does(dispatch.variant.kernel, &graph.node(step.node).op));
+        Work { class: class(graph, main, dispatch), flops: amount.flops, bytes: amount.bytes }
     };
-    let work = |&(dispatch, sources): &(&Dispatch, &Vec<Source>)| Work {
-        class: class(graph, step.filter(|_| is_main(dispatch)), dispatch),
-        flops: share(dispatch),
-        bytes: bytes(node, sources),
-    };
-    dispatches.iter().map(work).collect()
-}
-
-/// Whether a kernel does an operation's arithmetic, and is no copy or change of layout on the way to it.
-fn does(kernel: Kernel, op: &Op) -> bool {
-    match op {
-        Op::Activation(_) | Op::Affine { .. } => true,
-        Op::Linear | Op::Conv2d { .. } => matches!(kernel, Kernel::Linear | Kernel::Conv2d),
-        _ => !matches!(kernel, Kernel::Unary | Kernel::Repack),
-    }
+    lowered.dispatches.iter().zip(amounts).enumerate().map(work).collect()
 }
 
 fn class(graph: &Graph, step: Option<&Step>, dispatch: &Dispatch) -> Class {
@@ -178,42 +140,6 @@ fn snake_case(name: &str) -> String {
         snake.extend(letter.to_lowercase());
     }
     snake
-}
-
-/// Operations of a step: its node's, and those of the nodes between it and its result.
-fn flops(graph: &Graph, steps: &[Step], step: &Step) -> u64 {
-    let starts: HashSet<Value> = steps.iter().map(|step| step.node).collect();
-    if !step.joined.is_empty() {
-        return step.joined.iter().map(|(node, _)| graph.flops(graph.node(*node))).sum();
-    }
-    let own = graph.flops(graph.node(step.node));
-    own + absorbed(graph, &starts, step.result, step.node).unwrap_or(0)
-}
-
-/// Operations on the way from node `start` to `value`, which leads through no other step's node.
-fn absorbed(graph: &Graph, starts: &HashSet<Value>, value: Value, start: Value) -> Option<u64> {
-    if value == start {
-        return Some(0);
-    }
-    let node = graph.node(value);
-    if value < start || starts.contains(&value) {
-        return None;
-    }
-    let before = node.operands.iter().find_map(|&operand| absorbed(graph, starts, operand, start))?;
-    Some(before + graph.flops(node))
-}
-
-/// Bytes that a dispatch has to move: what it binds, but for those that touch a part of it.
-fn bytes(node: Option<&Node>, sources: &[Source]) -> u64 {
-    let bound: Vec<u64> = sources.iter().filter_map(Source::bytes).collect();
-    let smaller =
-        |a: usize, b: usize| bound.get(a).copied().unwrap_or(0).min(bound.get(b).copied().unwrap_or(0));
-    match node.map(|node| &node.op) {
-        Some(Op::Concat | Op::Slice { .. }) => 2 * smaller(0, 1),
-        // Table, ids and result: as many rows of the table as the result has.
-        Some(Op::Embedding) => 2 * smaller(0, 2) + bound.get(1).copied().unwrap_or(0),
-        _ => bound.iter().sum(),
-    }
 }
 
 /// Bytes outside the arena: of parameters and constants, and of inputs and outputs.
@@ -288,8 +214,6 @@ fn covered(mut ranges: Vec<(usize, u64, u64)>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::fusion::fuse;
-    use crate::graph::{Activation, GraphBuilder};
 
     #[test]
     fn ranges_are_counted_once() {
@@ -301,24 +225,5 @@ mod tests {
     fn kernels_go_by_their_files() {
         assert_eq!(snake_case("GroupNormStats"), "group_norm_stats");
         assert_eq!(snake_case("Conv2d"), "conv2d");
-    }
-
-    #[test]
-    fn steps_share_out_the_operations_of_the_graph() -> crate::Result<()> {
-        let mut g = GraphBuilder::new();
-        let x = g.input("x", &[2, 6, 8])?;
-        let w = g.parameter("w", &[8, 8])?;
-        let first = g.linear(x, w, None)?;
-        let first = g.activation(first, Activation::Silu);
-        let second = g.linear(first, w, None)?;
-        let sum = g.add(second, first)?;
-        let y = g.add(sum, sum)?;
-        g.output("y", y)?;
-        let graph = g.finish()?;
-        let steps = fuse(&graph, |_| true);
-        assert!(steps.len() < graph.nodes().iter().filter(|node| is_work(node)).count());
-        let shared: u64 = steps.iter().map(|step| flops(&graph, &steps, step)).sum();
-        assert_eq!(shared, graph.cost().flops);
-        Ok(())
     }
 }
