@@ -400,13 +400,43 @@ fn a_chain_of_evaluations_and_combinations_in_one_submission() -> Result<()> {
     let expected: Vec<f32> = (0..5).map(|x| 1024.0 * x as f32 + 1023.0).collect();
     assert_eq!(block_on(gpu.read(x))?, expected);
 
-    // More dispatches than the first piece holds.
-    gpu.write(x, &[0.0, 1.0, 2.0, 3.0, 4.0])?;
-    let commands: Vec<Command<'_, Gpu>> =
-        (0..20).flat_map(|_| [Command::Evaluate(&plan), feed_back()]).collect();
-    block_on(gpu.submit_in_pieces(&commands))?;
-    let expected: Vec<f32> = (0..5).map(|x| (x << 20) as f32 + ((1 << 20) - 1) as f32).collect();
-    assert_eq!(block_on(gpu.read(x))?, expected);
+    Ok(())
+}
+
+/// Work of several pieces, and a wait for the first of two submissions that does not wait for the other.
+#[test]
+fn long_work_goes_out_in_pieces_and_waits_are_for_what_they_name() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let [short, long] = [(8, 16), (32, 64)].map(|(size, channels)| network(size, channels));
+    let [short, long] = [Case::random(short?, DType::F32, 1), Case::random(long?, DType::F32, 2)];
+    let short_plan = block_on(gpu.plan(&short.graph, &short.weights(&gpu)?))?;
+    let long_plan = block_on(gpu.plan(&long.graph, &long.weights(&gpu)?))?;
+    let expected = long.evaluate(&gpu, &long_plan)?;
+    let flops = long_plan.account().flops();
+    assert!(flops > 4 << 27, "{flops} operations are no more than a few of the first pieces");
+    // Everything reads what was made before, which has to have been made again.
+    for round in 0..3 {
+        for (name, values) in &long.inputs {
+            let disturbed: Vec<f32> = values.iter().map(|value| value + 1.0).collect();
+            gpu.write(gpu.input(&long_plan, name).expect("declared"), &disturbed)?;
+            gpu.submit(&[Command::Evaluate(&long_plan)])?;
+            gpu.write(gpu.input(&long_plan, name).expect("declared"), values)?;
+        }
+        block_on(gpu.submit_in_pieces(&[Command::Evaluate(&short_plan), Command::Evaluate(&long_plan)]))?;
+        for (name, expected) in &expected {
+            let actual = block_on(gpu.read(gpu.output(&long_plan, name).expect("declared")))?;
+            assert_eq!(&actual, expected, "{name} in round {round}");
+        }
+    }
+
+    gpu.submit(&[Command::Evaluate(&short_plan)])?;
+    gpu.submit(&[Command::Evaluate(&long_plan)])?;
+    let wait = |in_flight| {
+        let started = std::time::Instant::now();
+        block_on(gpu.settle(in_flight)).map(|()| started.elapsed())
+    };
+    let (first, second) = (wait(1)?, wait(0)?);
+    assert!(2 * first < second, "the short one took {first:?}, and the long one {second:?} more");
     Ok(())
 }
 

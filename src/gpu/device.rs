@@ -56,8 +56,8 @@ pub struct Device {
     arithmetic: Arithmetic,
     max_binding_bytes: u64,
     max_buffer_bytes: u64,
-    /// One for each submission that may still run, oldest first.
-    unfinished: RefCell<VecDeque<Signal<()>>>,
+    /// One for each submission that may still run, oldest first, and what wgpu knows it by.
+    unfinished: RefCell<VecDeque<(Signal<()>, Option<wgpu::SubmissionIndex>)>>,
     #[cfg(feature = "native")]
     meter: std::rc::Rc<super::buffer::Meter>,
     /// Whether the browser has to be nudged to see that work is done.
@@ -246,21 +246,21 @@ impl Device {
 
     /// Hands commands to the device, in one submission.
     pub fn submit(&self, commands: Vec<wgpu::CommandBuffer>) {
-        self.queue.submit(commands);
-        self.note_submission();
+        let index = self.queue.submit(commands);
+        self.note_submission(Some(index));
     }
 
     /// Something was handed to the queue: its end is waited for like that of the others.
-    pub fn note_submission(&self) {
+    pub fn note_submission(&self, index: Option<wgpu::SubmissionIndex>) {
         let finished = Signal::new();
         let signal = finished.clone();
         self.queue.on_submitted_work_done(move || signal.set(()));
         self.poll();
         let mut unfinished = self.unfinished.borrow_mut();
-        while unfinished.front().is_some_and(Signal::is_set) {
+        while unfinished.front().is_some_and(|(finished, _)| finished.is_set()) {
             unfinished.pop_front();
         }
-        unfinished.push_back(finished);
+        unfinished.push_back((finished, index));
     }
 
     /// An encoder.
@@ -284,7 +284,9 @@ impl Device {
                 }
                 unfinished.pop_front()
             };
-            if let Some(signal) = oldest {
+            if let Some((signal, index)) = oldest {
+                // Natively a wait that does not say so is for the latest, and in a browser this one is none. What fails is reported below.
+                let _ = self.raw.poll(wgpu::PollType::Wait { submission_index: index, timeout: None });
                 self.arrival(&signal).await?;
             }
         }

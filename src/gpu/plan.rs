@@ -55,7 +55,6 @@ impl Source {
     }
 
     /// Bytes that the shader is shown.
-    #[cfg(feature = "native")]
     fn bytes(&self) -> Option<u64> {
         match self {
             Self::Own(range) => Some(range.bytes),

@@ -91,7 +91,7 @@ fn record(device: &Device, parts: &[Part<'_>]) -> wgpu::CommandBuffer {
 pub fn send(device: &Device, parts: &[Part<'_>]) {
     let parts = parts.iter().map(|(sequence, range)| (&sequence.recorded, range.clone()));
     super::browser::replay(device.raw(), device.queue(), parts);
-    device.note_submission();
+    device.note_submission(None);
 }
 
 /// The first dispatches of `parts`, as many as do no more than `most` work but one at least; and the others.

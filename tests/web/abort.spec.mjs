@@ -12,6 +12,8 @@ import { openSite } from "./harness/site.mjs";
 
 const LOADS = 15;
 const PICTURES = 35;
+/** Aborts within an evaluation, of which the median counts. */
+const ABORTS = 3;
 const SEED = 20261126;
 /** Aborts of pictures until every pool has found its size, and what those that follow may add: less than one of their arenas each. */
 const WARM_PICTURES = 10;
@@ -94,23 +96,27 @@ describe("an abort", { timeout: 1_200_000 }, () => {
   for (const [backend, units] of [["webgpu", 8], ["cpu", 16]]) {
     it(`is heard within an evaluation, between its pieces, on ${backend}`, async () => {
       await inChromium(backend, async (page) => {
-        const { evaluation, next, alone } = await page.evaluate(async ([large, small]) => {
+        const { evaluation, next, alone } = await page.evaluate(async ([large, small, ABORTS]) => {
           const tenstep = await load();
           // Twice: the first of each prepares its size.
           await tenstep.generate(small);
           const alone = await timed(() => tenstep.generate(small));
           const { timings } = await tenstep.generate(large);
           const evaluation = Math.max(...timings.steps);
-          const abort = new AbortController();
-          const aborted = outcome(tenstep.generate({ ...large, steps: 50, signal: abort.signal }));
-          await new Promise((resolve) => setTimeout(resolve, 0.3 * evaluation));
-          abort.abort();
-          const next = await timed(() => tenstep.generate(small));
-          await aborted;
+          const nexts = [];
+          for (let count = 0; count < ABORTS; count++) {
+            const abort = new AbortController();
+            const aborted = outcome(tenstep.generate({ ...large, steps: 50, signal: abort.signal }));
+            await new Promise((resolve) => setTimeout(resolve, 0.3 * evaluation));
+            abort.abort();
+            nexts.push(await timed(() => tenstep.generate(small)));
+            await aborted;
+          }
+          const next = nexts.sort((a, b) => a - b)[(ABORTS - 1) / 2];
           await tenstep.dispose();
           return { evaluation, next, alone };
-        }, [{ prompt: "a", ...sizeOf(units), steps: 2 }, { prompt: "a", ...sizeOf(2), steps: 1 }]);
-        console.log(`${backend}: an evaluation of ${evaluation.toFixed(0)} ms; after an abort at 30 % of one, a picture of ${alone.toFixed(0)} ms is there in ${next.toFixed(0)} ms`);
+        }, [{ prompt: "a", ...sizeOf(units), steps: 2 }, { prompt: "a", ...sizeOf(2), steps: 1 }, ABORTS]);
+        console.log(`${backend}: an evaluation of ${evaluation.toFixed(0)} ms; after an abort at 30 % of one, a picture of ${alone.toFixed(0)} ms is there in ${next.toFixed(0)} ms (median of ${ABORTS})`);
         assert.ok(evaluation > 300, `the evaluation of ${evaluation} ms is too short to tell`);
         assert.ok(next - alone < 0.5 * evaluation, `the next picture waited ${next - alone} ms`);
       });
