@@ -314,6 +314,10 @@ fn a_computed_matrix_is_a_weight_too() -> Result<()> {
 
 #[test]
 fn norms() -> Result<()> {
+    check_forms("norms", NORM, norm_cases()?)
+}
+
+fn norm_cases() -> Result<Vec<(String, Case)>> {
     let mut cases = Vec::new();
     for (seed, (shape, groups)) in [
         ([2, 32, 32, 128], 32),
@@ -353,7 +357,26 @@ fn norms() -> Result<()> {
         })?;
         cases.push((format!("layer {shape:?}"), Case::random(graph, DType::F32, seed as u64)));
     }
-    check_forms("norms", NORM, cases)
+    Ok(cases)
+}
+
+/// Blocks as wide as a line and narrower, in the forms that read groups once and again and again.
+#[test]
+fn norms_by_subgroups() -> Result<()> {
+    let options = GpuOptions { many_threads: Some(true), subgroups: true, ..GpuOptions::default() };
+    let Some(gpu) = gpu_with(options) else { return Ok(()) };
+    if !gpu.adapter().subgroups {
+        println!("left out: this adapter has no subgroups");
+        return Ok(());
+    }
+    // Else threads do not follow each other, which is so on no adapter that is known.
+    let threads = gpu.adapter().subgroup_threads.expect("subgroups are used");
+    check_on(&gpu, &format!("norms by subgroups of {threads} threads"), NORM, norm_cases()?)?;
+    let shaders = gpu.shaders();
+    let count = |word: &str| shaders.iter().filter(|(name, _)| name.contains(word)).count();
+    assert!(count("-SUBGROUPS") > 5);
+    assert_eq!(count("-SUBGROUPS"), count("Norm"), "all norms");
+    Ok(())
 }
 
 #[test]

@@ -24,6 +24,9 @@ pub struct On {
     /// What products are computed in on a GPU; int8 those of int8 weights. f32 where it cannot
     #[arg(long, value_enum, default_value_t)]
     pub arithmetic: Arithmetic,
+    /// Norms add up by subgroups on a GPU whose subgroups allow it
+    #[arg(long)]
+    pub subgroups: bool,
 }
 
 /// What a command does once it has an executor.
@@ -39,7 +42,7 @@ pub enum Chosen {
 
 /// The executor asked for, else the GPU where there is one, else the CPU; says which and why.
 pub fn choose(on: On) -> Result<Chosen> {
-    let options = GpuOptions { arithmetic: on.arithmetic, ..GpuOptions::default() };
+    let options = GpuOptions { arithmetic: on.arithmetic, subgroups: on.subgroups, ..GpuOptions::default() };
     let (chosen, why) = match on.backend {
         Some(Backend::Cpu) => (Chosen::Cpu(Cpu::new()), "as asked for".to_owned()),
         Some(Backend::Webgpu) => (Chosen::Gpu(block_on(Gpu::new(options))?), "as asked for".to_owned()),

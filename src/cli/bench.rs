@@ -111,7 +111,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     // What is wrong with the model or its size is said before anything takes long.
     let networks = networks(arguments)?;
     if let Some(folder) = &arguments.shaders {
-        return print(&shaders::write(&networks, arguments.on.arithmetic, folder)?);
+        return print(&shaders::write(&networks, arguments.on, folder)?);
     }
     let effort = Effort { evaluations: arguments.evaluations };
     let report = match choose(arguments.on)? {

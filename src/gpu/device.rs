@@ -22,6 +22,10 @@ pub struct GpuOptions {
     pub many_threads: Option<bool>,
     /// What products are computed in. A device that cannot, or has few threads, computes in f32 all the same.
     pub arithmetic: Arithmetic,
+    /// Whether norms add up by subgroups, on a device that has many threads, and subgroups of threads that follow each other. It has not been
+    /// timed on a GPU, so it is no default.
+    #[cfg(feature = "native")]
+    pub subgroups: bool,
 }
 
 /// What is known of the adapter. Browsers hide most of it.
@@ -60,6 +64,9 @@ pub struct Device {
     unfinished: RefCell<VecDeque<(Signal<()>, Option<wgpu::SubmissionIndex>)>>,
     #[cfg(feature = "native")]
     meter: std::rc::Rc<super::buffer::Meter>,
+    /// The least threads of a subgroup, where subgroups are used.
+    #[cfg(feature = "native")]
+    subgroup: std::cell::Cell<Option<u32>>,
     /// Whether the browser has to be nudged to see that work is done.
     #[cfg(all(target_arch = "wasm32", feature = "web"))]
     needs_nudges: std::cell::Cell<bool>,
@@ -98,7 +105,11 @@ impl Device {
             wanted => wanted,
         };
         let in_f16 = arithmetic == Arithmetic::F16;
-        let required_features = if in_f16 { wgpu::Features::SHADER_F16 } else { wgpu::Features::empty() };
+        let mut required_features = if in_f16 { wgpu::Features::SHADER_F16 } else { wgpu::Features::empty() };
+        #[cfg(feature = "native")]
+        if options.subgroups {
+            required_features |= adapter.features() & wgpu::Features::SUBGROUP;
+        }
         let (raw, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("tenstep"),
@@ -130,6 +141,11 @@ impl Device {
             unfinished: RefCell::default(),
             #[cfg(feature = "native")]
             meter: std::rc::Rc::default(),
+            #[cfg(feature = "native")]
+            subgroup: std::cell::Cell::new(
+                (many_threads && required_features.contains(wgpu::Features::SUBGROUP))
+                    .then_some(about.subgroup_min_size),
+            ),
             #[cfg(all(target_arch = "wasm32", feature = "web"))]
             needs_nudges: std::cell::Cell::default(),
         };
@@ -181,6 +197,18 @@ impl Device {
     /// Whether the device has more threads than a small product has tiles.
     pub fn has_many_threads(&self) -> bool {
         self.many_threads
+    }
+
+    /// The least threads of a subgroup, where subgroups are used.
+    #[cfg(feature = "native")]
+    pub fn subgroup(&self) -> Option<u32> {
+        self.subgroup.get()
+    }
+
+    /// Goes without subgroups from now on.
+    #[cfg(feature = "native")]
+    pub fn give_up_subgroups(&self) {
+        self.subgroup.set(None);
     }
 
     /// What products are computed in.

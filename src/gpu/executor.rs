@@ -2,6 +2,8 @@
 
 #[cfg(feature = "native")]
 mod measure;
+#[cfg(feature = "native")]
+mod subgroups;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -91,7 +93,7 @@ impl Gpu {
         device.settled_check().await?;
         #[cfg(all(target_arch = "wasm32", feature = "web"))]
         device.learn_to_wait().await?;
-        Ok(Self(Rc::new(Shared {
+        let gpu = Self(Rc::new(Shared {
             device,
             pipelines,
             arena: RefCell::default(),
@@ -100,7 +102,10 @@ impl Gpu {
             pace: Pace::default(),
             whole: std::cell::Cell::new(0),
             written: std::cell::Cell::new(0),
-        })))
+        }));
+        #[cfg(feature = "native")]
+        gpu.check_subgroups().await?;
+        Ok(gpu)
     }
 
     /// What is known of the adapter: whether it is a processor in disguise decides which executor an engine takes.

@@ -8,7 +8,7 @@ use super::buffer::GpuBuffer;
 use super::device::Device;
 use super::fusion::Step;
 use super::kernels::sum_parts::Unsummed;
-use super::kernels::{ALIGNED, Binding, Dispatch, MAX_WORKGROUPS, Source, Strided, conv2d, unary};
+use super::kernels::{ALIGNED, Binding, Dispatch, MAX_WORKGROUPS, Source, Strided, conv2d, reduce, unary};
 use super::storage::{Storage, value_bytes};
 use super::weights::Weights;
 use crate::error::{Error, Result};
@@ -127,6 +127,10 @@ impl Lowering<'_> {
         }
         dispatch.variant = conv2d::computing(dispatch.variant, self.device.arithmetic())
             .suited(self.device.has_many_threads());
+        #[cfg(feature = "native")]
+        {
+            dispatch.variant = reduce::by_subgroups(dispatch.variant, self.device.subgroup());
+        }
         for index in 0..dispatch.bindings.len() {
             let binding = dispatch.bindings[index].clone();
             let bytes = self.bytes(&binding);

@@ -5,13 +5,19 @@ use std::path::Path;
 use pollster::block_on;
 
 use super::networks::Network;
+use crate::cli::backend::On;
 use crate::error::{Error, Result};
-use crate::executor::{Arithmetic, Executor};
+use crate::executor::Executor;
 use crate::gpu::{Gpu, GpuOptions};
 
-/// Writes one WGSL file for each shader into `folder`, and gives their paths. Any adapter will do, in f16 any that has it.
-pub fn write(networks: &[Network], arithmetic: Arithmetic, folder: &Path) -> Result<Vec<String>> {
-    let options = GpuOptions { many_threads: Some(true), arithmetic, ..GpuOptions::default() };
+/// Writes one WGSL file for each shader into `folder`, and gives their paths. Any adapter will do that has what is asked for.
+pub fn write(networks: &[Network], on: On, folder: &Path) -> Result<Vec<String>> {
+    let options = GpuOptions {
+        many_threads: Some(true),
+        arithmetic: on.arithmetic,
+        subgroups: on.subgroups,
+        ..GpuOptions::default()
+    };
     let gpu = block_on(Gpu::new(options))?;
     for network in networks {
         block_on(gpu.plan(&network.graph, &network.weights(&gpu)?))?;

@@ -28,6 +28,8 @@ pub struct Adapter {
     pub driver: String,
     pub shader_f16: bool,
     pub subgroups: bool,
+    /// The threads that norms add up over without memory, if they do.
+    pub subgroup_threads: Option<u32>,
     /// The largest binding and the largest buffer that plans use.
     pub max_binding_bytes: u64,
     pub max_buffer_bytes: u64,
@@ -94,6 +96,7 @@ impl Gpu {
             driver: format!("{} {}", about.driver, about.driver_info).trim().to_owned(),
             shader_f16: device.info().shader_f16,
             subgroups: device.raw().features().contains(wgpu::Features::SUBGROUP),
+            subgroup_threads: device.subgroup(),
             max_binding_bytes: device.max_binding_bytes(),
             max_buffer_bytes: device.max_buffer_bytes(),
             max_workgroup_memory_bytes: limits.max_compute_workgroup_storage_size,
@@ -172,6 +175,12 @@ impl Gpu {
 
     /// Milliseconds of a dispatch that binds buffers only.
     async fn time_one(&self, dispatch: Dispatch, empty_millis: f64) -> Result<f64> {
+        let (bound, _params) = self.bind_one(dispatch).await?;
+        self.time(&[&bound], empty_millis)
+    }
+
+    /// A dispatch by itself that binds buffers only, and its parameters, which have to live as long.
+    pub(super) async fn bind_one(&self, dispatch: Dispatch) -> Result<(Bound, ParamsBuffer)> {
         let (device, pipelines) = (&self.0.device, &self.0.pipelines);
         pipelines.prepare(device, &[(dispatch.variant.clone(), dispatch.bindings.len())]).await?;
         let dispatches = [dispatch];
@@ -184,8 +193,7 @@ impl Gpu {
                 _ => None,
             })
             .collect();
-        let bound = pipelines.bind(device, &dispatches[0], &params.range(0), &ranges);
-        self.time(&[&bound], empty_millis)
+        Ok((pipelines.bind(device, &dispatches[0], &params.range(0), &ranges), params))
     }
 
     fn time(&self, turn: &[&Bound], empty_millis: f64) -> Result<f64> {

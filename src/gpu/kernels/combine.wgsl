@@ -57,8 +57,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         given += element(first.x, first.y + i);
         combined += sum;
     }
-    let given_mean = sum_over_line(vec2(lane, 0u), given) / f32(params.len);
-    let combined_mean = sum_over_line(vec2(lane, 0u), combined) / f32(params.len);
+    let given_mean = sum_over_line(vec2(lane, 0u), given, 0u) / f32(params.len);
+    let combined_mean = sum_over_line(vec2(lane, 0u), combined, 1u) / f32(params.len);
     var given_squares = 0.0;
     var combined_squares = 0.0;
     for (var i = lane; i < params.len; i += LANES) {
@@ -67,8 +67,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         given_squares += of_given * of_given;
         combined_squares += of_combined * of_combined;
     }
-    given_squares = sum_over_line(vec2(lane, 0u), given_squares);
-    combined_squares = sum_over_line(vec2(lane, 0u), combined_squares);
+    given_squares = sum_over_line(vec2(lane, 0u), given_squares, 0u);
+    combined_squares = sum_over_line(vec2(lane, 0u), combined_squares, 1u);
     let factor = 1.0 + params.rescale * (sqrt(given_squares / combined_squares) - 1.0);
     for (var i = lane; i < params.len; i += LANES) {
         out[params.offset + i] *= factor;

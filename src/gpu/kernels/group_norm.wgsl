@@ -165,7 +165,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 #for u UNITS_HELD
     sums += select(Unit(), x$u, is_here$u);
 #end
-    mean = sum_over_line(local.xy, sum_of(sums)) / merged;
+    mean = sum_over_line(local.xy, sum_of(sums), 0u) / merged;
     sums = Unit();
 #for u UNITS_HELD
     let centred$u = select(Unit(), x$u - mean, is_here$u);
@@ -176,7 +176,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         sums += x_at(base + at.x, group + at.y);
         at = next(at, width);
     }
-    mean = sum_over_line(local.xy, sum_of(sums)) / merged;
+    mean = sum_over_line(local.xy, sum_of(sums), 0u) / merged;
     sums = Unit();
     at = start(local.x, width);
     while (at.x < pixels) {
@@ -185,7 +185,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         at = next(at, width);
     }
 #endif
-    squares = sum_over_line(local.xy, sum_of(sums));
+    squares = sum_over_line(local.xy, sum_of(sums), 1u);
 #endif
     let scale = inverseSqrt(squares / merged + params.eps);
 

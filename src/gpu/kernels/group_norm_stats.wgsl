@@ -39,7 +39,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         at = next(at, width);
 #end
     }
-    let mean = sum_over_line(vec2(lane, 0u), sum_of(sums)) / count;
+    let mean = sum_over_line(vec2(lane, 0u), sum_of(sums), 0u) / count;
     sums = Unit();
     for (var at = start(lane, width); at.x < pixels;) {
 #for u UNROLLED
@@ -48,7 +48,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         at = next(at, width);
 #end
     }
-    let squares = sum_over_line(vec2(lane, 0u), sum_of(sums));
+    let squares = sum_over_line(vec2(lane, 0u), sum_of(sums), 1u);
     if (lane == 0u) {
         stats[group * params.slices + slice] = vec2(mean, squares);
     }

@@ -35,7 +35,7 @@ fn main(
         sum += select(Unit(), x[base + min(i + $uu * LANES, width - 1u)], i + $uu * LANES < width);
 #end
     }
-    let mean = sum_over_line(local.xy, sum_of(sum)) / count;
+    let mean = sum_over_line(local.xy, sum_of(sum), 0u) / count;
     var squares = Unit();
     for (var i = local.x; i < width; i += UNROLLED * LANES) {
 #for u UNROLLED
@@ -43,7 +43,7 @@ fn main(
         squares += centred$u * centred$u;
 #end
     }
-    let variance = sum_over_line(local.xy, sum_of(squares)) / count;
+    let variance = sum_over_line(local.xy, sum_of(squares), 1u) / count;
     let scale = inverseSqrt(variance + params.eps);
     for (var i = local.x; i < width; i += UNROLLED * LANES) {
         // All loads come before the first store, as y might be x for all that a compiler knows.

@@ -20,8 +20,10 @@ pub mod linear;
 pub mod peak_copy;
 #[cfg(feature = "native")]
 pub mod peak_fma;
-mod reduce;
+pub mod reduce;
 pub mod repack;
+#[cfg(feature = "native")]
+pub mod subgroup_order;
 pub mod sum_parts;
 pub mod threshold;
 pub mod timestep_embedding;
@@ -58,6 +60,8 @@ pub enum Kernel {
     #[cfg(feature = "native")]
     PeakFma,
     Repack,
+    #[cfg(feature = "native")]
+    SubgroupOrder,
     SumParts,
     Threshold,
     TimestepEmbedding,
@@ -117,6 +121,8 @@ impl Kernel {
             #[cfg(feature = "native")]
             Self::PeakFma => &[bare!("peak_fma.wgsl")],
             Self::Repack => &[bare!("repack.wgsl"), bare!("stored.wgsl")],
+            #[cfg(feature = "native")]
+            Self::SubgroupOrder => &[bare!("subgroup_order.wgsl")],
             Self::SumParts => &[bare!("sum_parts.wgsl"), bare!("epilogue.wgsl"), bare!("activation.wgsl")],
             Self::Threshold => &[bare!("threshold.wgsl")],
             Self::TimestepEmbedding => &[bare!("timestep_embedding.wgsl")],
