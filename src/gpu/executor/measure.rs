@@ -175,17 +175,16 @@ impl Gpu {
 
     /// Milliseconds of a dispatch that binds buffers only.
     async fn time_one(&self, dispatch: Dispatch, empty_millis: f64) -> Result<f64> {
-        let (bound, _params) = self.bind_one(dispatch).await?;
+        let (bound, _params) = self.bind_one(&dispatch).await?;
         self.time(&[&bound], empty_millis)
     }
 
-    /// A dispatch by itself that binds buffers only, and its parameters, which have to live as long.
-    pub(super) async fn bind_one(&self, dispatch: Dispatch) -> Result<(Bound, ParamsBuffer)> {
+    /// A dispatch by itself that binds buffers only, and its parameters: they have to live as long, and so have the buffers.
+    pub(super) async fn bind_one(&self, dispatch: &Dispatch) -> Result<(Bound, ParamsBuffer)> {
         let (device, pipelines) = (&self.0.device, &self.0.pipelines);
         pipelines.prepare(device, &[(dispatch.variant.clone(), dispatch.bindings.len())]).await?;
-        let dispatches = [dispatch];
-        let params = ParamsBuffer::new(device, &dispatches)?;
-        let ranges: Vec<Option<Range>> = dispatches[0]
+        let params = ParamsBuffer::new(device, std::slice::from_ref(dispatch))?;
+        let ranges: Vec<Option<Range>> = dispatch
             .bindings
             .iter()
             .map(|binding| match binding {
@@ -193,7 +192,7 @@ impl Gpu {
                 _ => None,
             })
             .collect();
-        Ok((pipelines.bind(device, &dispatches[0], &params.range(0), &ranges), params))
+        Ok((pipelines.bind(device, dispatch, &params.range(0), &ranges), params))
     }
 
     fn time(&self, turn: &[&Bound], empty_millis: f64) -> Result<f64> {
@@ -270,6 +269,8 @@ mod tests {
         gpu.write(&x, &values)?;
         block_on(gpu.time_one(peak_copy::dispatch(1200, [binding(&x), binding(&y)]), 0.0))?;
         assert_eq!(block_on(gpu.read(&y))?, peak_copy::plain(&values));
+        let peaks = block_on(gpu.peaks())?;
+        assert!(peaks.gigaflops > 0.0 && peaks.gigabytes > 0.0, "{peaks:?}");
         let held = gpu.memory().held_bytes;
         drop((x, y));
         assert!(gpu.memory().held_bytes < held && gpu.memory().most_bytes >= held);

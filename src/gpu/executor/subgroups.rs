@@ -13,7 +13,7 @@ impl Gpu {
         let Some(subgroup) = device.subgroup() else { return Ok(()) };
         let y = self.tensor(&[subgroup_order::THREADS])?;
         let dispatch = subgroup_order::dispatch(subgroup, Binding::Buffer(y.buffer().clone()));
-        let (bound, _params) = self.bind_one(dispatch).await?;
+        let (bound, _params) = self.bind_one(&dispatch).await?;
         let sequence = Sequence::new(device, vec![bound], vec![subgroup_order::THREADS as u64]);
         self.send(&[(&sequence, 0..1)]);
         if self.read(&y).await? != subgroup_order::plain() {
