@@ -403,7 +403,7 @@ fn a_chain_of_evaluations_and_combinations_in_one_submission() -> Result<()> {
     Ok(())
 }
 
-/// Work of several pieces, and a wait for the first of two submissions that does not wait for the other.
+/// Work of several pieces, and a wait for the first of two submissions that is none for the second.
 #[test]
 fn long_work_goes_out_in_pieces_and_waits_are_for_what_they_name() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
@@ -429,14 +429,13 @@ fn long_work_goes_out_in_pieces_and_waits_are_for_what_they_name() -> Result<()>
         }
     }
 
-    gpu.submit(&[Command::Evaluate(&short_plan)])?;
-    gpu.submit(&[Command::Evaluate(&long_plan)])?;
+    (0..2).try_for_each(|_| gpu.submit(&[Command::Evaluate(&long_plan)]))?;
     let wait = |in_flight| {
         let started = std::time::Instant::now();
         block_on(gpu.settle(in_flight)).map(|()| started.elapsed())
     };
     let (first, second) = (wait(1)?, wait(0)?);
-    assert!(2 * first < second, "the short one took {first:?}, and the long one {second:?} more");
+    assert!(3 * second > first, "one evaluation took {first:?}, and another {second:?} more");
     Ok(())
 }
 
