@@ -29,6 +29,7 @@ const LIMITS: GpuOptions = GpuOptions {
     max_buffer_bytes: Some(256 << 20),
     many_threads: None,
     arithmetic: Arithmetic::F32,
+    subgroups: false,
 };
 /// The forms of the products: a GPU's and a software adapter's, and what the names of the latter's counts end with.
 const FORMS: [(bool, &str); 2] = [(true, ""), (false, "InSoftware")];

@@ -20,6 +20,7 @@ const LIMITS: GpuOptions = GpuOptions {
     max_buffer_bytes: None,
     many_threads: Some(true),
     arithmetic: Arithmetic::F32,
+    subgroups: false,
 };
 /// In latents; neither is a multiple of a tile.
 const REQUEST: AutoencoderRequest = AutoencoderRequest { batch: 1, height: 18, width: 13 };

@@ -21,6 +21,7 @@ const LIMITS: GpuOptions = GpuOptions {
     max_buffer_bytes: Some(256 << 20),
     many_threads: Some(true),
     arithmetic: Arithmetic::F32,
+    subgroups: false,
 };
 
 #[test]

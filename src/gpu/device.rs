@@ -23,8 +23,7 @@ pub struct GpuOptions {
     /// What products are computed in. A device that cannot, or has few threads, computes in f32 all the same.
     pub arithmetic: Arithmetic,
     /// Whether norms add up by subgroups, on a device that has many threads, and subgroups of threads that follow each other. It has not been
-    /// timed on a GPU, so it is no default.
-    #[cfg(feature = "native")]
+    /// timed on a GPU, so it is no default. In browsers wgpu offers none.
     pub subgroups: bool,
 }
 
@@ -65,7 +64,6 @@ pub struct Device {
     #[cfg(feature = "native")]
     meter: std::rc::Rc<super::buffer::Meter>,
     /// The least threads of a subgroup, where subgroups are used.
-    #[cfg(feature = "native")]
     subgroup: std::cell::Cell<Option<u32>>,
     /// Whether the browser has to be nudged to see that work is done.
     #[cfg(all(target_arch = "wasm32", feature = "web"))]
@@ -104,12 +102,10 @@ impl Device {
             Arithmetic::Int8 if !super::browser::has_language_feature(INTEGER_DOT_PRODUCT) => Arithmetic::F32,
             wanted => wanted,
         };
-        let in_f16 = arithmetic == Arithmetic::F16;
-        let mut required_features = if in_f16 { wgpu::Features::SHADER_F16 } else { wgpu::Features::empty() };
-        #[cfg(feature = "native")]
-        if options.subgroups {
-            required_features |= adapter.features() & wgpu::Features::SUBGROUP;
-        }
+        let mut wanted = wgpu::Features::empty();
+        wanted.set(wgpu::Features::SHADER_F16, arithmetic == Arithmetic::F16);
+        wanted.set(wgpu::Features::SUBGROUP, options.subgroups);
+        let required_features = wanted & adapter.features();
         let (raw, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("tenstep"),
@@ -141,7 +137,6 @@ impl Device {
             unfinished: RefCell::default(),
             #[cfg(feature = "native")]
             meter: std::rc::Rc::default(),
-            #[cfg(feature = "native")]
             subgroup: std::cell::Cell::new(
                 (many_threads && required_features.contains(wgpu::Features::SUBGROUP))
                     .then_some(about.subgroup_min_size),
@@ -200,7 +195,6 @@ impl Device {
     }
 
     /// The least threads of a subgroup, where subgroups are used.
-    #[cfg(feature = "native")]
     pub fn subgroup(&self) -> Option<u32> {
         self.subgroup.get()
     }

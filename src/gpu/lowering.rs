@@ -125,12 +125,9 @@ impl Lowering<'_> {
                 available: MAX_WORKGROUPS as u64,
             });
         }
-        dispatch.variant = conv2d::computing(dispatch.variant, self.device.arithmetic())
+        let variant = conv2d::computing(dispatch.variant, self.device.arithmetic())
             .suited(self.device.has_many_threads());
-        #[cfg(feature = "native")]
-        {
-            dispatch.variant = reduce::by_subgroups(dispatch.variant, self.device.subgroup());
-        }
+        dispatch.variant = reduce::by_subgroups(variant, self.device.subgroup());
         for index in 0..dispatch.bindings.len() {
             let binding = dispatch.bindings[index].clone();
             let bytes = self.bytes(&binding);

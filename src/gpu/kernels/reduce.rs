@@ -10,7 +10,6 @@ pub fn sized(variant: Variant, lanes: usize, lines: usize) -> Variant {
 }
 
 /// The same shader for a device whose subgroups have so many threads at least, in order; any other as it is.
-#[cfg(feature = "native")]
 pub fn by_subgroups(variant: Variant, subgroup: Option<u32>) -> Variant {
     let (Some(lanes), Some(subgroup)) = (variant.size_of("LANES"), subgroup) else { return variant };
     let block = lanes.min(subgroup);
