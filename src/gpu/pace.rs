@@ -12,7 +12,7 @@ use crate::executor::PIECE_MILLIS;
 /// Pieces are powers of two, from 2^20 operations to more than any evaluation has.
 const SMALLEST: u32 = 20;
 const SIZES: usize = 30;
-/// 2^27 operations first: a millisecond on a GPU, and some ten on a processor.
+/// 2^27 operations first: less than a millisecond on a GPU, and some tens on a processor.
 const FIRST: usize = 7;
 /// How much longer than the shortest a piece may take where none is short.
 const SLACK: f64 = 1.5;

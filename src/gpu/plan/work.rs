@@ -17,8 +17,8 @@ pub struct Amount {
     pub bytes: u64,
 }
 
-/// Operations that take about as long as a byte does to be read or written, between the four of a processor in disguise and the ten of a
-/// large GPU.
+/// Operations that take about as long as a byte that is read or written: an H200's peaks are 14 to 1, and products reach less than half of one
+/// (docs/performance.md).
 const FLOPS_A_BYTE: u64 = 4;
 
 impl Amount {
