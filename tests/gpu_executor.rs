@@ -399,7 +399,6 @@ fn a_chain_of_evaluations_and_combinations_in_one_submission() -> Result<()> {
     block_on(gpu.settle(0))?;
     let expected: Vec<f32> = (0..5).map(|x| 1024.0 * x as f32 + 1023.0).collect();
     assert_eq!(block_on(gpu.read(x))?, expected);
-
     Ok(())
 }
 
@@ -435,7 +434,8 @@ fn long_work_goes_out_in_pieces_and_waits_are_for_what_they_name() -> Result<()>
         block_on(gpu.settle(in_flight)).map(|()| started.elapsed())
     };
     let (first, second) = (wait(1)?, wait(0)?);
-    assert!(3 * second > first, "one evaluation took {first:?}, and another {second:?} more");
+    // A wait for both at first leaves nothing for the second; other tests may slow either.
+    assert!(10 * second > first, "one evaluation took {first:?}, and another {second:?} more");
     Ok(())
 }
 
