@@ -3,6 +3,8 @@
 
 import { build } from "../scripts/build.mjs";
 import { asProgram } from "../scripts/command.mjs";
+import { setUpBrowsers } from "../scripts/setup/browsers.mjs";
+import { setUp } from "../scripts/setup.mjs";
 import { describeDevice } from "./device.mjs";
 import { USAGE, readOptions } from "./options.mjs";
 import { backends, canShare, compare, peersFor, whatIsMissing } from "./peers/compare.mjs";
@@ -42,6 +44,8 @@ function understood() {
 }
 
 async function buildAll({ parts, peers }, devices) {
+  await setUp();
+  await setUpBrowsers();
   if (parts.includes("pictures")) await build();
   if (!parts.includes("networks")) return;
   const ours = devices.map((name) => (name === "webgpu" ? "gpu" : "cpu"));

@@ -13,8 +13,8 @@ export async function aptInstall(packages, why) {
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   try {
     // Old lists would give old browsers: WebGPU in Firefox needs a new one. Without a network they have to do.
-    await run("apt-get", ["update", "-qq"], { env }).catch((error) => say(error.message));
-    await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], { env });
+    await run("apt-get", ["update", "-qq"], { env, stdout: process.stderr }).catch((error) => say(error.message));
+    await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], { env, stdout: process.stderr });
     return true;
   } catch (error) {
     say(error.message);

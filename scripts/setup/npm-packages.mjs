@@ -10,7 +10,7 @@ export async function setUpNpmPackages() {
   const stamp = join(root, "node_modules", ".tenstep-lock");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
   say("npm packages: typescript, types of node and react (type checks), react (tests of its hook), esbuild (bundles package and page), binaryen (wasm-opt), playwright-core and puppeteer-core (drive the browsers in tests).");
-  await run("npm", ["ci", "--no-audit", "--no-fund"]);
+  await run("npm", ["ci", "--no-audit", "--no-fund"], { stdout: process.stderr });
   mkdirSync(join(root, "node_modules"), { recursive: true });
   writeFileSync(stamp, lock);
 }
