@@ -58,6 +58,8 @@ pub struct OptionLimits {
     pub size_multiple: usize,
     /// Largest `width * height`.
     pub max_pixels: usize,
+    /// Largest width, and height, in pixels; a multiple of `size_multiple`.
+    pub max_side: usize,
     /// Values of options that are left out. Its prompts are empty.
     pub defaults: GenerateOptions,
 }
@@ -282,7 +284,7 @@ fn guidance_interval(field: &Field) -> Result<[f64; 2]> {
 
 fn side(option: &'static str, field: &Field, limits: &OptionLimits) -> Result<usize> {
     let multiple = limits.size_multiple as u64;
-    let most = (limits.max_pixels / limits.size_multiple) as u64;
+    let most = (limits.max_pixels / limits.size_multiple).min(limits.max_side) as u64;
     match integer(option, field, multiple, most) {
         Ok(pixels) if pixels.is_multiple_of(multiple) => Ok(pixels as usize),
         _ => refused(option, format!("a multiple of {multiple} from {multiple} to {most}"), field),
@@ -301,6 +303,7 @@ mod tests {
             schedules: vec!["trailing".to_owned()],
             size_multiple: 16,
             max_pixels: 256 * 256,
+            max_side: 1024,
             defaults: GenerateOptions {
                 prompt: String::new(),
                 negative_prompt: String::new(),
@@ -362,6 +365,8 @@ mod tests {
             ("width", Field::Number(0.0)),
             ("width", Field::Number(65.0)),
             ("height", Field::Number(1e12)),
+            // Few enough pixels, but too long.
+            ("width", Field::Number(2048.0)),
             ("solver", Field::Text("euler".to_owned())),
             ("schedule", Field::Text("simple".to_owned())),
             ("style", Field::Text("baroque".to_owned())),

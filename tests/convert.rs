@@ -313,7 +313,19 @@ fn damaged_files_are_refused_with_the_file() {
     wild[..8].copy_from_slice(&u64::MAX.to_le_bytes());
     let mut header = good.clone();
     header[9] = b'!';
+    // Sizes that are small only where they overflow.
+    let huge: String = (0..8u64)
+        .map(|index| {
+            let [from, to] = [index, index + 1].map(|end| end * 2_305_843_009_213_693_951);
+            format!(
+                r#""{index}":{{"dtype":"U8","shape":[2305843009213693951],"data_offsets":[{from},{to}]}},"#
+            )
+        })
+        .collect();
+    let huge = format!("{{{}}}", huge.trim_end_matches(','));
+    let huge = [&(huge.len() as u64).to_le_bytes()[..], huge.as_bytes()].concat();
     let damaged = [
+        ("huge", huge),
         ("cut", good[..good.len() - 4].to_vec()),
         ("longer", [good.clone(), vec![0; 4]].concat()),
         ("wild length", wild),
@@ -360,6 +372,14 @@ fn folders_that_are_something_else_are_refused() {
     refuse(&|folder| folder.write(scheduler, clips), "unsupported-config", "clip_sample");
     let wide = with(unet_config(), "cross_attention_dim", json!(32));
     refuse(&|folder| folder.write("unet/config.json", &wide), "invalid-config", "cross_attention_dim");
+    let large = with(unet_config(), "sample_size", json!(2048));
+    refuse(&|folder| folder.write("unet/config.json", &large), "unsupported-config", "sample_size");
+    let mut plain = unet_config();
+    plain["down_block_types"] = json!(["DownBlock2D", "DownBlock2D"]);
+    plain["up_block_types"] = json!(["UpBlock2D", "UpBlock2D"]);
+    plain["mid_block_type"] = json!("UNetMidBlock2D");
+    let plain = plain.to_string();
+    refuse(&|folder| folder.write("unet/config.json", &plain), "invalid-config", "cross-attention");
     let many = with(unet_config(), "in_channels", json!(9));
     refuse(&|folder| folder.write("unet/config.json", &many), "invalid-config", "in_channels");
     let long = with(text_config(), "max_position_embeddings", json!(77));

@@ -5,13 +5,14 @@ mod support;
 use std::rc::Rc;
 
 use pollster::block_on;
+use serde_json::Value;
 use support::runs::{latents, model, options, size, text};
 use support::{Checkpoint, relative_error};
 use tenstep::Error;
 use tenstep::burn::Cpu;
 use tenstep::options::Field;
 use tenstep::pipeline::{Loader, open};
-use tenstep::weights::Manifest;
+use tenstep::weights::{Channels, Manifest};
 
 #[test]
 fn a_picture_has_the_size_asked_for_and_is_not_blank() {
@@ -270,4 +271,75 @@ fn a_manifest_that_contradicts_its_configs_is_refused() {
     let mut without = Checkpoint::default_model().manifest;
     without.components.remove(index);
     assert!(matches!(refusal(without), Error::InvalidManifest { .. }));
+
+    let width = |width: usize| {
+        let mut manifest = Checkpoint::default_model().manifest;
+        manifest.defaults.width = width;
+        refusal(manifest)
+    };
+    for error in [width(4), width(8192 + 64)] {
+        assert!(matches!(error, Error::InvalidManifest { .. }), "{error}");
+    }
+}
+
+#[test]
+fn parts_that_do_not_fit_each_other_are_refused_before_the_first_shard() {
+    let refusal = |change: &dyn Fn(&mut Manifest)| {
+        let mut manifest = Checkpoint::default_model().manifest;
+        change(&mut manifest);
+        match Loader::new(Rc::new(Cpu::new()), manifest) {
+            Ok(_) => ("accepted", String::new()),
+            Err(error) => (error.code(), error.to_string()),
+        }
+    };
+    let with_config = |name: &str, field: &str, value: Value| {
+        refusal(&|manifest| {
+            let component = manifest.components.iter_mut().find(|component| component.name == name);
+            component.expect("a component").config[field] = value.clone();
+        })
+    };
+    let plain = |of: &str| Value::from(vec![format!("{of}Block2D"); 3]);
+    let cases = [
+        ("invalid-config", "in_channels", with_config("unet", "in_channels", 9.into())),
+        ("invalid-config", "out_channels", with_config("unet", "out_channels", 16.into())),
+        ("invalid-config", "cross_attention_dim", with_config("unet", "cross_attention_dim", 32.into())),
+        ("unsupported-config", "num_class_embeds", with_config("unet", "num_class_embeds", 10.into())),
+        ("unsupported-config", "timestep", with_config("unet", "class_embed_type", "timestep".into())),
+        ("invalid-config", "vocab_size", with_config("text_encoder", "vocab_size", 100.into())),
+        (
+            "invalid-config",
+            "model_max_length",
+            with_config("text_encoder", "max_position_embeddings", 12.into()),
+        ),
+        ("invalid-config", "cross-attention", {
+            refusal(&|manifest| {
+                let unet = manifest.components.iter_mut().find(|component| component.name == "unet");
+                let config = &mut unet.expect("a UNet").config;
+                config["down_block_types"] = plain("Down");
+                config["up_block_types"] = plain("Up");
+                config["mid_block_type"] = "UNetMidBlock2D".into();
+            })
+        }),
+        ("invalid-config", "channels", {
+            refusal(&|manifest| {
+                manifest.image.channels = Channels::Rgb;
+                manifest.preview = None;
+            })
+        }),
+        ("invalid-config", "preview", {
+            refusal(&|manifest| {
+                let preview = manifest.preview.as_mut().expect("a preview");
+                preview.weight.iter_mut().for_each(|row| row.truncate(1));
+            })
+        }),
+        ("invalid-tokenizer", "words.json", {
+            refusal(&|manifest| {
+                manifest.tokenizer.insert("words.json".to_owned(), "{".to_owned());
+            })
+        }),
+    ];
+    for (expected, named, (code, message)) in cases {
+        assert_eq!(code, expected, "{named}: {message}");
+        assert!(message.contains(named), "{named}: {message}");
+    }
 }

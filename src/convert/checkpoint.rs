@@ -101,9 +101,11 @@ impl Safetensors {
         let metadata: Metadata = serde_json::from_slice(&header)
             .map_err(|error| damaged(format!("the safetensors header is damaged: {error}")))?;
         let start = 8 + header_length;
-        let expected = start + metadata.data_len() as u64;
-        if expected != length {
-            return Err(damaged(format!("the file holds {length} bytes; its header says {expected}")));
+        let data_length = metadata.data_len() as u64;
+        if data_length != length - start {
+            return Err(damaged(format!(
+                "the file holds {length} bytes, its header says {start} and {data_length}"
+            )));
         }
         Ok(Self { file, metadata, start, path })
     }

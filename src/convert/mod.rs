@@ -124,7 +124,7 @@ pub fn convert(source: &Path, out: &Path, options: &Options) -> Result<Conversio
             schedule: options.schedule.clone(),
         },
         image: networks.image,
-        preview: folder.preview.clone().or(networks.preview),
+        preview: networks.preview,
         provenance: json!({
             "converter": concat!("tenstep ", env!("CARGO_PKG_VERSION")),
             "training": folder.training,

@@ -6,7 +6,7 @@ use super::folder::Folder;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::model::{self, AutoencoderConfig, AutoencoderRequest, TextEncoderConfig, TextEncoderRequest};
-use crate::model::{UNetConfig, UNetRequest};
+use crate::model::{Parts, UNetConfig, UNetRequest};
 use crate::solver::SchedulerConfig;
 use crate::tokenizer::Tokenizer;
 use crate::weights::{Alpha, Channels, ImageFormat, Preview};
@@ -20,7 +20,7 @@ pub struct Networks {
     pub image: ImageFormat,
     /// Height and width in pixels.
     pub default_size: [usize; 2],
-    /// Where it follows from the networks.
+    /// The folder's, or where it follows from the networks.
     pub preview: Option<Preview>,
 }
 
@@ -47,14 +47,23 @@ impl Networks {
             false => AutoencoderConfig::identity(unet.in_channels),
         };
         let vae = AutoencoderConfig::from_json(&vae_json)?;
-        let length = text.max_position_embeddings;
-        require("tokenizer", "model_max_length", tokenizer.model_max_length(), length)?;
-        require("unet", "cross_attention_dim", unet.cross_attention_dim, text.hidden_size)?;
-        require("unet", "in_channels", unet.in_channels, vae.latent_channels())?;
-        require("unet", "out_channels", unet.out_channels, vae.latent_channels())?;
-
+        let image = image_format(folder, vae.out_channels())?;
+        let preview = match &folder.preview {
+            Some(preview) => Some(preview.clone()),
+            None => vae.is_identity().then(|| identity_preview(vae.latent_channels())),
+        };
+        let parts = Parts {
+            tokenizer: &tokenizer,
+            text_encoder: &text,
+            unet: &unet,
+            autoencoder: &vae,
+            image: &image,
+            preview: preview.as_ref(),
+        };
+        parts.check_fit()?;
         scheduler.check_samples(vae.is_identity())?;
 
+        let length = text.max_position_embeddings;
         let [height, width] = unet.sample_size.unwrap_or(DEFAULT_SAMPLE_SIZE);
         let text_request = TextEncoderRequest { batch: 1, length, ..TextEncoderRequest::default() };
         let unet_request =
@@ -70,12 +79,7 @@ impl Networks {
             Network::new("vae", "vae_encoder", true, vae_json, &encoder),
         ];
         let scale = vae.vae_scale_factor();
-        Ok(Self {
-            networks,
-            image: image_format(folder, vae.out_channels())?,
-            default_size: [height * scale, width * scale],
-            preview: vae.is_identity().then(|| identity_preview(vae.latent_channels())),
-        })
+        Ok(Self { networks, image, default_size: [height * scale, width * scale], preview })
     }
 
     /// The networks whose weights are in folder `part`.
@@ -111,15 +115,5 @@ fn image_format(folder: &Folder, out_channels: usize) -> Result<ImageFormat> {
             });
         }
     };
-    let image = folder.image.unwrap_or(ImageFormat { channels, alpha: Alpha::Straight });
-    require("image", "channels", image.channels.count(), out_channels)?;
-    Ok(image)
-}
-
-fn require(component: &str, field: &str, value: usize, expected: usize) -> Result<()> {
-    if value == expected {
-        return Ok(());
-    }
-    let message = format!("{field} is {value}, but the other networks imply {expected}");
-    Err(Error::InvalidConfig { component: component.to_owned(), message })
+    Ok(folder.image.unwrap_or(ImageFormat { channels, alpha: Alpha::Straight }))
 }

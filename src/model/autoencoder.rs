@@ -9,7 +9,7 @@
 use serde_json::{Value as Json, json};
 
 use super::fields::{Fields, WIDTHS, require_size};
-use super::{AutoencoderKlConfig, AutoencoderTinyConfig, autoencoder_kl, autoencoder_tiny};
+use super::{AutoencoderKlConfig, AutoencoderTinyConfig, MAX_LATENT_SIDE, autoencoder_kl, autoencoder_tiny};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphBuilder, Value};
 
@@ -32,9 +32,9 @@ const IDENTITY: &str = "Identity";
 pub struct AutoencoderRequest {
     /// Pictures in one evaluation, 1 to 64.
     pub batch: usize,
-    /// Latent height, 1 to 1024; a picture is [`AutoencoderConfig::vae_scale_factor`] times as high.
+    /// Latent height, 1 to [`MAX_LATENT_SIDE`]; a picture is [`AutoencoderConfig::vae_scale_factor`] times as high.
     pub height: usize,
-    /// Latent width, 1 to 1024.
+    /// Latent width, the same.
     pub width: usize,
 }
 
@@ -172,8 +172,8 @@ pub fn encoder(config: &AutoencoderConfig, request: &AutoencoderRequest) -> Resu
 
 fn check(request: &AutoencoderRequest) -> Result<()> {
     require_size("batch", request.batch, 1..=64)?;
-    require_size("height", request.height, 1..=1024)?;
-    require_size("width", request.width, 1..=1024)
+    require_size("height", request.height, 1..=MAX_LATENT_SIDE)?;
+    require_size("width", request.width, 1..=MAX_LATENT_SIDE)
 }
 
 /// `scale · x + shift`, or `x` where that is the same.

@@ -8,11 +8,15 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
+use super::MAX_LATENT_SIDE;
 use crate::error::{Error, Result};
 use crate::graph::Activation;
 
 /// Channels and widths that a config may ask for; the widest public checkpoints stay below 16384.
 pub(super) const WIDTHS: RangeInclusive<usize> = 1..=65_536;
+
+/// Sides of the latents that a network was trained on; public checkpoints have up to 128.
+const LATENT_SIDES: RangeInclusive<usize> = 1..=MAX_LATENT_SIDE;
 
 /// Levels of resolution. Public checkpoints have 1 to 6.
 pub(super) const LEVELS: RangeInclusive<usize> = 1..=8;
@@ -160,15 +164,15 @@ impl Fields {
         flags.ok_or_else(|| self.unsupported(field, &value, &format!("true, false, or a list of {blocks}")))
     }
 
-    /// A side length, `[height, width]`, or null.
+    /// A side length in latents, `[height, width]`, or null.
     pub(super) fn sample_size(&mut self, field: &str) -> Result<Option<[usize; 2]>> {
         match self.map.remove(field) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Array(list)) if list.len() == 2 => {
-                let side = |value| self.size_of(field, value, &WIDTHS);
+                let side = |value| self.size_of(field, value, &LATENT_SIDES);
                 Ok(Some([side(&list[0])?, side(&list[1])?]))
             }
-            Some(value) => self.size_of(field, &value, &WIDTHS).map(|side| Some([side, side])),
+            Some(value) => self.size_of(field, &value, &LATENT_SIDES).map(|side| Some([side, side])),
         }
     }
 

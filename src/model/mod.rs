@@ -17,6 +17,7 @@ mod autoencoder;
 mod autoencoder_kl;
 mod autoencoder_tiny;
 mod fields;
+mod fit;
 mod layers;
 mod parameter_names;
 mod resample;
@@ -25,9 +26,13 @@ mod text_encoder;
 mod transformer;
 mod unet;
 
+/// Most latents along a side of a picture.
+pub const MAX_LATENT_SIDE: usize = 1024;
+
 pub use autoencoder::{AutoencoderConfig, AutoencoderRequest, decoder, encoder};
 pub use autoencoder_kl::AutoencoderKlConfig;
 pub use autoencoder_tiny::AutoencoderTinyConfig;
+pub use fit::Parts;
 pub use parameter_names::current_parameter_name;
 pub use text_encoder::{TextEncoderConfig, TextEncoderRequest, text_encoder};
 pub use unet::{

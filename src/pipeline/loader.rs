@@ -9,6 +9,7 @@ use super::rounding::{Rounding, is_rounded};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::solver::SchedulerConfig;
+use crate::tokenizer::Tokenizer;
 use crate::weights::{Manifest, Piece, Shard, ShardSet, TensorInfo};
 
 const UNET: &str = "unet";
@@ -18,6 +19,7 @@ pub struct Loader<E: Executor> {
     executor: Rc<E>,
     manifest: Manifest,
     networks: Networks,
+    tokenizer: Tokenizer,
     info: ModelInfo,
     shards: ShardSet,
     /// One entry a component of the manifest; `None` for those that load lazily.
@@ -27,7 +29,7 @@ pub struct Loader<E: Executor> {
 }
 
 impl<E: Executor> Loader<E> {
-    /// Checks that the manifest's tensors are what its configs need, before any shard is fetched, and
+    /// Checks that the manifest's networks go together and that its tensors are what they need, before any shard is fetched, and
     /// reserves their memory.
     pub fn new(executor: Rc<E>, manifest: Manifest) -> Result<Self> {
         Self::make(executor, manifest, None)
@@ -40,6 +42,8 @@ impl<E: Executor> Loader<E> {
 
     fn make(executor: Rc<E>, manifest: Manifest, rounding: Option<Rounding>) -> Result<Self> {
         let networks = Networks::new(&manifest)?;
+        let tokenizer = Tokenizer::from_files(&manifest.tokenizer)?;
+        networks.check_fit(&manifest, &tokenizer)?;
         networks.check_tensors(&manifest)?;
         let scheduler = SchedulerConfig::from_json(&manifest.scheduler)?;
         scheduler.check_samples(networks.autoencoder().is_identity())?;
@@ -57,7 +61,17 @@ impl<E: Executor> Loader<E> {
             })
             .collect::<Result<_>>()?;
         let shards = ShardSet::new(&manifest);
-        Ok(Self { executor, manifest, networks, info, shards, weights, in_halves: false, rounding })
+        Ok(Self {
+            executor,
+            manifest,
+            networks,
+            tokenizer,
+            info,
+            shards,
+            weights,
+            in_halves: false,
+            rounding,
+        })
     }
 
     /// Has the model evaluate the halves of guidance one after the other, or with a partner
@@ -84,8 +98,8 @@ impl<E: Executor> Loader<E> {
             .map(|(number, component, shard)| (number, component.name.as_str(), shard))
     }
 
-    /// Checks a shard's length and SHA-256 and hands its bytes to the device. Any order. After an error the
-    /// loader is as before, and the same shard may be pushed again.
+    /// Checks a shard's length and SHA-256 and hands its bytes to the device. Any order. A shard that is refused may be
+    /// pushed again; after an error of the device the loader is of no more use.
     pub fn push_shard(&mut self, number: usize, bytes: &[u8]) -> Result<()> {
         let Self { shards, manifest, .. } = self;
         let pieces = shards.accept(manifest, number, bytes)?;
@@ -111,8 +125,8 @@ impl<E: Executor> Loader<E> {
         let weights =
             names.zip(self.weights).filter_map(|(name, weights)| Some((name, Rc::new(weights?)))).collect();
         let executor = self.executor.clone();
-        let model =
-            Model::new(self.executor, self.manifest, self.networks, self.info, weights, self.in_halves).await;
+        let Self { manifest, networks, tokenizer, info, in_halves, .. } = self;
+        let model = Model::new(self.executor, manifest, networks, tokenizer, info, weights, in_halves).await;
         if let Err(Error::OutOfMemory { .. }) = model {
             // What else the device has to complain about is of this model too, and not of one that is loaded next.
             executor.recover().await;

@@ -11,7 +11,7 @@ use super::partner::Pairing;
 use super::partner::Partner;
 use super::plans::ModelPlans;
 use super::run::Run;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::executor::Executor;
 use crate::options::{GenerateOptions, OptionLimits};
 use crate::solver::{self, Guidance, SolverOptions};
@@ -65,13 +65,6 @@ pub struct Defaults {
 impl ModelInfo {
     pub(super) fn new(manifest: &Manifest, networks: &Networks) -> Result<Self> {
         let defaults = &manifest.defaults;
-        let size_multiple = networks.size_multiple();
-        for (field, side) in [("width", defaults.width), ("height", defaults.height)] {
-            if !side.is_multiple_of(size_multiple) {
-                let message = format!("defaults.{field} must be a multiple of {size_multiple}, not {side}");
-                return Err(Error::InvalidManifest { message });
-            }
-        }
         let size = networks.size(2, defaults.width, defaults.height);
         let default_pixels = defaults.width * defaults.height;
         Ok(Self {
@@ -84,7 +77,7 @@ impl ModelInfo {
             decode_flops: networks.decoder(size)?.cost().flops,
             default_width: defaults.width,
             default_height: defaults.height,
-            size_multiple,
+            size_multiple: networks.size_multiple(),
             max_pixels: (default_pixels * MAX_ENLARGEMENT).min(MAX_PIXELS).max(default_pixels),
             styles: manifest.styles.clone(),
             solvers: solver::names().map(str::to_owned).collect(),
@@ -98,13 +91,14 @@ impl ModelInfo {
         })
     }
 
-    fn option_limits(&self) -> OptionLimits {
+    fn option_limits(&self, networks: &Networks) -> OptionLimits {
         OptionLimits {
             styles: self.styles.clone(),
             solvers: self.solvers.clone(),
             schedules: self.schedules.clone(),
             size_multiple: self.size_multiple,
             max_pixels: self.max_pixels,
+            max_side: networks.max_side(),
             defaults: GenerateOptions {
                 prompt: String::new(),
                 negative_prompt: String::new(),
@@ -143,14 +137,15 @@ impl<E: Executor> Model<E> {
         executor: Rc<E>,
         manifest: Manifest,
         networks: Networks,
+        tokenizer: Tokenizer,
         info: ModelInfo,
         weights: HashMap<String, Rc<E::Weights>>,
         in_halves: bool,
     ) -> Result<Self> {
         let model = Self {
-            tokenizer: Tokenizer::from_files(&manifest.tokenizer)?,
+            tokenizer,
             scheduler: solver::SchedulerConfig::from_json(&manifest.scheduler)?,
-            limits: info.option_limits(),
+            limits: info.option_limits(&networks),
             in_halves,
             pairing: Pairing::default(),
             model_plans: Rc::new(ModelPlans::new(executor, networks, weights)?),

@@ -4,7 +4,8 @@ use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::graph::{Graph, GraphBuilder};
 use crate::model::{self, AutoencoderConfig, AutoencoderRequest, TextEncoderConfig, TextEncoderRequest};
-use crate::model::{UNetConfig, UNetRequest};
+use crate::model::{MAX_LATENT_SIDE, Parts, UNetConfig, UNetRequest};
+use crate::tokenizer::Tokenizer;
 use crate::weights::{Component, DType, Manifest, Preview, TensorInfo};
 
 /// The shapes of one kind of run.
@@ -59,6 +60,29 @@ impl Networks {
         })
     }
 
+    /// Checks that the networks, the tokenizer and the manifest's pictures go together, and that pictures of the default size can be
+    /// made. Errors: those of [`Parts::check_fit`], [`Error::InvalidManifest`].
+    pub fn check_fit(&self, manifest: &Manifest, tokenizer: &Tokenizer) -> Result<()> {
+        let parts = Parts {
+            tokenizer,
+            text_encoder: &self.text_encoder,
+            unet: &self.unet,
+            autoencoder: &self.autoencoder,
+            image: &manifest.image,
+            preview: self.preview.as_ref(),
+        };
+        parts.check_fit()?;
+        let (multiple, most) = (self.size_multiple(), self.max_side());
+        for (field, side) in [("width", manifest.defaults.width), ("height", manifest.defaults.height)] {
+            if !side.is_multiple_of(multiple) || side > most {
+                let message =
+                    format!("defaults.{field} must be a multiple of {multiple} up to {most}, not {side}");
+                return Err(Error::InvalidManifest { message });
+            }
+        }
+        Ok(())
+    }
+
     /// Compares every graph's parameters with the manifest's tensors: a checkpoint that cannot work is
     /// refused before its first shard is fetched. Errors: [`Error::MissingTensor`], [`Error::TensorShape`].
     pub fn check_tensors(&self, manifest: &Manifest) -> Result<()> {
@@ -71,6 +95,11 @@ impl Networks {
     /// Width and height of a picture are multiples of this many pixels, so that every level halves evenly.
     pub fn size_multiple(&self) -> usize {
         self.autoencoder.vae_scale_factor() << (self.unet.block_out_channels.len() - 1)
+    }
+
+    /// The longest side of a picture in pixels.
+    pub fn max_side(&self) -> usize {
+        self.autoencoder.vae_scale_factor() * MAX_LATENT_SIDE
     }
 
     /// The shapes of a run. `width` and `height` are pixels, multiples of [`Networks::size_multiple`].

@@ -24,6 +24,7 @@ mod up;
 
 pub use config::{BlockType, ClassEmbedding, MidBlockType, UNetConfig};
 
+use super::MAX_LATENT_SIDE;
 use super::attention::{SecondBranch, pixel_attention};
 use super::fields::{WIDTHS, require_size};
 use super::layers::Convolution;
@@ -37,9 +38,9 @@ use crate::graph::{Graph, GraphBuilder, Shape, Value};
 pub struct UNetRequest {
     /// Samples in one evaluation: 2 for guidance (with and without the prompt), times pictures. 1 to 64.
     pub batch: usize,
-    /// Latent height, 1 to 1024. Sizes that do not halve evenly are legal.
+    /// Latent height, 1 to [`MAX_LATENT_SIDE`]. Sizes that do not halve evenly are legal.
     pub height: usize,
-    /// Latent width, 1 to 1024.
+    /// Latent width, the same.
     pub width: usize,
     /// Tokens of `encoder_hidden_states`, 1 to 65536. Unused by a network without cross-attention.
     pub text_length: usize,
@@ -257,8 +258,8 @@ fn text_inputs(graph: &mut GraphBuilder, config: &UNetConfig, request: &UNetRequ
 
 fn check(config: &UNetConfig, request: &UNetRequest) -> Result<()> {
     require_size("batch", request.batch, 1..=64)?;
-    require_size("height", request.height, 1..=1024)?;
-    require_size("width", request.width, 1..=1024)?;
+    require_size("height", request.height, 1..=MAX_LATENT_SIDE)?;
+    require_size("width", request.width, 1..=MAX_LATENT_SIDE)?;
     require_size("known_timesteps", request.known_timesteps, 0..=1000)?;
     if config.has_cross_attention() {
         require_size("text_length", request.text_length, WIDTHS)?;
