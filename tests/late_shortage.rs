@@ -4,6 +4,7 @@
 mod support;
 
 use std::rc::Rc;
+use std::thread;
 
 use pollster::block_on;
 use support::Checkpoint;
@@ -146,11 +147,15 @@ fn a_step_that_finds_no_memory_is_done_again_in_turns() {
         ("dpmpp-3m", &rescaled),
         ("dpm-adaptive", &strict),
     ];
-    for (solver, more) in all {
-        let shortages = every_call(Cpu::new, solver, more);
-        println!("{solver}: {shortages} shortages");
-        assert!(shortages >= 4 * STEPS, "{solver}: {shortages} shortages");
-    }
+    thread::scope(|scope| {
+        for (solver, more) in all {
+            scope.spawn(move || {
+                let shortages = every_call(Cpu::new, solver, more);
+                println!("{solver}: {shortages} shortages");
+                assert!(shortages >= 4 * STEPS, "{solver}: {shortages} shortages");
+            });
+        }
+    });
 }
 
 #[test]
@@ -158,6 +163,34 @@ fn a_step_on_the_gpu_is_done_again_in_turns() {
     let Some(gpu) = block_on(support::gpu()) else { return };
     let shortages = every_call(|| gpu.clone(), "dpmpp-2m-sde", &[("steps", Field::Number(3.0))]);
     assert!(shortages >= 3 * 3, "{shortages} shortages");
+}
+
+#[test]
+fn a_shortage_of_the_last_step_is_not_taken_for_the_decoders() {
+    // Where the states have arrived, the last is good; otherwise the run begins again.
+    for has_full_ring in [false, true] {
+        let (executor, model) = limited(Cpu::new());
+        let options = options(&model, "dpmpp-2m", &[]);
+        let start = || block_on(model.start(&options)).expect("a run");
+        let states = states(&mut start());
+        let expected = in_turns_from(Cpu::new(), &options, &states);
+        let mut runs: Vec<_> = (0..=STEPS).map(|_| start()).collect();
+        executor.has_full_ring.set(has_full_ring);
+        for (evaluations, run) in runs.iter_mut().enumerate() {
+            for _ in 0..evaluations {
+                block_on(run.step()).expect("a step");
+            }
+            executor.calls_with_room.set(0);
+            executor.calls_without_room.set(1);
+            block_on(run.decode()).expect("a picture");
+            assert_eq!(executor.calls_without_room.get(), 0);
+            assert_eq!((run.step_number(), run.timings().steps.len()), (evaluations, evaluations));
+            let warnings = run.warnings();
+            assert!(warnings.len() == 1 && warnings[0].starts_with(IN_TURNS), "{warnings:?}");
+            let from = if has_full_ring { 0 } else { evaluations };
+            assert!(finish(run) == expected[from], "after {evaluations} evaluations");
+        }
+    }
 }
 
 #[test]

@@ -272,15 +272,21 @@ impl<E: Executor> Run<E> {
     /// Errors: the device fails; memory is short for one half too, and the run stands where it stood, or a little before.
     pub async fn step(&mut self) -> Result<StepReport> {
         let (started, before) = (now_millis(), self.sampling.evaluations);
-        let mut report = StepReport::default();
-        while !self.is_done() && self.sampling.evaluations <= before {
-            match self.evaluate().await {
-                Ok(evaluated) => report = evaluated,
-                Err(error) => self.go_on_after(error, before).await?,
-            }
-        }
+        let report = self.go_beyond(before).await?;
         if self.sampling.evaluations > before {
             self.timings.steps.push(now_millis() - started);
+        }
+        Ok(report)
+    }
+
+    /// Goes on until more than `evaluations` are done, or the run is.
+    async fn go_beyond(&mut self, evaluations: usize) -> Result<StepReport> {
+        let mut report = StepReport::default();
+        while !self.is_done() && self.sampling.evaluations <= evaluations {
+            match self.evaluate().await {
+                Ok(evaluated) => report = evaluated,
+                Err(error) => self.go_on_after(error, evaluations).await?,
+            }
         }
         Ok(report)
     }
@@ -327,10 +333,24 @@ impl<E: Executor> Run<E> {
         Ok(())
     }
 
+    /// Waits for the steps, and does those again that found no memory: a decoder would take that for its own shortage.
+    async fn settle(&mut self) -> Result<()> {
+        let evaluations = self.sampling.evaluations;
+        while let Err(error) = self.executor.settle(0).await {
+            let before = evaluations.saturating_sub(1);
+            self.go_on_after(error, before).await?;
+            if evaluations > 0 {
+                self.go_beyond(before).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Decodes to a picture: the finished latents, or before the last step the network's latest estimate of
     /// them. Fails with [`crate::Error::NotFinite`] rather than hand over a broken picture.
     pub async fn decode(&mut self) -> Result<Image> {
         let started = now_millis();
+        self.settle().await?;
         let latents =
             if self.sampling.position == 0 || self.is_done() { self.sample() } else { &self.denoised };
         let values = self.plans.decoder.decode(latents).await?;

@@ -17,9 +17,9 @@ pub struct Limited<E: Executor> {
     pub room_to_run: Cell<usize>,
     /// Calls for work, for its results and for its end that there is room for yet.
     pub calls_with_room: Cell<usize>,
-    /// How many fail then. Each spoils all that was written since the device was last waited for.
+    /// How many fail then. Each spoils all that was written and not waited for.
     pub calls_without_room: Cell<usize>,
-    written: RefCell<Vec<(E::Tensor, usize, usize)>>,
+    written: RefCell<Vec<Vec<(E::Tensor, usize, usize)>>>,
     /// Whether copies to the host find no place.
     pub has_full_ring: Cell<bool>,
     /// Whether a plan that is refused is complained about once more, at the next call.
@@ -71,7 +71,7 @@ impl<E: Executor> Limited<E> {
             return Ok(());
         }
         self.calls_without_room.set(self.calls_without_room.get() - 1);
-        for (out, offset, len) in self.written.take() {
+        for (out, offset, len) in self.written.take().into_iter().flatten() {
             let terms = vec![Term { coefficient: f32::NAN, tensor: &out, offset }];
             self.inner.submit(&[Command::Combine { out: &out, offset, len, terms }])?;
         }
@@ -87,7 +87,7 @@ impl<E: Executor> Limited<E> {
             }
             Command::Threshold { estimate, len, .. } => Some(((*estimate).clone(), 0, *len)),
         });
-        self.written.borrow_mut().extend(written);
+        self.written.borrow_mut().push(written.collect());
         self.call()
     }
 }
@@ -213,7 +213,10 @@ impl<E: Executor> Executor for Limited<E> {
 
     async fn settle(&self, in_flight: usize) -> Result<()> {
         self.call()?;
-        self.written.take();
+        let mut written = self.written.borrow_mut();
+        let waited_for = written.len().saturating_sub(in_flight);
+        written.drain(..waited_for);
+        drop(written);
         self.inner.settle(in_flight).await
     }
 

@@ -35,10 +35,12 @@ impl<E: Executor> Run<E> {
 
     /// Takes a run to where another with the same options and model stood.
     ///
-    /// Errors: no run with these options can have stood there ([`crate::Error::InvalidOption`]). The run is then as it was
-    /// made, or not to be used.
+    /// Errors: no run with these options can have stood there ([`crate::Error::InvalidOption`], [`crate::Error::NotFinite`]). The run is
+    /// then as it was made, or not to be used.
     pub fn restore(&mut self, state: &RunState) -> Result<()> {
         RunState::check_values(state.values.len(), self.state_values())?;
+        // What is on its way is of another course.
+        self.pending.clear();
         let elements = self.plans.size.latent_elements();
         self.sampling.replay(state.evaluations, &state.errors)?;
         let mut values = state.values.chunks_exact(elements);
