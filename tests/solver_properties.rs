@@ -304,6 +304,16 @@ fn levels_may_be_listed() {
     assert!(error.to_string().starts_with("timesteps must be"), "{error}");
     solver::plan_at(euler, &options, &flow, Levels::Timesteps(&[1000.0, 0.5])).expect("nearly clean");
     assert!(refused("ddim", Levels::Sigmas(&[1.0])).starts_with("sigmas must be at least two numbers"));
+    // Levels of which there is no telling apart, by the timesteps of these or by arithmetic, are no fault of the checkpoint.
+    for (name, list) in [("deis-tab", [1.0, 0.002, 0.001, 0.0]), ("dpm-2m", [1.0, 1e-320, 1e-321, 0.0])] {
+        let message = refused(name, Levels::Sigmas(&list));
+        assert!(
+            message.starts_with(&format!("sigmas must be levels that {name} can step between")),
+            "{message}"
+        );
+    }
+    let many: Vec<f64> = (0..20).map(f64::from).collect();
+    assert!(refused("ddim", Levels::Sigmas(&many)).ends_with("not a list of 20 numbers"));
     let message = refused("dpm-fast", Levels::Timesteps(&[999.0, 500.0]));
     assert_eq!(
         message,

@@ -111,6 +111,7 @@ fn configs_that_cannot_be_followed_name_the_field() {
         json!({"dynamic_thresholding_ratio": 1.01}),
         json!({"sample_max_value": 0.5}),
         json!({"thresholding": "yes"}),
+        json!({"lambda_min_clipped": "-5.1"}),
         json!({"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": -3.0}),
     ];
     for json in nonsense {
@@ -164,6 +165,28 @@ fn steps_that_the_schedule_has_no_levels_for_are_refused() {
     let config = SchedulerConfig { steps_offset: 1, ..config };
     let error = plan("ddim", &config, Spacing::Leading, 1000).expect_err("past the end");
     assert_eq!(error.code(), "invalid-option");
+}
+
+#[test]
+fn a_clipped_schedule_is_planned_or_the_steps_are_refused() {
+    // Less than half of the timesteps are left.
+    let config = SchedulerConfig { lambda_min_clipped: Some(-1.0), ..SchedulerConfig::default() };
+    let error = plan("dpmpp-2m", &config, Spacing::Trailing, 10).expect_err("there is room for five");
+    assert_eq!(error.code(), "invalid-option");
+    for solver in solver::names().filter(|name| !solver::find(name).expect("a name").is_adaptive()) {
+        for spacing in Spacing::ALL {
+            for steps in [5, 10, 300, 1000] {
+                match plan(solver, &config, spacing, steps) {
+                    Ok(plan) => {
+                        assert!((1..=steps).contains(&plan.evaluations()), "{solver} {spacing:?} {steps}")
+                    }
+                    Err(error) => {
+                        assert_eq!(error.code(), "invalid-option", "{solver} {spacing:?} {steps}: {error}")
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// With `sigma_min` the spacings over noise levels end with an evaluation at the level where they stop.
@@ -226,6 +249,11 @@ fn flow_matching_is_read_from_its_schedulers() {
     let schedule = Schedule::new(&config).expect("a schedule");
     assert!((schedule.level(499).flow() - 0.75).abs() < 1e-12);
     assert_eq!(schedule.level(999).alpha, 0.0);
+    for shift in [0.05, 0.1, 0.3, 0.4, 1.0, 7.0] {
+        let config = SchedulerConfig { flow_shift: shift, ..config.clone() };
+        assert_eq!(Schedule::new(&config).expect("a schedule").level(999).alpha, 0.0, "shift {shift}");
+        plan("flow-euler", &config, Spacing::Trailing, 10).expect("a plan");
+    }
     for timestep in [0.0, 0.5, 123.4, 998.0] {
         let back = schedule.timestep_from_sigma(schedule.level_at(timestep).sigma_over_alpha());
         assert!((back - timestep).abs() < 1e-9, "{timestep} comes back as {back}");

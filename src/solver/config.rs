@@ -224,7 +224,8 @@ impl SchedulerConfig {
                 }
             } else if READ.contains(&field.as_str()) {
                 // Python writes None for what takes its default, and the text -inf for no limit.
-                if !(value.is_null() || field == "lambda_min_clipped" && value.is_string()) {
+                let unlimited = matches!(value.as_str(), Some("-inf" | "-Infinity"));
+                if !(value.is_null() || field == "lambda_min_clipped" && unlimited) {
                     read.insert(field.clone(), value.clone());
                 }
             } else if !field.starts_with('_') && !CHOSEN_BY_OPTIONS.contains(&field.as_str()) {

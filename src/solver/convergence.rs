@@ -73,8 +73,7 @@ impl Convergence {
             Spread::Timestep => schedule.level_at(980.0 - 960.0 * place(i)),
         };
         let levels: Vec<NoiseLevel> = (0..=count).map(level).collect();
-        let timestep = |level: &NoiseLevel| schedule.timestep_from_sigma(level.sigma_over_alpha());
-        let timesteps = levels[..count].iter().map(timestep).collect();
+        let timesteps = levels[..count].iter().map(|&level| schedule.timestep_at(level)).collect();
         let grid = Grid::new(timesteps, levels.clone())?;
         let settings = Settings::new(config, &self.options);
         let problem = Problem { schedule: &schedule, settings, grid: &grid, stages: &stages };

@@ -83,7 +83,7 @@ impl Solver for Deis {
         let u = |level: NoiseLevel| match self.variable {
             Variable::LogRho => -level.lambda(),
             Variable::Rho => level.sigma_over_alpha(),
-            Variable::Timestep => schedule.timestep_from_sigma(level.sigma_over_alpha()),
+            Variable::Timestep => schedule.timestep_at(level),
         };
         let step = |(index, (timestep, level, next)): (usize, (f64, NoiseLevel, NoiseLevel))| {
             let order = match self.variable {
@@ -109,7 +109,7 @@ impl Solver for Deis {
     }
 }
 
-/// `∫ basis(t(rho)) drho`. Below the level of timestep 0, `t` stays 0.
+/// `∫ basis(t(rho)) drho`. Below the level of timestep 0, `t` is taken to stay 0.
 fn over_timesteps(
     schedule: &Schedule,
     level: NoiseLevel,

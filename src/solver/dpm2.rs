@@ -77,7 +77,7 @@ impl Solver for Dpm2 {
             let middle = NoiseLevel::from_sigma((rho * down).sqrt());
             let to_middle = to(middle.alpha, middle.sigma_over_alpha(), 0);
             steps.push(problem.evaluation(timestep, level, Value::Epsilon, to_middle)?);
-            let timestep = problem.schedule.timestep_from_sigma(middle.sigma_over_alpha());
+            let timestep = problem.schedule.timestep_at(middle);
             steps.push(problem.evaluation(timestep, middle, Value::Epsilon, update)?);
         }
         Ok(steps)

@@ -213,7 +213,7 @@ impl Adaptive {
             let level = levels[stage];
             let kind = if order == 3 { Kind::Paper } else { Kind::Midpoint };
             let update = singlestep_update(Value::Epsilon, kind, levels, stage, stage);
-            let timestep = self.schedule.timestep_from_sigma(level.sigma_over_alpha());
+            let timestep = self.schedule.timestep_at(level);
             let step =
                 evaluation(&self.schedule, self.prediction_type, timestep, level, Value::Epsilon, update)?;
             self.plan.steps.push(step);

@@ -154,8 +154,7 @@ impl Solver for DpmSinglestep {
             (0..order).map(move |stage| NoiseLevel::from_lambda(lambda(step, order, stage)))
         });
         let levels: Vec<NoiseLevel> = levels.collect();
-        let timestep = |level: &NoiseLevel| schedule.timestep_from_sigma(level.sigma_over_alpha());
-        let timesteps = levels.iter().map(timestep).collect();
+        let timesteps = levels.iter().map(|&level| schedule.timestep_at(level)).collect();
         Grid::new(timesteps, levels.into_iter().chain([schedule.level(0)]).collect())
     }
 

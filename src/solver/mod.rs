@@ -245,7 +245,13 @@ pub fn plan_at(
     let Some(stages) = stages.filter(|_| !solver.chooses_levels()) else {
         return Err(levels.refused(&format!("left out, or of another length, with {}", solver.name())));
     };
-    plan_on(solver, &Settings::new(&config, options), &schedule, &grid, stages)
+    match plan_on(solver, &Settings::new(&config, options), &schedule, &grid, stages) {
+        // Of the schedule's own levels it is the checkpoint's fault.
+        Err(Error::InvalidConfig { .. }) => {
+            Err(levels.refused(&format!("levels that {} can step between", solver.name())))
+        }
+        planned => planned,
+    }
 }
 
 /// A run of a solver whose steps depend on what the network says, for a budget of at most `evaluations`.

@@ -26,7 +26,7 @@
 use super::combination::{Combination, m, x};
 use super::options::{self, FINAL_SIGMAS, OptionSpec};
 use super::problem::{Problem, Value, transfer};
-use super::{Grid, NoiseLevel, Schedule, Solver, Spacing, StepPlan, timesteps};
+use super::{Grid, Schedule, Solver, Spacing, StepPlan, timesteps};
 use crate::error::{Error, Result};
 
 /// Steps by which F-PNDM starts, and the evaluations of each.
@@ -148,10 +148,9 @@ impl Solver for Pndm {
                 }
                 _ => {
                     // Of the levels themselves: the grid's timesteps may be rounded.
-                    let of =
-                        |level: NoiseLevel| problem.schedule.timestep_from_sigma(level.sigma_over_alpha());
-                    let middle_timestep = 0.5 * (of(level) + of(next));
-                    let middle = problem.schedule.level_at(middle_timestep);
+                    let schedule = problem.schedule;
+                    let middle_timestep = 0.5 * (schedule.timestep_at(level) + schedule.timestep_at(next));
+                    let middle = schedule.level_at(middle_timestep);
                     evaluate(timestep, level, middle, 0, m(0))?;
                     evaluate(middle_timestep, middle, middle, 1, m(0))?;
                     evaluate(middle_timestep, middle, next, 2, m(0))?;

@@ -82,7 +82,7 @@ impl Problem<'_> {
         if index < self.grid.len() && self.grid.level(index) == level {
             self.grid.timestep(index)
         } else {
-            self.schedule.timestep_from_sigma(level.sigma_over_alpha())
+            self.schedule.timestep_at(level)
         }
     }
 

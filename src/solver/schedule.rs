@@ -146,8 +146,13 @@ impl Schedule {
         if level.alpha < noisiest.alpha { noisiest } else { level }
     }
 
-    /// The timestep, between two training timesteps, whose level is `sigma = sigma_t / alpha_t`: by
-    /// interpolation in `ln sigma`, within the schedule's range.
+    /// The timestep of a level, the counterpart of [`Schedule::level_at`].
+    pub fn timestep_at(&self, level: NoiseLevel) -> f64 {
+        self.timestep_from_sigma(level.sigma_over_alpha())
+    }
+
+    /// The timestep, between two training timesteps, whose level is `sigma = sigma_t / alpha_t`: of diffusion by interpolation in
+    /// `ln sigma`, within the schedule's range; of flow matching exactly, from −1 (clean) on.
     pub fn timestep_from_sigma(&self, sigma: f64) -> f64 {
         if let Some(shift) = self.flow_shift {
             let s = if sigma.is_finite() { sigma / (1.0 + sigma) } else { 1.0 };
@@ -170,7 +175,8 @@ impl Schedule {
 
 /// The level of flow matching at `u` of the way to pure noise.
 fn flow_level(shift: f64, u: f64) -> NoiseLevel {
-    NoiseLevel::from_flow(shift * u / (1.0 + (shift - 1.0) * u))
+    // Exactly 1 at the end, whatever the shift.
+    NoiseLevel::from_flow(shift * u / (shift * u + (1.0 - u)))
 }
 
 /// `alphas_cumprod` of a diffusion.

@@ -75,8 +75,7 @@ impl Levels<'_> {
                 }
                 let levels: Vec<NoiseLevel> =
                     list.iter().map(|&sigma| schedule.level_from_sigma(sigma)).collect();
-                let timestep = |level: &NoiseLevel| schedule.timestep_from_sigma(level.sigma_over_alpha());
-                (levels[..list.len() - 1].iter().map(timestep).collect(), levels)
+                (levels[..list.len() - 1].iter().map(|&level| schedule.timestep_at(level)).collect(), levels)
             }
         };
         Grid::new(timesteps, levels)
@@ -87,7 +86,11 @@ impl Levels<'_> {
             Self::Timesteps(list) => ("timesteps", list),
             Self::Sigmas(list) => ("sigmas", list),
         };
-        Error::InvalidOption { option, accepted: accepted.to_owned(), value: format!("{list:?}") }
+        let value = match list.len() {
+            0..=10 => format!("{list:?}"),
+            count => format!("a list of {count} numbers"),
+        };
+        Error::InvalidOption { option, accepted: accepted.to_owned(), value }
     }
 }
 
@@ -254,6 +257,10 @@ pub(super) fn multistep_grid(
         Spacing::Normal => return fractional_grid(schedule, n, n - 1, last),
         Spacing::SgmUniform => return fractional_grid(schedule, n, n, last),
     };
+    // Steps as long as those of the whole schedule come to the end of a clipped one sooner.
+    if timesteps.len() < n {
+        return Err(too_many_steps(schedule.len(), n));
+    }
     grid_at(schedule, &timesteps, last, Schedule::nonzero_level)
 }
 
@@ -384,8 +391,7 @@ fn sigma_grid(
         false => schedule.level_from_sigma(sigma),
     };
     let levels: Vec<NoiseLevel> = sigmas.map(level).chain([last]).collect();
-    let timestep = |level: &NoiseLevel| schedule.timestep_from_sigma(level.sigma_over_alpha());
-    Grid::new(levels[..n].iter().map(timestep).collect(), levels)
+    Grid::new(levels[..n].iter().map(|&level| schedule.timestep_at(level)).collect(), levels)
 }
 
 /// `n` evaluations from the last timestep on, the way to timestep 0 in so many equal parts.
