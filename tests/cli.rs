@@ -62,16 +62,20 @@ fn failures_exit_with_1_and_a_code() {
 /// `tenstep solvers --json | head -1`: who reads has seen enough, and that is no failure.
 #[test]
 fn a_closed_pipe_is_no_failure() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tenstep"))
-        .args(["solvers", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("tenstep starts");
-    drop(child.stdout.take());
-    let output = child.wait_with_output().expect("tenstep ends");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (source, out) = (source("pipe"), Folder::new("pipe-out"));
+    let [from, to] = [&source, &out].map(|folder| folder.0.display().to_string());
+    for arguments in [&["solvers", "--json"][..], &["convert", &from, &to]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tenstep"))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("tenstep starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("tenstep ends");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    }
 }
 
 #[test]
@@ -120,6 +124,11 @@ fn methods_are_compared_from_the_same_noise() {
     assert_eq!((&compared["seeds"], &compared["backend"]["backend"]), (&2.into(), &"cpu".into()));
     assert!(done(&arguments).contains("distance to ddim with 3 evaluations"));
     assert!(refused(&["compare", "--solvers", "magic", "--backend", "cpu"], 2).contains("solver"));
+    for steps in ["0", "5,2000"] {
+        assert!(
+            refused(&["compare", "--steps", steps], 2).contains("steps must be whole numbers from 1 to 1000")
+        );
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::backend::{On, Task, run_on};
 use super::print;
 use crate::error::{Error, Result};
 use crate::executor::{BackendReport, Executor};
-use crate::options::{Field, GenerateOptions};
+use crate::options::{Field, GenerateOptions, MAX_STEPS};
 use crate::pipeline::{self, Model};
 use crate::solver;
 
@@ -111,6 +111,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     // What is misspelt is said before anything takes long.
     for name in arguments.solvers.iter().chain([&arguments.reference_solver]) {
         solver::resolve(name)?;
+    }
+    for &steps in arguments.steps.iter().chain([&arguments.reference_steps]) {
+        if !(1..=MAX_STEPS).contains(&steps) {
+            let accepted = format!("whole numbers from 1 to {MAX_STEPS}");
+            return Err(Error::InvalidOption { option: "steps", accepted, value: steps.to_string() });
+        }
     }
     for name in [&arguments.schedule, &arguments.reference_schedule] {
         solver::Spacing::find(name)?;

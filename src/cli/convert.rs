@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{megabytes, read_text};
+use super::{megabytes, print, read_text};
 use crate::convert::{Options, Storage, convert};
 use crate::error::Result;
-use crate::weights::DType;
+use crate::weights::{Component, DType};
 
 /// Reads model_index.json, scheduler, text_encoder, tokenizer, unet and vae (safetensors); and, where they are
 /// there, preview.json (a linear map from latents to pixels), image.json (what the decoder's channels mean) and
@@ -85,10 +85,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         eprintln!("warning: no network reads tensor {name}; it is left out");
     }
     let manifest = &conversion.manifest;
-    for component in &manifest.components {
+    let of_component = |component: &Component| {
         let (parameters, size) = (component.parameters(), megabytes(component.bytes()));
-        println!("{:<14} {parameters:>12} parameters {size:>12}", component.name);
-    }
-    println!("{} {}: {} to fetch", manifest.name, manifest.revision, megabytes(manifest.eager_bytes()));
-    Ok(())
+        format!("{:<14} {parameters:>12} parameters {size:>12}", component.name)
+    };
+    let mut lines: Vec<String> = manifest.components.iter().map(of_component).collect();
+    lines.push(format!(
+        "{} {}: {} to fetch",
+        manifest.name,
+        manifest.revision,
+        megabytes(manifest.eager_bytes())
+    ));
+    print(&lines)
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use pollster::block_on;
 
 use super::backend::{On, Task, run_on};
-use super::named_fields;
+use super::{named_fields, print};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::options::{Field, GenerateOptions, ListedLevels, MAX_SEED};
@@ -112,8 +112,7 @@ fn generate<E: Executor>(executor: E, arguments: &Arguments) -> Result<()> {
     let path = &arguments.output;
     std::fs::write(path, image.to_png(&parameters)?)
         .map_err(|error| Error::Io { path: path.display().to_string(), message: error.to_string() })?;
-    println!("{} (seed {})", path.display(), options.seed.unwrap_or(0));
-    Ok(())
+    print(&[format!("{} (seed {})", path.display(), options.seed.unwrap_or(0))])
 }
 
 fn tell(warnings: &[String]) {
