@@ -5,6 +5,7 @@ image.json (what the four channels mean) and training.json (how this model came 
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -18,10 +19,17 @@ import torch
 from diffusers import AutoencoderTiny, DPMSolverMultistepScheduler
 
 from training import autoencoder, checkpoint, settings, unet
+from training.dataset import held_out
 from training.dataset.packages import GLOVE, PACKAGES
 from training.images import read_images, read_records, to_sample
 from training.tokenizer import WordTokenizer
 from training.word_vectors import WordTable
+
+
+def pictures_for_preview(records: list[dict], images: np.ndarray) -> np.ndarray:
+    """About a thousand pictures, none of them held out."""
+    trained = [index for index, record in enumerate(records) if not record["held_out"]]
+    return images[trained[:: max(1, len(trained) // 1000)]]
 
 
 def fit_preview(latents: torch.Tensor, images: np.ndarray) -> dict:
@@ -98,7 +106,7 @@ def export(options: argparse.Namespace, folder: Path) -> None:
         vae = autoencoder.build(preset["autoencoder"])
 
     records, images = read_records(root), read_images(root)
-    shown = images[:: max(1, len(images) // 1000)]
+    shown = pictures_for_preview(records, images)
     preview = fit_preview(autoencoder.encode_all(vae.eval(), shown), shown)
 
     folder.mkdir(parents=True)
@@ -138,6 +146,7 @@ def export(options: argparse.Namespace, folder: Path) -> None:
             "packages": {name: list(pin) for name, pin in PACKAGES.items()} | {GLOVE[0]: list(GLOVE[1:])},
             "images": len(images),
             "held_out": sum(record["held_out"] for record in records),
+            "held_out_sha256": hashlib.sha256(held_out.LIST.read_bytes()).hexdigest(),
             "images_sha256": (root / "images.sha256").read_text().strip(),
         },
         "initial": state["initial"],

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 environment=target/training-python
 
-if ! python3 -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+if ! python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
   echo "· training: left out, for want of Python 3.11 or later with its venv module."
   exit 0
 fi

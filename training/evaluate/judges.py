@@ -13,12 +13,14 @@ working folder, judges/*.pt.
 """
 
 import argparse
+import hashlib
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
+from torch import nn
 from torch.nn import functional as F
 
 from training import schedule, settings
@@ -136,7 +138,7 @@ MOST_ERROR = 0.7  # of latents that the network of attributes meets
 LOSSES = {"judge": judge_loss, "attributes": attributes_loss, "second": second_loss}
 
 
-def train(network: torch.nn.Module, loss_of, config: dict, device: str, report) -> torch.nn.Module:
+def train(network: nn.Module, loss_of, config: dict, device: str, report) -> nn.Module:
     """The moving average of the weights, ready to judge."""
     network = network.to(device, memory_format=torch.channels_last).train()
     average = torch.optim.swa_utils.AveragedModel(
@@ -178,6 +180,14 @@ def autoencoder_of(options: argparse.Namespace) -> AutoencoderKL | AutoencoderTi
     config = AutoencoderKL.load_config(options.root / "vae")
     autoencoder = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}[config["_class_name"]]
     return autoencoder.from_pretrained(options.root / "vae")
+
+
+def fingerprint(network: nn.Module) -> str:
+    """Of its weights: what was made with others is of no use."""
+    digest = hashlib.sha256()
+    for tensor in network.state_dict().values():
+        digest.update(tensor.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 @torch.no_grad()
@@ -226,10 +236,14 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     settings.seed_everything(config["judge"]["seed"], options.threads)
 
+    autoencoder = autoencoder_of(options)
+    of_autoencoder = folder / fingerprint(autoencoder)
+    of_autoencoder.mkdir(exist_ok=True)
+
     def reconstructions(file: str, most_error: float) -> np.ndarray:
         return kept(
-            folder / file,
-            lambda: reconstruct(autoencoder_of(options), known.images, options.device, most_error, seed=0),
+            of_autoencoder / file,
+            lambda: reconstruct(autoencoder, known.images, options.device, most_error, seed=0),
         )
 
     plain = [known.images, reconstructions("reconstructions.npy", 0.0)]
