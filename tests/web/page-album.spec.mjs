@@ -153,6 +153,22 @@ test("four variations have the next seeds and all else the same, and each can be
   await page.waitForFunction(() => document.querySelector("#result").alt.endsWith("9007199254740991"));
 });
 
+test("the keyboard keeps a place when the button that has it goes away", async () => {
+  const { page } = await visit();
+  await make(page, "a star", 5);
+  await page.locator("#vary").press("Enter");
+  assert.equal(await active(page), "generate");
+  await idle(page);
+
+  await page.locator("#prompt").fill("fake: endless");
+  await page.locator("#generate").press("Enter");
+  await page.keyboard.press("Tab");
+  assert.equal(await active(page), "cancel", "one Tab away");
+  await page.keyboard.press("Escape");
+  await idle(page);
+  assert.equal(await active(page), "prompt");
+});
+
 test("Escape ends the variations between two steps, and those that are there stay", async () => {
   const { page } = await visit("?seed=5&prompt=a+star&steps=100");
   await page.waitForSelector('#picture[data-state="result"]');

@@ -54,7 +54,11 @@ connectImport();
 connectDevice();
 connectStorage();
 void connectAlbum({ open: (entry) => void open(entry), compare });
-elements.vary.addEventListener("click", () => void start(varyPicture));
+elements.vary.addEventListener("click", () => {
+  // This button goes away with the picture. Cancel is one Tab from there.
+  elements.generate.focus();
+  void start(varyPicture);
+});
 elements.reuse.addEventListener("click", reuseSettings);
 
 // A link with a prompt is a picture: make it. Otherwise get ready for one.

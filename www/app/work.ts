@@ -150,6 +150,8 @@ export function connectWork(work: Work): { prepare(): Promise<void>; start(job?:
   function setBusy(busy: boolean): void {
     // Not `disabled`, which would take the keyboard's focus away.
     common.generate.setAttribute("aria-disabled", String(busy));
+    // Nor a button that goes away with the keyboard's focus in it.
+    if (!busy && document.activeElement === cancel) work.home.focus();
     cancel.hidden = !busy;
     work.setBusy(busy);
   }
