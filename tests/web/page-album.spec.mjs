@@ -319,10 +319,12 @@ test("storage: what is kept is listed with its bytes, and only what is ours is c
     return (await Array.fromAsync(folder.keys())).length;
   });
   assert.equal(await files(), 4, "three shards, and the manifest with its record");
+  await page.waitForSelector('#offline-status[data-state="ready"]');
   await page.locator("#clear-storage").press("Enter");
   await page.locator("#confirm-yes").press("Enter");
   await page.waitForSelector("#clear-storage", { state: "hidden" });
   assert.equal(await files(), 0);
+  assert.match(await text(page, "offline-status"), /has not kept its model/);
   assert.ok(await page.evaluate(() => caches.has("somebody-else")));
   assert.equal((await alts(page)).length, 1, "the album stays");
 });
