@@ -196,6 +196,16 @@ test("while a picture is made, opening another says to wait", async () => {
   await idle(page);
 });
 
+test("what was said of one picture does not stay beside another", async () => {
+  const { page } = await visit();
+  await make(page, "one", 1);
+  await make(page, "fake: device lost once", 2, 4);
+  assert.match(await text(page, "warnings"), /The GPU was reset after 2 steps/);
+  await page.locator("#album li:nth-child(2) .stamp").press("Enter");
+  await page.waitForSelector("#warnings", { state: "hidden" });
+  assert.match(await page.locator("#result").getAttribute("alt"), /: one/);
+});
+
 test("two pictures stand side by side, with what differs named", async () => {
   const { page } = await visit();
   await make(page, "a star", 1);

@@ -19,7 +19,7 @@ import { keepForOffline } from "./offline.js";
 import { forgetPreview } from "./picture.js";
 import { showProgress } from "./progress.js";
 import { setStageBusy, showEntry, shownEntry } from "./stage.js";
-import { announce } from "./status.js";
+import { announce, showWarnings } from "./status.js";
 import { connectStorage, refreshStorage } from "./storage-panel.js";
 import { clearStrip } from "./strip.js";
 import { forgetVariations, makeVariations } from "./variations.js";
@@ -89,12 +89,13 @@ async function varyPicture(tenstep: Tenstep, signal: AbortSignal): Promise<void>
 async function open(entry: Entry): Promise<void> {
   if (isWorking()) return showNote("A picture is being made. Cancel it, or wait for it, to open another.");
   clearNote();
-  clearStrip();
   try {
     await showEntry(entry);
   } catch {
     return showNote("The browser has lost this picture. Its settings can make it again.");
   }
+  clearStrip();
+  showWarnings([]);
   happeningOf(entry);
   setStageBusy(false);
   announce(`On show: ${elements.result.alt}.`);
