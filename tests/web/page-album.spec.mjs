@@ -153,6 +153,26 @@ test("four variations have the next seeds and all else the same, and each can be
   await page.waitForFunction(() => document.querySelector("#result").alt.endsWith("9007199254740991"));
 });
 
+test("variations that failed are tried again of the same picture", async () => {
+  const { page } = await visit();
+  await make(page, "a star", 5);
+  await page.evaluate(() => {
+    const { toBlob } = HTMLCanvasElement.prototype;
+    let left = 1;
+    HTMLCanvasElement.prototype.toBlob = function (receive) {
+      if (left-- > 0) return toBlob.call(this, receive);
+      HTMLCanvasElement.prototype.toBlob = toBlob;
+      receive(null);
+    };
+  });
+  await page.locator("#vary").press("Enter");
+  await page.waitForSelector("#error");
+  assert.deepEqual(await alts(page, "variation-list"), ["Generated picture: a star, seed 6"]);
+  await page.locator("#retry").press("Enter");
+  await page.waitForSelector("#variation-list li:nth-child(4)");
+  assert.deepEqual(await alts(page, "variation-list"), [6, 7, 8, 9].map((seed) => `Generated picture: a star, seed ${seed}`));
+});
+
 test("the keyboard keeps a place when the button that has it goes away", async () => {
   const { page } = await visit();
   await make(page, "a star", 5);

@@ -54,11 +54,7 @@ connectImport();
 connectDevice();
 connectStorage();
 void connectAlbum({ open: (entry) => void open(entry), compare });
-elements.vary.addEventListener("click", () => {
-  // This button goes away with the picture. Cancel is one Tab from there.
-  elements.generate.focus();
-  void start(varyPicture);
-});
+elements.vary.addEventListener("click", varyPicture);
 elements.reuse.addEventListener("click", reuseSettings);
 
 // A link with a prompt is a picture: make it. Otherwise get ready for one.
@@ -79,10 +75,13 @@ async function makePicture(tenstep: Tenstep, signal: AbortSignal): Promise<void>
   announce(`The picture is ready: ${fileName(settings)}.`);
 }
 
-/** Makes more pictures like the one on show. */
-async function varyPicture(tenstep: Tenstep, signal: AbortSignal): Promise<void> {
+/** Makes more pictures like the one on show; a retry begins with the same one, whatever is on show by then. */
+function varyPicture(): void {
   const origin = shownEntry();
-  if (origin) await makeVariations(origin, tenstep, signal, (entry) => void open(entry));
+  if (!origin) return;
+  // The pressed button goes away with the picture. Cancel is one Tab from here.
+  elements.generate.focus();
+  void start((tenstep, signal) => makeVariations(origin, tenstep, signal, (entry) => void open(entry)));
 }
 
 /** Shows a picture that was made before. */
