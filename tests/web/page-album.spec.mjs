@@ -226,6 +226,43 @@ test("what was said of one picture does not stay beside another", async () => {
   assert.match(await page.locator("#result").getAttribute("alt"), /: one/);
 });
 
+test("a picture that the browser has lost leaves the one on show as it is", async () => {
+  const { page } = await visit();
+  await make(page, "lost", 1);
+  await make(page, "a star", 2);
+  await page.evaluate(async () => {
+    const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: reject }));
+    const database = await done(indexedDB.open("tenstep-album"));
+    const pictures = database.transaction("pictures", "readwrite").objectStore("pictures");
+    const [lost] = await done(pictures.getAll());
+    await done(pictures.put({ ...lost, png: new Blob(["lost"], { type: "image/png" }) }));
+    database.close();
+  });
+  await page.reload();
+  await page.waitForSelector("#album li:nth-child(2)");
+  await page.locator("#album li:nth-child(1) .stamp").press("Enter");
+  await page.waitForSelector('#picture[data-state="result"]');
+  await page.locator("#album li:nth-child(2) .stamp").press("Enter");
+  await page.waitForSelector("#note");
+  assert.match(await text(page, "note"), /has lost this picture/);
+  assert.equal(await page.locator("#result").getAttribute("alt"), "Generated picture: a star, seed 2");
+  assert.ok(await page.locator("#result").evaluate((image) => image.complete && image.naturalWidth > 0), "no broken image");
+  assert.match(await text(page, "caption"), /^a star/);
+  assert.equal((await download(page)).buffer.toString("latin1", 1, 4), "PNG");
+});
+
+test("of two pictures that are opened at once the second is shown, and none is called lost", async () => {
+  const { page } = await visit();
+  await make(page, "one", 1);
+  await make(page, "two", 2);
+  await make(page, "three", 3);
+  await page.locator("#album .stamp").evaluateAll((stamps) => stamps.slice(1).forEach((stamp) => stamp.click()));
+  await page.waitForFunction(() => document.querySelector("#status").textContent.startsWith("On show"));
+  assert.match(await text(page, "status"), /: one, seed 1/);
+  assert.equal(await page.locator("#result").getAttribute("alt"), "Generated picture: one, seed 1");
+  assert.equal(await text(page, "note"), "");
+});
+
 test("two pictures stand side by side, with what differs named", async () => {
   const { page } = await visit();
   await make(page, "a star", 1);

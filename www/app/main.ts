@@ -89,7 +89,7 @@ async function open(entry: Entry): Promise<void> {
   if (isWorking()) return showNote("A picture is being made. Cancel it, or wait for it, to open another.");
   clearNote();
   try {
-    await showEntry(entry);
+    if (!(await showEntry(entry)) || isWorking()) return;
   } catch {
     return showNote("The browser has lost this picture. Its settings can make it again.");
   }
