@@ -204,14 +204,17 @@ test("Escape ends the variations between two steps, and those that are there sta
   assert.equal(await page.locator("#picture").getAttribute("data-state"), "result");
 });
 
-test("while a picture is made, opening another says to wait", async () => {
+test("while a picture is made, opening another and pressing an example say to wait", async () => {
   const { page } = await visit();
   await make(page, "one", 1);
   await page.locator("#steps").evaluate((slider) => Object.assign(slider, { max: 1000, value: 1000 }));
   await page.locator("#prompt").press("Enter");
   await page.waitForSelector('#picture[data-state="preview"]');
   await page.locator("#album .stamp").press("Enter");
-  assert.match(await text(page, "note"), /is being made/);
+  assert.match(await text(page, "note"), /is being made.* to open another/);
+  await page.locator("#examples button").first().press("Enter");
+  assert.match(await text(page, "note"), /is being made.* to make another/);
+  assert.equal(await page.locator("#prompt").inputValue(), "one", "what a person was writing is left alone");
   await page.keyboard.press("Escape");
   await idle(page);
 });

@@ -49,7 +49,7 @@ const { prepare, start } = connectWork({
     if (!busy) void refreshStorage();
   },
 });
-connectExamples(() => void start());
+connectExamples(makeExample);
 connectImport();
 connectDevice();
 connectStorage();
@@ -73,6 +73,13 @@ async function makePicture(tenstep: Tenstep, signal: AbortSignal): Promise<void>
   );
   void keepForOffline(tenstep.backend.backend, isModelKept);
   announce(`The picture is ready: ${fileName(settings)}.`);
+}
+
+/** Takes an example for the prompt and makes its picture. */
+function makeExample(prompt: string): void {
+  if (isWorking()) return showNote("A picture is being made. Cancel it, or wait for it, to make another.");
+  elements.prompt.value = prompt;
+  void start();
 }
 
 /** Makes more pictures like the one on show; a retry begins with the same one, whatever is on show by then. */
