@@ -92,7 +92,7 @@ function methodBlock(method, measured) {
   ];
   const sentences = facts.filter((fact) => fact !== "").join("\n");
   const rows = options.map((option) => [`\`${option.name}\``, ...acceptedAndDefault(option)]);
-  const accepted = rows.length > 0 ? table(["Option", "Accepts", "Default"], rows) : "It has no options.";
+  const accepted = rows.length > 0 ? table(["Option", "Accepts", "Default"], rows) : "It has no options of its own.";
   return [sentences, accepted, measuredPart(method, measured)].join("\n\n");
 }
 

@@ -86,6 +86,13 @@ describe("the page as an app", { timeout: 900_000 }, () => {
     assert.equal(outside, 0, "pixels outside");
   });
 
+  it("has the page's colours as an app, and in its icon", async () => {
+    const theme = await (await fetch(absolute("theme.css"))).text();
+    for (const colour of ["theme_color", "background_color"]) assert.ok(theme.includes(`--page: ${manifest[colour]};`), colour);
+    const [, ground] = /<rect[^>]* fill="([^"]+)"/.exec(await (await fetch(absolute("icon.svg"))).text());
+    assert.ok(theme.includes(`--accent: ${ground};`), ground);
+  });
+
   it("names its colour, language and viewport", async () => {
     const colours = await page.locator('meta[name="theme-color"]').evaluateAll((all) => all.map(({ content, media }) => [content, media]));
     assert.ok(colours.length > 0);

@@ -153,6 +153,42 @@ test("four variations have the next seeds and all else the same, and each can be
   await page.waitForFunction(() => document.querySelector("#result").alt.endsWith("9007199254740991"));
 });
 
+test("variations that failed are tried again of the same picture", async () => {
+  const { page } = await visit();
+  await make(page, "a star", 5);
+  await page.evaluate(() => {
+    const { toBlob } = HTMLCanvasElement.prototype;
+    let left = 1;
+    HTMLCanvasElement.prototype.toBlob = function (receive) {
+      if (left-- > 0) return toBlob.call(this, receive);
+      HTMLCanvasElement.prototype.toBlob = toBlob;
+      receive(null);
+    };
+  });
+  await page.locator("#vary").press("Enter");
+  await page.waitForSelector("#error");
+  assert.deepEqual(await alts(page, "variation-list"), ["Generated picture: a star, seed 6"]);
+  await page.locator("#retry").press("Enter");
+  await page.waitForSelector("#variation-list li:nth-child(4)");
+  assert.deepEqual(await alts(page, "variation-list"), [6, 7, 8, 9].map((seed) => `Generated picture: a star, seed ${seed}`));
+});
+
+test("the keyboard keeps a place when the button that has it goes away", async () => {
+  const { page } = await visit();
+  await make(page, "a star", 5);
+  await page.locator("#vary").press("Enter");
+  assert.equal(await active(page), "generate");
+  await idle(page);
+
+  await page.locator("#prompt").fill("fake: endless");
+  await page.locator("#generate").press("Enter");
+  await page.keyboard.press("Tab");
+  assert.equal(await active(page), "cancel", "one Tab away");
+  await page.keyboard.press("Escape");
+  await idle(page);
+  assert.equal(await active(page), "prompt");
+});
+
 test("Escape ends the variations between two steps, and those that are there stay", async () => {
   const { page } = await visit("?seed=5&prompt=a+star&steps=100");
   await page.waitForSelector('#picture[data-state="result"]');
@@ -168,16 +204,66 @@ test("Escape ends the variations between two steps, and those that are there sta
   assert.equal(await page.locator("#picture").getAttribute("data-state"), "result");
 });
 
-test("while a picture is made, opening another says to wait", async () => {
+test("while a picture is made, opening another and pressing an example say to wait", async () => {
   const { page } = await visit();
   await make(page, "one", 1);
   await page.locator("#steps").evaluate((slider) => Object.assign(slider, { max: 1000, value: 1000 }));
   await page.locator("#prompt").press("Enter");
   await page.waitForSelector('#picture[data-state="preview"]');
   await page.locator("#album .stamp").press("Enter");
-  assert.match(await text(page, "note"), /is being made/);
+  assert.match(await text(page, "note"), /is being made.* to open another/);
+  await page.locator("#examples button").first().press("Enter");
+  assert.match(await text(page, "note"), /is being made.* to make another/);
+  assert.equal(await page.locator("#prompt").inputValue(), "one", "what a person was writing is left alone");
   await page.keyboard.press("Escape");
   await idle(page);
+});
+
+test("what was said of one picture does not stay beside another", async () => {
+  const { page } = await visit();
+  await make(page, "one", 1);
+  await make(page, "fake: device lost once", 2, 4);
+  assert.match(await text(page, "warnings"), /The GPU was reset after 2 steps/);
+  await page.locator("#album li:nth-child(2) .stamp").press("Enter");
+  await page.waitForSelector("#warnings", { state: "hidden" });
+  assert.match(await page.locator("#result").getAttribute("alt"), /: one/);
+});
+
+test("a picture that the browser has lost leaves the one on show as it is", async () => {
+  const { page } = await visit();
+  await make(page, "lost", 1);
+  await make(page, "a star", 2);
+  await page.evaluate(async () => {
+    const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: reject }));
+    const database = await done(indexedDB.open("tenstep-album"));
+    const pictures = database.transaction("pictures", "readwrite").objectStore("pictures");
+    const [lost] = await done(pictures.getAll());
+    await done(pictures.put({ ...lost, png: new Blob(["lost"], { type: "image/png" }) }));
+    database.close();
+  });
+  await page.reload();
+  await page.waitForSelector("#album li:nth-child(2)");
+  await page.locator("#album li:nth-child(1) .stamp").press("Enter");
+  await page.waitForSelector('#picture[data-state="result"]');
+  await page.locator("#album li:nth-child(2) .stamp").press("Enter");
+  await page.waitForSelector("#note");
+  assert.match(await text(page, "note"), /has lost this picture/);
+  assert.equal(await page.locator("#result").getAttribute("alt"), "Generated picture: a star, seed 2");
+  assert.ok(await page.locator("#result").evaluate((image) => image.complete && image.naturalWidth > 0), "no broken image");
+  assert.match(await text(page, "caption"), /^a star/);
+  assert.equal((await download(page)).buffer.toString("latin1", 1, 4), "PNG");
+});
+
+test("of two pictures that are opened at once the second is shown, and none is called lost", async () => {
+  const { page } = await visit();
+  await make(page, "one", 1);
+  await make(page, "two", 2);
+  await make(page, "three", 3);
+  await page.locator("#album .stamp").evaluateAll((stamps) => stamps.slice(1).forEach((stamp) => stamp.click()));
+  await page.waitForFunction(() => document.querySelector("#status").textContent.startsWith("On show"));
+  assert.match(await text(page, "status"), /: one, seed 1/);
+  assert.equal(await page.locator("#result").getAttribute("alt"), "Generated picture: one, seed 1");
+  assert.equal(await text(page, "note"), "");
 });
 
 test("two pictures stand side by side, with what differs named", async () => {
@@ -303,10 +389,12 @@ test("storage: what is kept is listed with its bytes, and only what is ours is c
     return (await Array.fromAsync(folder.keys())).length;
   });
   assert.equal(await files(), 4, "three shards, and the manifest with its record");
+  await page.waitForSelector('#offline-status[data-state="ready"]');
   await page.locator("#clear-storage").press("Enter");
   await page.locator("#confirm-yes").press("Enter");
   await page.waitForSelector("#clear-storage", { state: "hidden" });
   assert.equal(await files(), 0);
+  assert.match(await text(page, "offline-status"), /has not kept its model/);
   assert.ok(await page.evaluate(() => caches.has("somebody-else")));
   assert.equal((await alts(page)).length, 1, "the album stays");
 });

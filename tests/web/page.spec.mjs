@@ -227,6 +227,25 @@ test("cancelling while the model loads leaves the load alone", async () => {
   await finished(page);
 });
 
+test("a load that fails after its picture was cancelled says so, and a retry makes no picture", async () => {
+  const held = [];
+  shared.site.answer(MANIFEST, (_, response) => held.push(() => response.writeHead(404).end()));
+  const { page } = await visit("?prompt=a+red+apple");
+  await page.waitForSelector("#cancel");
+  await page.keyboard.press("Escape");
+  await page.waitForSelector("#cancel", { state: "hidden" });
+  while (held.length === 0) await page.waitForTimeout(20);
+  held.forEach((answer) => answer());
+  await page.waitForSelector("#error");
+  assert.equal(await text(page, "error-code"), "fetch-failed");
+  assert.equal(await page.locator("#work").isVisible(), false, "nothing pretends to go on");
+
+  shared.site.reset();
+  await page.locator("#retry").click();
+  await ready(page);
+  assert.equal(await page.locator("#picture").getAttribute("data-state"), "empty");
+});
+
 test("a model that cannot be had is a sentence with a way out, and a retry gets it", async () => {
   shared.site.answerStatus(MANIFEST, 404);
   const { page } = await visit("?prompt=a+red+apple&steps=2");

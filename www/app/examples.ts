@@ -13,17 +13,14 @@ const prompts = [
   "a rocket",
 ] as const;
 
-/** Puts the examples under the prompt; one that is pressed becomes the prompt, and `start` is called. */
-export function connectExamples(start: () => void): void {
+/** Puts the examples under the prompt; `choose` is called with one that is pressed. */
+export function connectExamples(choose: (prompt: string) => void): void {
   elements.examples.replaceChildren(
     ...prompts.map((prompt) => {
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = prompt;
-      button.addEventListener("click", () => {
-        elements.prompt.value = prompt;
-        start();
-      });
+      button.addEventListener("click", () => choose(prompt));
       const item = document.createElement("li");
       item.append(button);
       return item;

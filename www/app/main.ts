@@ -19,7 +19,7 @@ import { keepForOffline } from "./offline.js";
 import { forgetPreview } from "./picture.js";
 import { showProgress } from "./progress.js";
 import { setStageBusy, showEntry, shownEntry } from "./stage.js";
-import { announce } from "./status.js";
+import { announce, showWarnings } from "./status.js";
 import { connectStorage, refreshStorage } from "./storage-panel.js";
 import { clearStrip } from "./strip.js";
 import { forgetVariations, makeVariations } from "./variations.js";
@@ -49,12 +49,12 @@ const { prepare, start } = connectWork({
     if (!busy) void refreshStorage();
   },
 });
-connectExamples(() => void start());
+connectExamples(makeExample);
 connectImport();
 connectDevice();
 connectStorage();
 void connectAlbum({ open: (entry) => void open(entry), compare });
-elements.vary.addEventListener("click", () => void start(varyPicture));
+elements.vary.addEventListener("click", varyPicture);
 elements.reuse.addEventListener("click", reuseSettings);
 
 // A link with a prompt is a picture: make it. Otherwise get ready for one.
@@ -75,22 +75,33 @@ async function makePicture(tenstep: Tenstep, signal: AbortSignal): Promise<void>
   announce(`The picture is ready: ${fileName(settings)}.`);
 }
 
-/** Makes more pictures like the one on show. */
-async function varyPicture(tenstep: Tenstep, signal: AbortSignal): Promise<void> {
+/** Takes an example for the prompt and makes its picture. */
+function makeExample(prompt: string): void {
+  if (isWorking()) return showNote("A picture is being made. Cancel it, or wait for it, to make another.");
+  elements.prompt.value = prompt;
+  void start();
+}
+
+/** Makes more pictures like the one on show; a retry begins with the same one, whatever is on show by then. */
+function varyPicture(): void {
   const origin = shownEntry();
-  if (origin) await makeVariations(origin, tenstep, signal, (entry) => void open(entry));
+  if (!origin) return;
+  // The pressed button goes away with the picture. Cancel is one Tab from here.
+  elements.generate.focus();
+  void start((tenstep, signal) => makeVariations(origin, tenstep, signal, (entry) => void open(entry)));
 }
 
 /** Shows a picture that was made before. */
 async function open(entry: Entry): Promise<void> {
   if (isWorking()) return showNote("A picture is being made. Cancel it, or wait for it, to open another.");
   clearNote();
-  clearStrip();
   try {
-    await showEntry(entry);
+    if (!(await showEntry(entry)) || isWorking()) return;
   } catch {
     return showNote("The browser has lost this picture. Its settings can make it again.");
   }
+  clearStrip();
+  showWarnings([]);
   happeningOf(entry);
   setStageBusy(false);
   announce(`On show: ${elements.result.alt}.`);

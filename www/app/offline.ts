@@ -30,10 +30,19 @@ export async function keepForOffline(backend: Backend, isModelKept: () => Promis
     const { missing, reason } = await ask(await activeWorker(await register()), { type: "keep", backend });
     if (missing.length > 0) throw new Error(reason ?? `${missing.length} files could not be kept`);
     if (await isModelKept()) say("ready", "Ready for use offline.");
-    else say("without-model", "The page opens offline, but the browser has not kept its model.");
+    else sayWithoutModel();
   } catch (error) {
     say("failed", `Not ready for use offline: ${error instanceof Error ? error.message : String(error)}.`);
   }
+}
+
+/** The downloads were deleted, a model among them. */
+export function sayModelIsGone(): void {
+  if (report.dataset["state"] === "ready") sayWithoutModel();
+}
+
+function sayWithoutModel(): void {
+  say("without-model", "The page opens offline, but the browser has not kept its model.");
 }
 
 function say(state: string, sentence: string): void {

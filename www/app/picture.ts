@@ -17,16 +17,32 @@ export function showPreview(image: ImageData): void {
   show("preview");
 }
 
-/** Shows a finished picture, with a text in its place for those who do not see it, and offers it as a file. */
-export async function showResult({ png, settings }: Entry): Promise<void> {
+/** The finished picture that was asked for last. */
+let asked: Blob | undefined;
+
+/**
+ * Shows a finished picture, with a text in its place for those who do not see it, and offers it as a file. What was there
+ * stays until the browser has read the new one. Gives back whether it is on show: not if another was asked for meanwhile.
+ */
+export async function showResult({ png, settings }: Entry): Promise<boolean> {
+  asked = png;
   const address = URL.createObjectURL(png);
+  const next = new Image();
+  next.src = address;
+  const trouble = await next.decode().catch((error: unknown) => error);
+  const isAsked = asked === png;
+  if (trouble || !isAsked) {
+    URL.revokeObjectURL(address);
+    if (isAsked) throw trouble;
+    return false;
+  }
   URL.revokeObjectURL(result.src);
   result.src = address;
   result.alt = altText(settings);
-  await result.decode();
   show("result");
   download.href = address;
   download.download = fileName(settings);
+  return true;
 }
 
 /** Puts back what stood there before a picture was begun: the last result, or the empty stamp. */

@@ -18,9 +18,9 @@ export function shownEntry(): Entry | undefined {
   return shown;
 }
 
-/** Shows a finished picture, new or from the album. */
-export async function showEntry(entry: Entry): Promise<void> {
-  await showResult(entry);
+/** Shows a finished picture, new or from the album. Gives back whether it is on show: not if another was asked for meanwhile. */
+export async function showEntry(entry: Entry): Promise<boolean> {
+  if (!(await showResult(entry))) return false;
   shown = entry;
   caption.textContent = `${subjectOf(entry.settings)} · seed ${entry.settings.seed}`;
   timings.textContent = timingsText(entry);
@@ -28,6 +28,7 @@ export async function showEntry(entry: Entry): Promise<void> {
   postmarkText.textContent = `TENSTEP · ${new Date(entry.time).toISOString().slice(0, 10)} · ${durationText(entry.timings.total)} ·`.toUpperCase();
   postmarkSteps.textContent = String(evaluations);
   postmarkUnit.textContent = evaluations === 1 ? "STEP" : "STEPS";
+  return true;
 }
 
 /** While a picture is made, what belongs to the last one is out of the way. */

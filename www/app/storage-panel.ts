@@ -6,6 +6,7 @@ import { bytesText } from "./bytes.js";
 import { isConfirmed } from "./confirm.js";
 import { elements } from "./elements.js";
 import { showFacts } from "./facts.js";
+import { sayModelIsGone } from "./offline.js";
 import { announce } from "./status.js";
 
 const { clearStorage, storage, storageFacts, storageSummary } = elements;
@@ -48,6 +49,7 @@ async function clear(): Promise<void> {
   const question = "Delete the downloaded model? The album stays. The next visit downloads the model again.";
   if (!(await isConfirmed(question, "Delete downloads"))) return;
   await kept.clear();
+  sayModelIsGone();
   await showStorage();
   announce("Downloads deleted.");
   storage.querySelector("summary")?.focus();

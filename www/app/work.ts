@@ -83,8 +83,8 @@ export function connectWork(work: Work): { prepare(): Promise<void>; start(job?:
     interrupted = undefined;
     try {
       await load();
-    } catch (error) {
-      if (!isAbort(error)) fail(error);
+    } catch {
+      // The load has said it, or another has taken its place.
     }
   }
 
@@ -110,7 +110,11 @@ export function connectWork(work: Work): { prepare(): Promise<void>; start(job?:
       return tenstep;
     } catch (error) {
       // An abort means that another load has taken this one's place.
-      if (!isAbort(error)) loading = false;
+      if (!isAbort(error)) {
+        loading = false;
+        // Work that waits for this load says it itself.
+        if (!working || working.signal.aborted) fail(error);
+      }
       throw error;
     }
   }
@@ -123,6 +127,7 @@ export function connectWork(work: Work): { prepare(): Promise<void>; start(job?:
     working = controller;
     setBusy(true);
     clearError();
+    interrupted = undefined;
     showWarnings([]);
     try {
       const tenstep = await untilAborted(currentModel() ?? load(), signal);
@@ -145,6 +150,8 @@ export function connectWork(work: Work): { prepare(): Promise<void>; start(job?:
   function setBusy(busy: boolean): void {
     // Not `disabled`, which would take the keyboard's focus away.
     common.generate.setAttribute("aria-disabled", String(busy));
+    // Nor a button that goes away with the keyboard's focus in it.
+    if (!busy && document.activeElement === cancel) work.home.focus();
     cancel.hidden = !busy;
     work.setBusy(busy);
   }

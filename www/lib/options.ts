@@ -182,11 +182,11 @@ export interface PictureOptions {
   guidanceRescale?: number;
   /** The sigma / alpha at which there is guidance: above the first, up to the second. Default all, `[0, Infinity]`. */
   guidanceInterval?: [number, number];
-  /** One of `model.solvers`, or a name that people know, such as "DPM++ 2M Karras", which may imply a schedule. */
+  /** One of `model.solvers`, or a name that people know, such as "DPM++ 2M Karras", which may imply a schedule. Default `model.defaults.solver`. */
   solver?: string;
   /** What the solver does beyond its defaults, by diffusers' and k-diffusion's names. Each solver has some of them. */
   solverOptions?: SolverOptions;
-  /** One of `model.schedules`: how the steps are spaced. */
+  /** One of `model.schedules`: how the steps are spaced. Default what `solver`'s name implies, else `model.defaults.schedule`. */
   schedule?: string;
   /** In place of `steps` and `schedule`: the timesteps to evaluate at, falling, at most 1001; fractions are allowed. */
   timesteps?: number[];
@@ -194,9 +194,9 @@ export interface PictureOptions {
   sigmas?: number[];
   /** An integer from 0 to 2^53 - 1. The same seed gives the same picture. Default: a random one, given back in the result. */
   seed?: number;
-  /** Pixels, a multiple of `model.sizeMultiple`. */
+  /** Pixels, a multiple of `model.sizeMultiple`; width x height is at most `model.maxPixels`. Default `model.defaultWidth`. */
   width?: number;
-  /** Pixels, a multiple of `model.sizeMultiple`. */
+  /** Pixels, a multiple of `model.sizeMultiple`. Default `model.defaultHeight`. */
   height?: number;
 }
 

@@ -112,7 +112,7 @@ export class Run {
     return [...this.#recovery.interruptions];
   }
 
-  /** One network evaluation (two with guidance). After the last step there is nothing to do, and it resolves at once. */
+  /** One network evaluation; with guidance both halves of it, which count as one. After the last step there is nothing to do, and it resolves at once. */
   async step(): Promise<StepReport> {
     return reportFromStepped(
       await this.#ask(async (link, run) => {
