@@ -48,8 +48,8 @@ export function planFromLoadOptions(options: LoadOptions): LoadPlan {
   }
   const folder = absoluteUrl("wasmUrl", known.wasmUrl);
   return {
-    manifest: absoluteUrl("manifest", known.manifest)!,
-    mirrors: mirrors.map((address, at) => absoluteUrl(`mirrors[${at}]`, address ?? null)!),
+    manifest: placeOfModel("manifest", known.manifest),
+    mirrors: mirrors.map((address, at) => placeOfModel(`mirrors[${at}]`, address ?? null)),
     store,
     backend,
     threads: checkedThreads(known.threads),
@@ -163,6 +163,17 @@ function checked<T extends { signal?: AbortSignal }>(call: string, options: T, k
     throw invalid("signal", "an AbortSignal", options.signal);
   }
   return options;
+}
+
+/** The address of a manifest, beside which its shards lie. */
+function placeOfModel(option: string, address: string | URL | null): string {
+  const manifest = absoluteUrl(option, address)!;
+  try {
+    new URL("shard", manifest);
+  } catch {
+    throw invalid(option, "an address that shards can lie beside", String(address));
+  }
+  return manifest;
 }
 
 function absoluteUrl(option: string, address: string | URL | null | undefined): string | undefined {

@@ -2,10 +2,28 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { checkedSavedRun, pictureOptionsFromStart } from "../../../target/lib/check-options.js";
+import { checkedSavedRun, pictureOptionsFromStart, planFromLoadOptions } from "../../../target/lib/check-options.js";
 
 /** As Vue and Svelte wrap what they watch. */
 const watched = (value) => new Proxy(value, {});
+
+describe("the addresses of a manifest", () => {
+  const there = "https://example.org/manifest.json";
+  const object = URL.createObjectURL(new Blob(["{}"]));
+  for (const address of [object, new URL(object), "data:application/json,{}", "about:blank"]) {
+    it(`are refused where nothing lies beside them, as ${typeof address} with ${new URL(address).protocol}`, () => {
+      const refusal = (option) => ({ code: "invalid-option", message: new RegExp(`^${option} must be an address that shards can lie beside`) });
+      assert.throws(() => planFromLoadOptions({ manifest: address }), refusal("manifest"));
+      assert.throws(() => planFromLoadOptions({ manifest: there, mirrors: [there, address] }), refusal("mirrors\\[1\\]"));
+    });
+  }
+
+  it("are taken where something does", () => {
+    const [manifest, mirrors] = ["file:///models/manifest.json", [there, "http://localhost"]];
+    const plan = planFromLoadOptions({ manifest, mirrors });
+    assert.deepEqual([plan.manifest, plan.mirrors], [manifest, [there, "http://localhost/"]]);
+  });
+});
 
 describe("a picture's options", () => {
   it("are sent as they are when a framework has wrapped them", () => {
