@@ -139,6 +139,37 @@ describe("an entry that is damaged", { timeout: 180_000 }, () => {
   }
 });
 
+describe("a record that another tab writes while it is read", { timeout: 180_000 }, () => {
+  it("is read again: the model comes from the store", async () => {
+    const model = shared.model();
+    const tab = await shared.tab();
+    await tab.load();
+    const worker = patchedWorker(() => {
+      const { text } = Blob.prototype;
+      let reads = 0;
+      File.prototype.text = function () {
+        return ++reads <= 2 ? Promise.reject(new DOMException("it has changed", "NotReadableError")) : text.call(this);
+      };
+    });
+    const result = await tab.load(worker);
+    isPicture(result);
+    assert.equal(result.storage.kind, "opfs", result.storage.reason);
+    assert.deepEqual(askedAfter(model, 4), ["manifest.json"]);
+  });
+
+  it("and that can never be read, costs the store and not the load", async () => {
+    shared.model();
+    const tab = await shared.tab();
+    await tab.load();
+    const worker = patchedWorker(() => {
+      File.prototype.text = () => Promise.reject(new DOMException("it has changed", "NotReadableError"));
+    });
+    const result = await tab.load(worker);
+    isPicture(result);
+    assert.match(result.storage.reason, /failed.*it has changed/);
+  });
+});
+
 describe("a browser with less", { timeout: 180_000 }, () => {
   it("without the origin private file system, keeps the model in Cache Storage", async () => {
     const model = shared.model();
