@@ -269,6 +269,29 @@ describe("a browser with less", { timeout: 180_000 }, () => {
   }
 });
 
+describe("a file that cannot be flushed", { timeout: 180_000 }, () => {
+  it("is let go of all the same: the worker's next load has it", async () => {
+    shared.model();
+    const tab = await shared.tab();
+    const worker = patchedWorker(() => {
+      const { flush } = FileSystemSyncAccessHandle.prototype;
+      let broken = null;
+      FileSystemSyncAccessHandle.prototype.flush = function () {
+        broken ??= this;
+        if (this === broken) throw new DOMException("broken", "InvalidStateError");
+        flush.call(this);
+      };
+    });
+    const kinds = await tab.page.evaluate(async (worker) => {
+      const manifest = "/fake/manifest.json";
+      const first = await Tenstep.load({ manifest, ...worker });
+      const second = await Tenstep.load({ manifest, beside: first });
+      return [first.storage.kind, second.storage.kind];
+    }, worker);
+    assert.deepEqual(kinds, ["none", "opfs"]);
+  });
+});
+
 describe("clearing while a load runs", { timeout: 180_000 }, () => {
   const ways = {
     "by the package": (tab) => storage(tab, "clear"),

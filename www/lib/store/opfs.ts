@@ -130,8 +130,11 @@ class OpfsFile implements StoredFile {
   }
 
   close(): void {
-    if (this.#hasChanged) this.#handle.flush();
-    this.#handle.close();
+    try {
+      if (this.#hasChanged) this.#handle.flush();
+    } finally {
+      this.#handle.close();
+    }
   }
 }
 
