@@ -1,6 +1,6 @@
 // Looks at the browser and at a model's manifest, and puts both together.
 
-import { choose, probeAdapter, threadsFor, type Probe } from "../capabilities.js";
+import { choose, probeAdapter, threadsFor, type Probe } from "../choose-backend.js";
 import { surveyOptions } from "../check-options.js";
 import { openStore } from "../store/open.js";
 import { ShardStore } from "../store/shard-store.js";
