@@ -60,7 +60,9 @@ export function planFromLoadOptions(options: LoadOptions): LoadPlan {
   };
 }
 
-export function surveyOptions(options: CapabilitiesOptions) {
+export type SurveyPlan = ReturnType<typeof planFromCapabilitiesOptions>;
+
+export function planFromCapabilitiesOptions(options: CapabilitiesOptions) {
   const { manifest, backend, threads, steps, measureSpeed = true, signal } = checked("capabilities", options, SURVEY_KEYS);
   if (steps !== undefined && !(Number.isInteger(steps) && steps >= 1 && steps <= 1000)) {
     throw invalid("steps", "an integer from 1 to 1000", steps);
