@@ -64,6 +64,14 @@ describe("the tarball", { timeout: 60_000 }, () => {
     assert.deepEqual([...seen].filter((path) => /\bGPU\w*/.test(code(path))), []);
   });
 
+  it("asks for a Node and browsers that have what its scripts use", () => {
+    assert.ok(SCRIPTS.some((path) => text(`dist/tenstep/${path}`).includes("AbortSignal.any(")), "or older ones would do");
+    assert.equal(manifest.engines.node, ">=20.3");
+    assert.match(text("docs/guides/node.md"), /Node 20\.3 and later/);
+    assert.match(text("README.md"), /\(https:\/\/nodejs\.org\) 20\.3/);
+    assert.match(text("README.md"), /Chrome and Edge 116, Firefox 124 and Safari 17\.4/);
+  });
+
   it("names no source map", () => {
     assert.deepEqual(CODE.filter((path) => /sourceMappingURL/.test(text(path))), []);
   });
