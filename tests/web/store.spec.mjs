@@ -2,7 +2,10 @@
 // and listed and removed by the package's `storage`.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
+import { dist } from "../../scripts/paths.mjs";
 import { answerWithFakes } from "./fake/site.mjs";
 import { fakeModel } from "./fake/model.mjs";
 import { launchFirefox } from "./harness/browsers.mjs";
@@ -420,6 +423,27 @@ describe("storage", { timeout: 180_000 }, () => {
     const { value } = await storage(tab, "persist");
     assert.equal(typeof value, "boolean");
     assert.equal((await storage(tab, "size")).value.persisted, value);
+  });
+});
+
+describe("storage in a frame without an origin of its own", { timeout: 180_000 }, () => {
+  it("holds nothing, and promises nothing", async () => {
+    const script = readFileSync(join(dist, "tenstep", "index.js"));
+    shared.site.answer("/open/index.js", (_, response) =>
+      response.writeHead(200, { "content-type": "text/javascript", "access-control-allow-origin": "*" }).end(script),
+    );
+    shared.site.answer("/sandboxed.html", (_, response) =>
+      response.writeHead(200, { "content-type": "text/html", "content-security-policy": "sandbox allow-scripts" }).end('<link rel="icon" href="data:,">'),
+    );
+    const page = await shared.context.newPage();
+    await page.goto(`${shared.site.url}sandboxed.html`);
+    const seen = await page.evaluate(async (address) => {
+      const { storage } = await import(address);
+      await storage.clear();
+      await storage.remove("https://example.org/manifest.json");
+      return [self.origin, await storage.list(), await storage.size(), await storage.persist()];
+    }, `${shared.site.url}open/index.js`);
+    assert.deepEqual(seen, ["null", [], { bytes: 0, quotaBytes: null, persisted: false }, false]);
   });
 });
 
