@@ -50,6 +50,28 @@ describe("the tarball", { timeout: 60_000 }, () => {
     assert.deepEqual(missing, []);
   });
 
+  it("has types that need nothing which TypeScript's own libraries got only lately", () => {
+    const seen = new Set();
+    const waiting = Object.values(manifest.exports).flatMap(({ types }) => (types ? [posix.normalize(types)] : []));
+    for (let path; (path = waiting.pop()); ) {
+      if (seen.has(path)) continue;
+      seen.add(path);
+      waiting.push(...[...text(path).matchAll(/["'](\.\.?\/[^"']+)\.js["']/g)].map(([, target]) => `${posix.join(dirname(path), target)}.d.ts`));
+    }
+    const code = (path) => text(path).replace(/\/\*[^]*?\*\/|\/\/.*/g, "");
+    assert.ok(seen.size > 5);
+    // WebGPU: since TypeScript 6.
+    assert.deepEqual([...seen].filter((path) => /\bGPU\w*/.test(code(path))), []);
+  });
+
+  it("asks for a Node and browsers that have what its scripts use", () => {
+    assert.ok(SCRIPTS.some((path) => text(`dist/tenstep/${path}`).includes("AbortSignal.any(")), "or older ones would do");
+    assert.equal(manifest.engines.node, ">=20.3");
+    assert.match(text("docs/guides/node.md"), /Node 20\.3 and later/);
+    assert.match(text("README.md"), /\(https:\/\/nodejs\.org\) 20\.3/);
+    assert.match(text("README.md"), /Chrome and Edge 116, Firefox 124 and Safari 17\.4/);
+  });
+
   it("names no source map", () => {
     assert.deepEqual(CODE.filter((path) => /sourceMappingURL/.test(text(path))), []);
   });

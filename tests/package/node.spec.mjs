@@ -121,6 +121,20 @@ describe("the package in Node", { timeout: 30 * MINUTES }, () => {
     assert.deepEqual(seen, ["AbortError", width]);
   });
 
+  it("lets the program end after a request that could not be sent", async () => {
+    const name = await evaluated(`
+      import { Worker } from "node:worker_threads";
+      import { Tenstep } from "tenstep";
+      const tenstep = await Tenstep.load({ manifest: ${JSON.stringify(MANIFEST)}, backend: "cpu", threads: 1 });
+      Worker.prototype.postMessage = () => structuredClone(() => undefined);
+      const error = await tenstep.generate({ steps: 1 }).catch((error) => error);
+      console.log(JSON.stringify(error.name));
+      // Only a program that does not end lives to see this.
+      setTimeout(() => process.exit(3), 10_000).unref();
+    `);
+    assert.equal(name, "DataCloneError");
+  });
+
   it("says why there is no WebGPU where the package webgpu is not installed", async () => {
     const [code, message] = await evaluated(`
       import { Tenstep } from "tenstep";

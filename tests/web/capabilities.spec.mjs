@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
+import { after, afterEach, before, describe, it } from "node:test";
 import { dist } from "../../scripts/paths.mjs";
 import { launchChromium } from "./harness/browsers.mjs";
 import { MANIFEST_PATH, readManifest } from "./harness/default-model.mjs";
@@ -50,6 +50,7 @@ for (const webgpu of [false, true]) {
       await browser?.close();
       await site?.close();
     });
+    afterEach(() => site.reset());
     const survey = (options) => page.evaluate(async (options) => (await import("./tenstep/index.js")).capabilities(options), options);
 
     it("are told before anything of the model but its manifest is fetched", async () => {
@@ -68,6 +69,45 @@ for (const webgpu of [false, true]) {
       assert.ok(report.adapter.limits.maxStorageBufferBindingSize >= 128 << 20);
       assert.match(report.reason, /software/);
     });
+
+    if (!webgpu) {
+      const SCRIPT = "/tenstep/survey/survey.js";
+      /** In a page of its own, which has not fetched the script before. */
+      const inNewPage = async (call, ...given) => {
+        const page = await browser.open(`${site.url}test.html`);
+        try {
+          return await page.evaluate(call, ...given);
+        } finally {
+          await page.close();
+        }
+      };
+
+      it("say that their script is missing, as other scripts of the package", async () => {
+        site.answerStatus(SCRIPT, 404);
+        const { error } = await inNewPage(() => outcome(import("./tenstep/index.js").then(({ capabilities }) => capabilities())));
+        assert.deepEqual([error?.code, error?.isTenstepError], ["engine-unavailable", true]);
+        assert.match(error.message, /survey\.js/);
+      });
+
+      it("end with an abort while their script is on its way", async () => {
+        site.answer(SCRIPT, () => undefined);
+        const { error } = await inNewPage(async () => {
+          const { capabilities } = await import("./tenstep/index.js");
+          const abort = new AbortController();
+          const ended = outcome(capabilities({ signal: abort.signal }));
+          abort.abort(new RangeError("mine"));
+          return ended;
+        });
+        assert.deepEqual([error?.name, error?.message], ["RangeError", "mine"]);
+      });
+
+      it("refuse wrong options before anything is fetched", async () => {
+        site.requests.length = 0;
+        const { error } = await inNewPage(() => outcome(import("./tenstep/index.js").then(({ capabilities }) => capabilities({ steps: 0 }))));
+        assert.equal(error?.code, "invalid-option");
+        assert.ok(!site.requests.includes(SCRIPT));
+      });
+    }
 
     if (webgpu) {
       it("are measured on the adapter where that is asked for, on a device that is destroyed", async () => {

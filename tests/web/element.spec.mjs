@@ -150,6 +150,25 @@ describe("<tenstep-image>", { timeout: 300_000 }, () => {
     assert.deepEqual(complaints, []);
   });
 
+  it("waits no longer once its manifest is taken away", async () => {
+    const seen = await page.evaluate(async () => {
+      defineTenstepImage();
+      const states = [];
+      for (const stage of ["progress", "step"]) {
+        const element = make({ steps: "1000" });
+        document.body.append(element);
+        await heard(element, stage);
+        element.removeAttribute("manifest");
+        await Promise.resolve();
+        const [canvas, progress, status] = ["canvas", "progress", "[role=status]"].map((part) => element.shadowRoot.querySelector(part));
+        states.push([canvas.ariaBusy, progress.hidden, status.textContent]);
+        element.remove();
+      }
+      return states;
+    });
+    assert.deepEqual(seen, [["false", true, ""], ["false", true, ""]]);
+  });
+
   it("says what went wrong, and works again once it is put right", async () => {
     const seen = await page.evaluate(async () => {
       defineTenstepImage();

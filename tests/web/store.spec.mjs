@@ -2,7 +2,10 @@
 // and listed and removed by the package's `storage`.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
+import { dist } from "../../scripts/paths.mjs";
 import { answerWithFakes } from "./fake/site.mjs";
 import { fakeModel } from "./fake/model.mjs";
 import { launchFirefox } from "./harness/browsers.mjs";
@@ -139,6 +142,37 @@ describe("an entry that is damaged", { timeout: 180_000 }, () => {
   }
 });
 
+describe("a record that another tab writes while it is read", { timeout: 180_000 }, () => {
+  it("is read again: the model comes from the store", async () => {
+    const model = shared.model();
+    const tab = await shared.tab();
+    await tab.load();
+    const worker = patchedWorker(() => {
+      const { text } = Blob.prototype;
+      let reads = 0;
+      File.prototype.text = function () {
+        return ++reads <= 2 ? Promise.reject(new DOMException("it has changed", "NotReadableError")) : text.call(this);
+      };
+    });
+    const result = await tab.load(worker);
+    isPicture(result);
+    assert.equal(result.storage.kind, "opfs", result.storage.reason);
+    assert.deepEqual(askedAfter(model, 4), ["manifest.json"]);
+  });
+
+  it("and that can never be read, costs the store and not the load", async () => {
+    shared.model();
+    const tab = await shared.tab();
+    await tab.load();
+    const worker = patchedWorker(() => {
+      File.prototype.text = () => Promise.reject(new DOMException("it has changed", "NotReadableError"));
+    });
+    const result = await tab.load(worker);
+    isPicture(result);
+    assert.match(result.storage.reason, /failed.*it has changed/);
+  });
+});
+
 describe("a browser with less", { timeout: 180_000 }, () => {
   it("without the origin private file system, keeps the model in Cache Storage", async () => {
     const model = shared.model();
@@ -236,6 +270,29 @@ describe("a browser with less", { timeout: 180_000 }, () => {
       assert.deepEqual(askedAfter(model, before), ["manifest.json"], "once it works again, all is kept");
     });
   }
+});
+
+describe("a file that cannot be flushed", { timeout: 180_000 }, () => {
+  it("is let go of all the same: the worker's next load has it", async () => {
+    shared.model();
+    const tab = await shared.tab();
+    const worker = patchedWorker(() => {
+      const { flush } = FileSystemSyncAccessHandle.prototype;
+      let broken = null;
+      FileSystemSyncAccessHandle.prototype.flush = function () {
+        broken ??= this;
+        if (this === broken) throw new DOMException("broken", "InvalidStateError");
+        flush.call(this);
+      };
+    });
+    const kinds = await tab.page.evaluate(async (worker) => {
+      const manifest = "/fake/manifest.json";
+      const first = await Tenstep.load({ manifest, ...worker });
+      const second = await Tenstep.load({ manifest, beside: first });
+      return [first.storage.kind, second.storage.kind];
+    }, worker);
+    assert.deepEqual(kinds, ["none", "opfs"]);
+  });
 });
 
 describe("clearing while a load runs", { timeout: 180_000 }, () => {
@@ -366,6 +423,27 @@ describe("storage", { timeout: 180_000 }, () => {
     const { value } = await storage(tab, "persist");
     assert.equal(typeof value, "boolean");
     assert.equal((await storage(tab, "size")).value.persisted, value);
+  });
+});
+
+describe("storage in a frame without an origin of its own", { timeout: 180_000 }, () => {
+  it("holds nothing, and promises nothing", async () => {
+    const script = readFileSync(join(dist, "tenstep", "index.js"));
+    shared.site.answer("/open/index.js", (_, response) =>
+      response.writeHead(200, { "content-type": "text/javascript", "access-control-allow-origin": "*" }).end(script),
+    );
+    shared.site.answer("/sandboxed.html", (_, response) =>
+      response.writeHead(200, { "content-type": "text/html", "content-security-policy": "sandbox allow-scripts" }).end('<link rel="icon" href="data:,">'),
+    );
+    const page = await shared.context.newPage();
+    await page.goto(`${shared.site.url}sandboxed.html`);
+    const seen = await page.evaluate(async (address) => {
+      const { storage } = await import(address);
+      await storage.clear();
+      await storage.remove("https://example.org/manifest.json");
+      return [self.origin, await storage.list(), await storage.size(), await storage.persist()];
+    }, `${shared.site.url}open/index.js`);
+    assert.deepEqual(seen, ["null", [], { bytes: 0, quotaBytes: null, persisted: false }, false]);
   });
 });
 

@@ -9,7 +9,9 @@ import type {
   LoadOptions,
   PictureOptions,
   ResumeOptions,
+  RunState,
   SavedRun,
+  SolverOptions,
   StartOptions,
   WhenBusy,
 } from "./options.js";
@@ -46,8 +48,8 @@ export function planFromLoadOptions(options: LoadOptions): LoadPlan {
   }
   const folder = absoluteUrl("wasmUrl", known.wasmUrl);
   return {
-    manifest: absoluteUrl("manifest", known.manifest)!,
-    mirrors: mirrors.map((address, at) => absoluteUrl(`mirrors[${at}]`, address ?? null)!),
+    manifest: placeOfModel("manifest", known.manifest),
+    mirrors: mirrors.map((address, at) => placeOfModel(`mirrors[${at}]`, address ?? null)),
     store,
     backend,
     threads: checkedThreads(known.threads),
@@ -58,7 +60,9 @@ export function planFromLoadOptions(options: LoadOptions): LoadPlan {
   };
 }
 
-export function surveyOptions(options: CapabilitiesOptions) {
+export type SurveyPlan = ReturnType<typeof planFromCapabilitiesOptions>;
+
+export function planFromCapabilitiesOptions(options: CapabilitiesOptions) {
   const { manifest, backend, threads, steps, measureSpeed = true, signal } = checked("capabilities", options, SURVEY_KEYS);
   if (steps !== undefined && !(Number.isInteger(steps) && steps >= 1 && steps <= 1000)) {
     throw invalid("steps", "an integer from 1 to 1000", steps);
@@ -89,48 +93,62 @@ export function pictureOptionsFromGenerate(options: GenerateOptions): PictureOpt
   return pictureOptions(options);
 }
 
-/** The parts of a saved run, which may come from anywhere; its state is checked in the engine. */
+/** The parts of a saved run, which may come from anywhere. What they say is checked in the engine. */
 export function checkedSavedRun(saved: SavedRun, options: ResumeOptions, revision: string): SavedRun {
   checked("resume", options, RESUME_KEYS);
   if (typeof saved !== "object" || saved === null) throw invalid("the first argument of resume", "what run.save() gave", saved);
   if (saved.version !== 1) throw invalid("the saved run's version", "1", saved.version);
   if (saved.revision !== revision) throw invalid("the saved run's model", `that of revision ${revision}`, saved.revision);
   if (typeof saved.state !== "object" || saved.state === null) throw invalid("the saved run's state", "an object", saved.state);
-  return { ...saved, options: pictureOptions(checked("start", saved.options as StartOptions, PICTURE_KEYS)) };
+  const picture = pictureOptions(checked("start", saved.options as StartOptions, PICTURE_KEYS));
+  return { ...saved, options: picture, state: copyOfState(saved.state) };
+}
+
+function copyOfState({ evaluations, errors, values }: RunState): RunState {
+  if (typeof evaluations !== "number") throw invalid("the saved run's evaluations", "a number", evaluations);
+  // What only looks like one, and one whose buffer was transferred, cannot be sent.
+  const isSound = ArrayBuffer.isView(values) && values[Symbol.toStringTag] === "Float32Array" && values.length > 0;
+  if (!isSound) throw invalid("the saved run's values", "a Float32Array that holds them", values);
+  return { evaluations, errors: copyOfList("the saved run's errors", errors), values: new Float32Array(values) };
 }
 
 export function pictureOptionsFromStart(options: StartOptions): PictureOptions {
   return pictureOptions(checked("start", options, START_KEYS));
 }
 
-/** What crosses to the worker: given values only, each of a kind that can be cloned. */
+/**
+ * What crosses to the worker: given values only, each of a kind that can be cloned. Lists and objects are copies: frameworks
+ * wrap them in proxies, which cannot, and what the caller does with its own later is no matter after a lost engine.
+ */
 function pictureOptions(options: GenerateOptions): PictureOptions {
-  const given = PICTURE_KEYS.map((key) => [key, options[key]] as const).filter(([, value]) => value !== undefined);
-  for (const [key, value] of given) {
-    if (LISTS.includes(key)) {
-      if (!isListOfNumbers(value)) throw invalid(key, "a list of numbers", value);
-    } else if (key === "solverOptions") {
-      checkSolverOptions(value);
-    } else if (typeof value !== "string" && typeof value !== "number") {
-      throw invalid(key, "a string or a number", value);
-    }
-  }
-  return Object.fromEntries(given);
+  const given = PICTURE_KEYS.filter((key) => options[key] !== undefined);
+  return Object.fromEntries(given.map((key) => [key, copyOfOption(key, options[key])]));
 }
 
-function isListOfNumbers(value: unknown): boolean {
-  return Array.isArray(value) && value.every((item) => typeof item === "number");
+function copyOfOption(key: keyof PictureOptions, value: unknown): unknown {
+  if (LISTS.includes(key)) return copyOfList(key, value);
+  if (key === "solverOptions") return copyOfSolverOptions(value);
+  if (typeof value !== "string" && typeof value !== "number") throw invalid(key, "a string or a number", value);
+  return value;
 }
 
-function checkSolverOptions(value: unknown): void {
+function copyOfList(name: string, value: unknown): number[] {
+  const list: unknown[] | false = Array.isArray(value) && [...value];
+  if (!list || !list.every((item) => typeof item === "number")) throw invalid(name, "a list of numbers", value);
+  return list;
+}
+
+function copyOfSolverOptions(value: unknown): SolverOptions {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw invalid("solverOptions", "an object of the solver's options", value);
   }
-  for (const [name, option] of Object.entries(value)) {
+  const options = { ...value };
+  for (const [name, option] of Object.entries(options)) {
     if (option !== undefined && !["string", "number", "boolean"].includes(typeof option)) {
       throw invalid(name, "a string, a number, true or false", option);
     }
   }
+  return options;
 }
 
 /** Refuses what is no plain set of known options, and callbacks and signals of the wrong kind. */
@@ -147,6 +165,17 @@ function checked<T extends { signal?: AbortSignal }>(call: string, options: T, k
     throw invalid("signal", "an AbortSignal", options.signal);
   }
   return options;
+}
+
+/** The address of a manifest, beside which its shards lie. */
+function placeOfModel(option: string, address: string | URL | null): string {
+  const manifest = absoluteUrl(option, address)!;
+  try {
+    new URL("shard", manifest);
+  } catch {
+    throw invalid(option, "an address that shards can lie beside", String(address));
+  }
+  return manifest;
 }
 
 function absoluteUrl(option: string, address: string | URL | null | undefined): string | undefined {

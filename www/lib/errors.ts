@@ -7,7 +7,7 @@
 export type TenstepErrorCode =
   /** A file could not be had: network failure after retries, or an HTTP status. */
   | "fetch-failed"
-  /** The worker script or the wasm module could not be loaded. */
+  /** The worker script, the wasm module or the script of `capabilities` could not be loaded. */
   | "engine-unavailable"
   /** The engine stopped in the middle of a call. The next `generate` loads it anew. */
   | "engine-crashed"

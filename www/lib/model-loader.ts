@@ -1,6 +1,6 @@
 // Brings up an engine with a model in it: backend, wasm module, manifest, shards, pipelines.
 
-import { chooseBackend, CPU, threadsFor, type Choice } from "./capabilities.js";
+import { chooseBackend, CPU, threadsFor, type Choice } from "./choose-backend.js";
 import { isPairing, type Engine, type ModelToLoad } from "./engine.js";
 import type { Engines } from "./engines.js";
 import type { TenstepError } from "./errors.js";

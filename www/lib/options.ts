@@ -26,7 +26,7 @@ export interface LoadProgress {
 
 /** Which model to load, and how. */
 export interface LoadOptions {
-  /** Address of manifest.json; relative addresses are resolved against the page. */
+  /** Address of manifest.json, its shards beside it: no `blob:` or `data:`. Relative addresses are resolved against the page. */
   manifest: string | URL;
   /** Other addresses of the same manifest, its shards beside each: asked in this order where the one before fails. */
   mirrors?: (string | URL)[];

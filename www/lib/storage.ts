@@ -34,7 +34,7 @@ export interface StorageSize {
   persisted: boolean;
 }
 
-/** Everything about models kept in this browser. Without a browser, there are none. */
+/** Everything about models kept in this browser. Without a browser, and in frames without an origin of their own, there are none. */
 export const storage = {
   /** The models that are kept, the last used first. */
   async list(): Promise<StoredModel[]> {
@@ -64,8 +64,8 @@ export const storage = {
     const manager = globalThis.navigator?.storage;
     return {
       bytes: files.flat().reduce((sum, file) => sum + file.bytes, 0),
-      quotaBytes: (await manager?.estimate?.())?.quota ?? null,
-      persisted: (await manager?.persisted?.()) ?? false,
+      quotaBytes: (await manager?.estimate?.().catch(refused))?.quota ?? null,
+      persisted: (await manager?.persisted?.().catch(refused)) ?? false,
     };
   },
 
@@ -89,9 +89,14 @@ export const storage = {
 
   /** Asks the browser never to evict what this origin keeps; some browsers ask the person. Gives whether it has promised. */
   async persist(): Promise<boolean> {
-    return (await globalThis.navigator?.storage?.persist?.()) ?? false;
+    return (await globalThis.navigator?.storage?.persist?.().catch(refused)) ?? false;
   },
 };
+
+/** Browsers refuse to answer frames that have no origin of their own. */
+function refused(): null {
+  return null;
+}
 
 function rank(name: string): number {
   return name.startsWith(SHARD_PREFIX) ? 1 : 0;

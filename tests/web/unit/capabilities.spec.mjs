@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { capabilities, chooseBackend } from "../../../target/lib/capabilities.js";
+import { capabilities } from "../../../target/lib/capabilities.js";
+import { chooseBackend } from "../../../target/lib/choose-backend.js";
 
 const gpuWith = (info) => ({ requestAdapter: async () => info && { info } });
 const RADEON = { vendor: "amd", architecture: "rdna-2", device: "", description: "", isFallbackAdapter: false };

@@ -147,6 +147,20 @@ describe("download", () => {
     assert.equal(requests.length, 1);
   });
 
+  const useless = { "an HTTP error": [503, {}], "another range": [206, { "content-range": "bytes 1-5/6" }] };
+  for (const [name, [status, headers]] of Object.entries(useless)) {
+    it(`lets go of an answer that is ${name} and does not end, before it asks again`, async () => {
+      let isOver;
+      const over = new Promise((resolve) => (isOver = resolve));
+      handler = (_, response, count) => {
+        if (count > 1) return over.then(() => response.end("ABCDEF"));
+        response.on("close", isOver);
+        response.writeHead(status, headers).write("x");
+      };
+      assert.equal(await download(options({ from: 4, attempts: 2, stallMillis: 2000, onChunk: () => undefined })), 6);
+    });
+  }
+
   it("refuses a body that announces to be too long, before reading it", async () => {
     handler = (_, response) => {
       response.writeHead(200, { "content-length": 1_000_000 });

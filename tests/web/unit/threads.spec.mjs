@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
-import { threadsFor } from "../../../target/lib/capabilities.js";
+import { threadsFor } from "../../../target/lib/choose-backend.js";
 import { planFromLoadOptions } from "../../../target/lib/check-options.js";
 import { Partner } from "../../../target/lib/partner.js";
 

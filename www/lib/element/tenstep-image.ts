@@ -80,6 +80,7 @@ export class TenstepImageElement extends Base {
       this.#use = loading && share(loading, (progress) => this.#report(progress));
     }
     if (this.#use && drawing) void this.#draw(this.#use, drawing, this.#stop.signal);
+    else this.#view?.finish();
   }
 
   async #draw(use: Use, options: GenerateOptions, signal: AbortSignal): Promise<void> {

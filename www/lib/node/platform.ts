@@ -42,12 +42,13 @@ class ThreadPort implements WorkerPort {
   }
 
   postMessage(message: unknown, { transfer = [] }: { transfer?: MessagePort[] } = {}): void {
+    // First, for one that cannot be sent is never answered.
+    this.#thread.postMessage(message, transfer as unknown as TransferListItem[]);
     const { id, type } = message as { id?: number; type: string };
     if (id !== undefined && type !== "abort") {
       this.#waiting.add(id);
       this.#thread.ref();
     }
-    this.#thread.postMessage(message, transfer as unknown as TransferListItem[]);
   }
 
   terminate(): void {

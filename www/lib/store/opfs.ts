@@ -18,6 +18,8 @@ type Folder = FileSystemDirectoryHandle & AsyncIterable<[string, FileSystemHandl
 /** A worker that has just been ended may hold its files for a moment longer. */
 const PATIENCE_MILLIS = 2000;
 const PAUSE_MILLIS = 40;
+/** Tabs that load the same model write its record once each. */
+const READS = 5;
 
 /** Rejects where there is no such file system, or none that can be written. */
 export async function openOpfs(): Promise<Store> {
@@ -61,8 +63,15 @@ class OpfsStore implements Store {
   }
 
   async readText(name: string): Promise<string | null> {
-    const handle = await this.#folder.getFileHandle(name).catch(nullIfMissing);
-    return handle && (await handle.getFile()).text();
+    for (let tried = 1; ; tried++) {
+      try {
+        const handle = await this.#folder.getFileHandle(name);
+        return await (await handle.getFile()).text();
+      } catch (error) {
+        // Another tab has written it since: it is another file then.
+        if (!isNamed(error, "NotReadableError") || tried === READS) return nullIfMissing(error);
+      }
+    }
   }
 
   async writeText(name: string, text: string): Promise<void> {
@@ -121,8 +130,11 @@ class OpfsFile implements StoredFile {
   }
 
   close(): void {
-    if (this.#hasChanged) this.#handle.flush();
-    this.#handle.close();
+    try {
+      if (this.#hasChanged) this.#handle.flush();
+    } finally {
+      this.#handle.close();
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 // Looks at the browser and at a model's manifest, and puts both together.
 
-import { choose, probeAdapter, threadsFor, type Probe } from "../capabilities.js";
-import { surveyOptions } from "../check-options.js";
+import { choose, probeAdapter, threadsFor, type Probe } from "../choose-backend.js";
+import type { SurveyPlan } from "../check-options.js";
 import { openStore } from "../store/open.js";
 import { ShardStore } from "../store/shard-store.js";
 import { untilAborted } from "../until-aborted.js";
@@ -9,13 +9,12 @@ import { fetchManifest } from "../weights/manifest.js";
 import { measureCpu } from "./cpu-speed.js";
 import { measureGpu } from "./gpu-speed.js";
 import { needsFromManifest, type Needs } from "./model-needs.js";
-import type { AdapterReport, Capabilities, CapabilitiesOptions, ModelNeeds, Speed, TimeEstimate } from "./report.js";
+import type { AdapterReport, Capabilities, ModelNeeds, Speed, TimeEstimate } from "./report.js";
 import { summaryOf } from "./summary.js";
 import { timeEstimate } from "./time-estimate.js";
 import { hasSimd, hasThreads } from "./wasm-features.js";
 
-export async function survey(options: CapabilitiesOptions): Promise<Capabilities> {
-  const { manifest, backend: forced, threads: wanted, steps, measureSpeed, signal } = surveyOptions(options);
+export async function survey({ manifest, backend: forced, threads: wanted, steps, measureSpeed, signal }: SurveyPlan): Promise<Capabilities> {
   const text = manifest === undefined ? null : manifestText(manifest, signal ?? new AbortController().signal);
   text?.catch(() => undefined); // Awaited below: the browser comes first.
 

@@ -79,6 +79,8 @@ async function attempt(wanted: Download, body: { bytes: number }): Promise<void>
     await receive(response, wanted, body, heard);
   } finally {
     clearTimeout(timer);
+    // Of a body that is of no use, nothing more is to come, and its connection is free.
+    stall.abort();
   }
 }
 
@@ -90,53 +92,38 @@ function isElsewhere({ status, headers }: Response, offset: number): boolean {
 
 async function receive(response: Response, wanted: Download, body: { bytes: number }, heard: () => void): Promise<void> {
   const { limitBytes, tooLong, onChunk } = wanted;
-  const chunks = chunksOf(response.body!);
-  try {
-    // Under a content encoding the header counts packed bytes: then only the body itself tells.
-    const announced = response.headers.has("content-encoding") ? null : response.headers.get("content-length");
-    const whole = announced === null ? 0 : body.bytes + Number(announced);
-    if (whole > limitBytes) throw tooLong(whole);
-    for (;;) {
-      const chunk = await chunks.next();
-      if (chunk === null) return;
-      heard();
-      const bytes = body.bytes + chunk.length;
-      if (bytes > limitBytes) throw tooLong(bytes);
-      await onChunk(chunk, body.bytes);
-      body.bytes = bytes;
-    }
-  } catch (error) {
-    chunks.cancel();
-    throw error;
+  // Under a content encoding the header counts packed bytes: then only the body itself tells.
+  const announced = response.headers.has("content-encoding") ? null : response.headers.get("content-length");
+  const whole = announced === null ? 0 : body.bytes + Number(announced);
+  if (whole > limitBytes) throw tooLong(whole);
+  const next = chunksOf(response.body!);
+  for (let chunk; (chunk = await next()) !== null; ) {
+    heard();
+    const bytes = body.bytes + chunk.length;
+    if (bytes > limitBytes) throw tooLong(bytes);
+    await onChunk(chunk, body.bytes);
+    body.bytes = bytes;
   }
 }
 
-interface Chunks {
-  /** Valid until the next call; null at the end. */
-  next(): Promise<Uint8Array | null>;
-  cancel(): void;
-}
-
 /**
- * The pieces of a body, all through one buffer where the browser allows it: a fresh buffer a piece would pile up by the
- * hundred megabytes before the garbage collector comes.
+ * Asks for the pieces of a body, each valid until the next, null at the end. All go through one buffer where the browser
+ * allows it: a fresh buffer a piece would pile up by the hundred megabytes before the garbage collector comes.
  */
-function chunksOf(body: ReadableStream<Uint8Array>): Chunks {
-  const cancelled = (reader: ReadableStreamBYOBReader | ReadableStreamDefaultReader) => () => void reader.cancel().catch(() => undefined);
+function chunksOf(body: ReadableStream<Uint8Array>): () => Promise<Uint8Array | null> {
   try {
     const reader = body.getReader({ mode: "byob" });
     let buffer = new ArrayBuffer(CHUNK_BYTES);
-    const next = async () => {
+    return async () => {
       const { done, value } = await reader.read(new Uint8Array(buffer));
       if (done) return null;
       buffer = value.buffer;
       return value;
     };
-    return { next, cancel: cancelled(reader) };
   } catch {
     // Not every browser gives bodies as streams of bytes.
     const reader = body.getReader();
-    return { next: async () => (await reader.read()).value ?? null, cancel: cancelled(reader) };
+    return async () => (await reader.read()).value ?? null;
   }
 }
 
