@@ -171,6 +171,22 @@ describe("client and worker", { timeout: 120_000 }, () => {
     });
   }
 
+  it("gives up each call of a run that three engines are lost in, and counts anew in the next", async () => {
+    const seen = await page.evaluate(async () => {
+      const tenstep = await load();
+      let told = 0;
+      const onInterruption = () => {
+        if (++told > 10) throw new Error("it goes on for ever");
+      };
+      const run = await tenstep.start({ prompt: "fake: trap", onInterruption });
+      const ends = [await outcome(run.step()), await outcome(run.step()), await outcome(run.image())];
+      await tenstep.dispose();
+      return { ends: ends.map(({ value, error }) => error ? error.code ?? error.message : value.image.width), told };
+    });
+    // The last of three is told by the error.
+    assert.deepEqual(seen, { ends: ["engine-crashed", "engine-crashed", 64], told: 4 });
+  });
+
   it("goes on though each engine is lost after two steps", async () => {
     const seen = await page.evaluate(async () => {
       const tenstep = await load();
