@@ -1,7 +1,8 @@
 // The client, the worker and their protocol, in a browser with a fake engine: order, aborts, crashes, the end.
 
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, it } from "node:test";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { fakeModel } from "./fake/model.mjs";
 import { answerWithFakes } from "./fake/site.mjs";
 import { launchChromium } from "./harness/browsers.mjs";
 import { openSite } from "./harness/site.mjs";
@@ -197,6 +198,69 @@ describe("client and worker", { timeout: 120_000 }, () => {
       return [interruptions.length, run.interruptions.length, run.stepsDone];
     });
     assert.ok(seen[0] >= 3 && seen[1] >= 3 && seen[2] === 5, String(seen));
+  });
+
+  describe("when a reload brings another revision", () => {
+    beforeEach(async () => {
+      await page.evaluate(async () => {
+        window.tenstep = await load();
+      });
+    });
+    afterEach(() => page.evaluate(() => tenstep.dispose()));
+    const deployAnother = () => {
+      for (const [file, bytes] of fakeModel({ revision: "other" })) site.answerBytes(`/fake/${file}`, bytes);
+    };
+
+    it("begins a picture anew, and reports each step once", async () => {
+      const undisturbed = await page.evaluate(async () => facts(await tenstep.generate({ seed: 4, steps: 5 })).data);
+      deployAnother();
+      const seen = await page.evaluate(async () => {
+        const steps = [];
+        const picture = await tenstep.generate({ prompt: "fake: trap once", seed: 4, steps: 5, onStep: ({ step }) => steps.push(step) });
+        return { data: facts(picture).data, steps, losses: picture.interruptions.map(({ step }) => step), revision: tenstep.model.revision };
+      });
+      assert.deepEqual(seen.data, undisturbed, "no step is the old model's");
+      assert.deepEqual(seen.steps, [1, 2, 3, 4, 5]);
+      assert.deepEqual(seen.losses, [2, 2], "the first trap, and that of the picture begun anew");
+      assert.equal(seen.revision, "other");
+    });
+
+    it("refuses to go on with a run", async () => {
+      await page.evaluate(async () => {
+        window.run = await tenstep.start({ prompt: "fake: trap once", steps: 5 });
+        await run.step();
+        await run.step();
+      });
+      deployAnother();
+      const seen = await page.evaluate(async () => {
+        const ends = [await outcome(run.step()), await outcome(run.image()), await outcome(run.save()), await outcome(run.dispose())];
+        const next = await tenstep.start();
+        return { ends: ends.map(({ error }) => error?.code), message: ends[0].error?.message, next: (await next.save()).revision };
+      });
+      assert.deepEqual(seen.ends, ["disposed", "disposed", "disposed", undefined]);
+      assert.match(seen.message, /revision 0, .* other/);
+      assert.equal(seen.next, "other");
+    });
+
+    it("refuses to resume a run that another made", async () => {
+      await page.evaluate(async () => {
+        window.idle = await load({ beside: tenstep });
+        const run = await tenstep.start();
+        await run.step();
+        window.saved = await run.save();
+      });
+      deployAnother();
+      const seen = await page.evaluate(async () => {
+        await tenstep.generate({ prompt: "fake: trap once" });
+        // Lost with the other's engine, and not loaded anew before this.
+        const known = idle.model.revision;
+        const { error } = await outcome(idle.resume(saved));
+        await idle.dispose();
+        return [known, error?.code, error?.message];
+      });
+      assert.deepEqual(seen.slice(0, 2), ["0", "invalid-option"]);
+      assert.match(seen[2], /that of revision other/);
+    });
   });
 
   it("saves a run as plain data, and goes on with it in another worker", async () => {

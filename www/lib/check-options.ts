@@ -89,14 +89,18 @@ export function pictureOptionsFromGenerate(options: GenerateOptions): PictureOpt
   return pictureOptions(options);
 }
 
-/** The parts of a saved run, which may come from anywhere; its state is checked in the engine. */
-export function checkedSavedRun(saved: SavedRun, options: ResumeOptions, revision: string): SavedRun {
+/** The parts of a saved run, which may come from anywhere; its state is checked in the engine, its revision when it starts. */
+export function checkedSavedRun(saved: SavedRun, options: ResumeOptions): SavedRun {
   checked("resume", options, RESUME_KEYS);
   if (typeof saved !== "object" || saved === null) throw invalid("the first argument of resume", "what run.save() gave", saved);
   if (saved.version !== 1) throw invalid("the saved run's version", "1", saved.version);
-  if (saved.revision !== revision) throw invalid("the saved run's model", `that of revision ${revision}`, saved.revision);
   if (typeof saved.state !== "object" || saved.state === null) throw invalid("the saved run's state", "an object", saved.state);
   return { ...saved, options: pictureOptions(checked("start", saved.options as StartOptions, PICTURE_KEYS)) };
+}
+
+/** Whether the model, which is of `revision`, made a saved run. */
+export function checkRevision(saved: Pick<SavedRun, "revision">, revision: string): void {
+  if (saved.revision !== revision) throw invalid("the saved run's model", `that of revision ${revision}`, saved.revision);
 }
 
 export function pictureOptionsFromStart(options: StartOptions): PictureOptions {

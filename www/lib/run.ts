@@ -1,5 +1,6 @@
 // A picture made step by step, at the caller's pace.
 
+import { checkRevision } from "./check-options.js";
 import type { Client } from "./client.js";
 import { TenstepError } from "./errors.js";
 import type { Interruption, Picture, PictureOptions, RunState, SavedRun, StepReport } from "./options.js";
@@ -17,7 +18,7 @@ export interface Beginning {
   /** With the seed. */
   options: PictureOptions;
   /** Where to go on from; null for the start. */
-  state: RunState | null;
+  saved: SavedRun | null;
   signal: AbortSignal | undefined;
   onInterruption: ((interruption: Interruption) => void) | undefined;
 }
@@ -34,6 +35,8 @@ export class Run {
   #client: Client;
   #number: number;
   #options: PictureOptions;
+  /** Of the model that makes it. */
+  #revision: string;
   #recovery: Recovery;
   /** One at a time, so that only one moves the run to another engine. */
   #questions = new Serial();
@@ -47,13 +50,14 @@ export class Run {
   #warnings: string[];
   #isDisposed = false;
 
-  private constructor({ client, number, options, state }: Beginning, recovery: Recovery, link: WorkerLink, started: Started) {
+  private constructor({ client, number, options, saved }: Beginning, recovery: Recovery, link: WorkerLink, started: Started) {
     this.#client = client;
     this.#number = number;
     this.#options = options;
+    this.#revision = client.loaded.model.revision;
     this.#recovery = recovery;
     this.#link = link;
-    this.#state = state;
+    this.#state = saved?.state ?? null;
     this.seed = started.seed;
     this.#steps = started.steps;
     this.#solverSteps = started.solverSteps;
@@ -66,11 +70,13 @@ export class Run {
 
   /** @internal */
   static async begin(beginning: Beginning): Promise<Run> {
-    const { client, number, options, state, signal } = beginning;
+    const { client, number, options, saved, signal } = beginning;
     const recovery = new Recovery(beginning.onInterruption);
     return recovery.run(client, signal, () => 0, async (link) => {
+      // Not before: the session may have brought another.
+      if (saved) checkRevision(saved, client.loaded.model.revision);
       try {
-        return new Run(beginning, recovery, link, await startOn(link, number, options, state, signal));
+        return new Run(beginning, recovery, link, await startOn(link, number, options, saved?.state ?? null, signal));
       } catch (error) {
         // Aborted while the worker was starting it: let go of what it may have made.
         if (signal?.aborted && !link.isClosed) void link.request({ type: "drop", run: number }).catch(() => undefined);
@@ -143,7 +149,7 @@ export class Run {
   /** What `Tenstep.resume` goes on from, later or elsewhere, to the same picture. */
   async save(): Promise<SavedRun> {
     const state = (await this.#ask((link, run) => link.request({ type: "state", run }))) as RunState;
-    return { version: 1, revision: this.#client.loaded.model.revision, options: { ...this.#options }, state };
+    return { version: 1, revision: this.#revision, options: { ...this.#options }, state };
   }
 
   /** Frees the run. Later calls are rejected with code `disposed`. */
@@ -164,6 +170,11 @@ export class Run {
   }
 
   async #moveTo(link: WorkerLink): Promise<void> {
+    const { revision } = this.#client.loaded.model;
+    if (revision !== this.#revision) {
+      const message = `the run is of the model's revision ${this.#revision}, in whose place ${revision} was loaded; start another`;
+      throw new TenstepError("disposed", message);
+    }
     await startOn(link, this.#number, this.#options, this.#state);
     // The last state may be older than the last step.
     for (let step = this.#state?.evaluations ?? 0; step < this.#stepsDone; ) step = (await stepOn(link, this.#number)).step;
