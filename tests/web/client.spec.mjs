@@ -326,6 +326,20 @@ describe("client and worker", { timeout: 120_000 }, () => {
     assert.deepEqual(codes, ["disposed", "disposed", "disposed"]);
   });
 
+  it("disposes a run though its engine ends meanwhile", async () => {
+    const ends = await page.evaluate(async () => {
+      const tenstep = await load();
+      const runs = [await tenstep.start(), await tenstep.start()];
+      const ends = [];
+      const onStep = ({ step }) => step === 2 && ends.push(outcome(runs[0].dispose()));
+      await tenstep.generate({ prompt: "fake: trap once", onStep });
+      runs.push(await tenstep.start());
+      ends.push(...[runs[2].dispose(), tenstep.dispose(), runs[1].dispose()].map(outcome));
+      return (await Promise.all(ends)).map(({ error }) => error?.code);
+    });
+    assert.deepEqual(ends, Array(4).fill(undefined));
+  });
+
   it("stops loading when aborted", async () => {
     site.answer("/fake/shard-2.bin", (_, response) => response.writeHead(200).write("x"));
     const error = await page.evaluate(async () => {

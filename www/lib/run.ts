@@ -79,7 +79,7 @@ export class Run {
         return new Run(beginning, recovery, link, await startOn(link, number, options, saved?.state ?? null, signal));
       } catch (error) {
         // Aborted while the worker was starting it: let go of what it may have made.
-        if (signal?.aborted && !link.isClosed) void link.request({ type: "drop", run: number }).catch(() => undefined);
+        if (signal?.aborted) void dropOn(link, number);
         throw error;
       }
     });
@@ -156,7 +156,7 @@ export class Run {
   async dispose(): Promise<void> {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
-    if (!this.#link.isClosed) await this.#link.request({ type: "drop", run: this.#number });
+    await dropOn(this.#link, this.#number);
   }
 
   /** Asks the engine that holds the run; where that is lost, the next one is first brought to where the run stood. */
@@ -184,6 +184,11 @@ export class Run {
 
 async function startOn(link: WorkerLink, run: number, options: PictureOptions, state: RunState | null, signal?: AbortSignal): Promise<Started> {
   return (await link.request({ type: "start", run, options, ...(state && { state }) }, { signal })) as Started;
+}
+
+/** Where this fails the engine has ended, and the run with it. */
+async function dropOn(link: WorkerLink, run: number): Promise<void> {
+  await link.request({ type: "drop", run }).catch(() => undefined);
 }
 
 async function stepOn(link: WorkerLink, run: number): Promise<Stepped> {
