@@ -547,7 +547,14 @@ describe("models beside each other on WebGPU", { timeout: 1_200_000 }, () => {
       // Two at once, for which the engine keeps what it reads back through.
       const runs = [await first.start(picture), await first.start(picture)];
       for (const run of runs) await run.step();
-      for (const run of runs) await run.dispose();
+      // In the midst of a picture: before its step is done, and before it is decoded.
+      const { promise: hasStepped, resolve: onStep } = Promise.withResolvers();
+      const during = pixels(first.generate({ ...picture, onStep }));
+      await new Promise((resolve) => setTimeout(resolve));
+      await runs[0].dispose();
+      await hasStepped;
+      await runs[1].dispose();
+      const same = [(await during) === alone];
       const counts = [await counted()];
       const second = await load({ beside: first });
       const together = await Promise.all([first, second].map((tenstep) => pixels(tenstep.generate(picture))));
@@ -560,12 +567,13 @@ describe("models beside each other on WebGPU", { timeout: 1_200_000 }, () => {
       counts.push(await counted());
       const after = await pixels(first.generate(picture));
       await first.dispose();
-      return { counts, same: [...together, after].map((picture) => picture === alone), backends };
+      same.push(...[...together, after].map((picture) => picture === alone));
+      return { counts, same, backends };
     }, PICTURE);
     const [before, both, left] = counts;
     console.log(`one model: ${before.buffers} buffers of ${before.bytes} bytes; two: ${both.buffers} of ${both.bytes}; one again: ${left.buffers} of ${left.bytes}`);
     assert.deepEqual(backends, ["webgpu", "webgpu"]);
-    assert.deepEqual(same, [true, true, true]);
+    assert.deepEqual(same, [true, true, true, true]);
     assert.deepEqual(counts.map(({ devices }) => devices), [1, 1, 1]);
     assert.ok(both.bytes > before.bytes, "the second has weights of its own");
     assert.deepEqual(left, before);

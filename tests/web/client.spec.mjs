@@ -326,6 +326,29 @@ describe("client and worker", { timeout: 120_000 }, () => {
     assert.deepEqual(codes, ["disposed", "disposed", "disposed"]);
   });
 
+  it("disposes a run at once, with what it is asked and behind another picture", { timeout: 30_000 }, async () => {
+    const seen = await page.evaluate(async () => {
+      const tenstep = await load();
+      const run = await tenstep.start({ prompt: "fake: endless" });
+      const waiting = await tenstep.start();
+      const asked = [run.step(), run.image()].map(outcome);
+      // Until the first of them is with the worker.
+      await new Promise((resolve) => setTimeout(resolve));
+      await run.dispose();
+      const abort = new AbortController();
+      const endless = outcome(tenstep.generate({ prompt: "fake: endless", signal: abort.signal }));
+      asked.push(outcome(waiting.step()));
+      await waiting.dispose();
+      const codes = (await Promise.all(asked)).map(({ error }) => error?.code);
+      abort.abort();
+      await endless;
+      const next = (await tenstep.generate({ seed: 3 })).seed;
+      await tenstep.dispose();
+      return { codes, next };
+    });
+    assert.deepEqual(seen, { codes: ["disposed", "disposed", "disposed"], next: 3 });
+  });
+
   it("disposes a run though its engine ends meanwhile", async () => {
     const ends = await page.evaluate(async () => {
       const tenstep = await load();

@@ -5,7 +5,7 @@ import type { Client } from "./client.js";
 import { TenstepError } from "./errors.js";
 import type { Interruption, Picture, PictureOptions, RunState, SavedRun, StepReport } from "./options.js";
 import { imageFromPixels, reportFromStepped } from "./pictures.js";
-import type { Decoded, Started, Stepped } from "./protocol.js";
+import type { Decoded, Started, Stepped, Value } from "./protocol.js";
 import { Recovery } from "./recovery.js";
 import { Serial } from "./serial.js";
 import type { WorkerLink } from "./worker-link.js";
@@ -48,7 +48,8 @@ export class Run {
   #stepsDone: number;
   #isDone: boolean;
   #warnings: string[];
-  #isDisposed = false;
+  /** Aborted by `dispose`. */
+  #gone = new AbortController();
 
   private constructor({ client, number, options, saved }: Beginning, recovery: Recovery, link: WorkerLink, started: Started) {
     this.#client = client;
@@ -121,8 +122,8 @@ export class Run {
   /** One network evaluation (two with guidance). After the last step there is nothing to do, and it resolves at once. */
   async step(): Promise<StepReport> {
     return reportFromStepped(
-      await this.#ask(async (link, run) => {
-        const stepped = await stepOn(link, run);
+      await this.#ask(async (link) => {
+        const stepped = await this.#stepOn(link);
         this.#stepsDone = stepped.step;
         this.#steps = stepped.steps;
         this.#solverSteps = stepped.solverSteps;
@@ -135,7 +136,7 @@ export class Run {
 
   /** Decodes the picture as it stands; before the last step it is still noisy. */
   async image(): Promise<Pick<Picture, "image" | "timings">> {
-    const { timings, warnings, ...pixels } = (await this.#ask((link, run) => link.request({ type: "decode", run }))) as Decoded;
+    const { timings, warnings, ...pixels } = (await this.#ask((link) => this.#request(link, "decode"))) as Decoded;
     this.#warnings = warnings;
     const total = timings.text + timings.steps.reduce((sum, step) => sum + step, 0) + timings.decode;
     return { image: imageFromPixels(pixels), timings: { ...timings, total } };
@@ -143,30 +144,29 @@ export class Run {
 
   /** The latents as they stand, `[1, height / s, width / s, C]` for an autoencoder of scale s: channels last, at the noise level of the current step. */
   async latents(): Promise<Float32Array> {
-    return (await this.#ask((link, run) => link.request({ type: "latents", run }))) as Float32Array;
+    return (await this.#ask((link) => this.#request(link, "latents"))) as Float32Array;
   }
 
   /** What `Tenstep.resume` goes on from, later or elsewhere, to the same picture. */
   async save(): Promise<SavedRun> {
-    const state = (await this.#ask((link, run) => link.request({ type: "state", run }))) as RunState;
+    const state = (await this.#ask((link) => this.#request(link, "state"))) as RunState;
     return { version: 1, revision: this.#revision, options: { ...this.#options }, state };
   }
 
-  /** Frees the run. Later calls are rejected with code `disposed`. */
+  /** Frees the run, and stops what it is doing. Calls under way and later ones are rejected with code `disposed`. */
   async dispose(): Promise<void> {
-    if (this.#isDisposed) return;
-    this.#isDisposed = true;
+    if (this.#gone.signal.aborted) return;
+    this.#gone.abort(new TenstepError("disposed", "the run was disposed; start another"));
     await dropOn(this.#link, this.#number);
   }
 
   /** Asks the engine that holds the run; where that is lost, the next one is first brought to where the run stood. */
-  #ask<T>(question: (link: WorkerLink, run: number) => Promise<T>): Promise<T> {
-    if (this.#isDisposed) return Promise.reject(new TenstepError("disposed", "the run was disposed; start another"));
+  #ask<T>(question: (link: WorkerLink) => Promise<T>): Promise<T> {
     const attempt = async (link: WorkerLink) => {
       if (link !== this.#link) await this.#moveTo(link);
-      return question(link, this.#number);
+      return question(link);
     };
-    return this.#questions.run(() => this.#recovery.run(this.#client, undefined, () => this.#stepsDone, attempt));
+    return this.#questions.run(() => this.#recovery.run(this.#client, this.#gone.signal, () => this.#stepsDone, attempt));
   }
 
   async #moveTo(link: WorkerLink): Promise<void> {
@@ -175,10 +175,18 @@ export class Run {
       const message = `the run is of the model's revision ${this.#revision}, in whose place ${revision} was loaded; start another`;
       throw new TenstepError("disposed", message);
     }
-    await startOn(link, this.#number, this.#options, this.#state);
+    await startOn(link, this.#number, this.#options, this.#state, this.#gone.signal);
     // The last state may be older than the last step.
-    for (let step = this.#state?.evaluations ?? 0; step < this.#stepsDone; ) step = (await stepOn(link, this.#number)).step;
+    for (let step = this.#state?.evaluations ?? 0; step < this.#stepsDone; ) step = (await this.#stepOn(link)).step;
     this.#link = link;
+  }
+
+  async #stepOn(link: WorkerLink): Promise<Stepped> {
+    return (await this.#request(link, "step")) as Stepped;
+  }
+
+  #request(link: WorkerLink, type: "step" | "decode" | "latents" | "state"): Promise<Value> {
+    return link.request({ type, run: this.#number }, { signal: this.#gone.signal });
   }
 }
 
@@ -189,8 +197,4 @@ async function startOn(link: WorkerLink, run: number, options: PictureOptions, s
 /** Where this fails the engine has ended, and the run with it. */
 async function dropOn(link: WorkerLink, run: number): Promise<void> {
   await link.request({ type: "drop", run }).catch(() => undefined);
-}
-
-async function stepOn(link: WorkerLink, run: number): Promise<Stepped> {
-  return (await link.request({ type: "step", run })) as Stepped;
 }

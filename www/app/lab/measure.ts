@@ -29,7 +29,6 @@ export async function measure(
     const latents = await untilAborted(run.latents(), signal);
     return { image, latents, evaluations: run.stepsDone, milliseconds: timings.total, warnings: run.warnings };
   } finally {
-    // Not waited for: a step that was abandoned is still under way.
-    void run.dispose();
+    await run.dispose();
   }
 }
