@@ -7,45 +7,17 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { dist } from "../../scripts/paths.mjs";
 import { fakeModel } from "./fake/model.mjs";
-import { answerWithFakes } from "./fake/site.mjs";
+import { answerWithTellingFakes, listenToEngines, TELLING } from "./fake/telling.mjs";
 import { crashGpuProcess, launchChromium } from "./harness/browsers.mjs";
 import { MANIFEST_PATH, sizeOf } from "./harness/default-model.mjs";
 import { openSite } from "./harness/site.mjs";
 
 const built = (path) => readFileSync(join(dist, "tenstep", path), "utf8");
 
-/** Engines say what is done with them, and which runs they have. */
-const TELLING = `{
-  const engines = new BroadcastChannel("engines");
-  const { create } = Engine;
-  Engine.create = async (...given) => {
-    engines.postMessage({ name: "create" });
-    return create(...given);
-  };
-  const { start } = Engine.prototype;
-  Engine.prototype.start = async function (...given) {
-    const started = await start.apply(this, given);
-    engines.postMessage({ name: "start", run: started.run });
-    return started;
-  };
-  for (const name of ["begin", "abandon", "drop", "free"]) {
-    const method = Engine.prototype[name];
-    Engine.prototype[name] = function (...given) {
-      engines.postMessage({ name, run: name === "drop" && given[0] });
-      return method.apply(this, given);
-    };
-  }
-}`;
-
-function answerWithTellingFakes(site) {
-  answerWithFakes(site);
-  const engine = readFileSync(new URL("fake/engine.js", import.meta.url), "utf8");
-  for (const backend of ["gpu", "cpu"]) site.answerBytes(`/tenstep/wasm/tenstep_${backend}.js`, Buffer.from(engine + TELLING), "text/javascript");
-}
-
 /** Opens the test page, with workers and what engines say counted on it. */
 async function openPage(browser, site) {
   const page = await browser.open(`${site.url}test.html`);
+  await page.evaluate(listenToEngines);
   await page.evaluate(() => {
     window.workers = { started: 0, ended: 0 };
     window.Worker = class extends Worker {
@@ -56,19 +28,6 @@ async function openPage(browser, site) {
       terminate() {
         workers.ended++;
         super.terminate();
-      }
-    };
-    window.told = {};
-    window.runsLeft = new Set();
-    new BroadcastChannel("engines").onmessage = ({ data: { name, run } }) => {
-      told[name] = (told[name] ?? 0) + 1;
-      if (name === "start") runsLeft.add(run);
-      if (name === "drop") runsLeft.delete(run);
-    };
-    window.until = async (what, isTrue) => {
-      for (const end = performance.now() + 60_000; !(await isTrue()); ) {
-        if (performance.now() > end) throw new Error(`waited a minute for ${what}`);
-        await new Promise((resolve) => setTimeout(resolve, 10));
       }
     };
     window.pixels = async (call) => String((await call).image.data);

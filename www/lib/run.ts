@@ -175,10 +175,18 @@ export class Run {
       const message = `the run is of the model's revision ${this.#revision}, in whose place ${revision} was loaded; start another`;
       throw new TenstepError("disposed", message);
     }
-    await startOn(link, this.#number, this.#options, this.#state, this.#gone.signal);
-    // The last state may be older than the last step.
-    for (let step = this.#state?.evaluations ?? 0; step < this.#stepsDone; ) step = (await this.#stepOn(link)).step;
-    this.#link = link;
+    const { signal } = this.#gone;
+    try {
+      await startOn(link, this.#number, this.#options, this.#state, signal);
+      // The last state may be older than the last step.
+      for (let step = this.#state?.evaluations ?? 0; step < this.#stepsDone; ) step = (await this.#stepOn(link)).step;
+      signal.throwIfAborted();
+      this.#link = link;
+    } catch (error) {
+      // `dispose` knows the last engine only, and the next call moves anew.
+      void dropOn(link, this.#number);
+      throw error;
+    }
   }
 
   async #stepOn(link: WorkerLink): Promise<Stepped> {

@@ -75,6 +75,7 @@ export class Engine {
     if (!Number.isInteger(steps) || steps < 1 || steps > 1000) {
       throw typed("invalid-option", `steps must be an integer from 1 to 1000, not ${steps}`);
     }
+    if (prompt === "fake: slow start") await new Promise((resolve) => setTimeout(resolve, 50));
     const run = this.#nextRun++;
     this.#runs.set(run, { prompt, steps, seed, width, height, revision, step: 0, isResumed: false, isMixed: false });
     return { run, seed, steps, solverSteps: steps, width, height, warnings: [] };
@@ -82,13 +83,15 @@ export class Engine {
 
   async step(number) {
     const run = this.#run(number);
-    const [, failure, when] = /^fake: (trap|device lost|trap in a callback|trap in a promise)( once| at each step)?$/.exec(run.prompt) ?? [];
+    const [, failure, when, then] =
+      /^fake: (trap|device lost|trap in a callback|trap in a promise)( once| at each step)?(?:, then (endless|no memory))?$/.exec(run.prompt) ?? [];
     const isDue = when === " once" ? run.step === 2 && !run.isResumed : when === undefined || run.step > (run.resumedAt ?? 0) + 1;
     if (isDue && failure === "trap") trap();
     if (isDue && failure === "device lost") throw typed("device-lost", "the GPU device was lost: fake");
     if (isDue && failure === "trap in a callback") return new Promise(() => setTimeout(trap));
     if (isDue && failure === "trap in a promise") return new Promise(() => void Promise.resolve().then(trap));
-    if (run.prompt === "fake: endless") return new Promise((_, reject) => (run.stop = () => reject(gone("run"))));
+    if (run.isResumed && then === "no memory") throw typed("out-of-memory", "there is no memory: fake");
+    if (run.prompt === "fake: endless" || (run.isResumed && then === "endless")) return new Promise((_, reject) => (run.stop = () => reject(gone("run"))));
     await new Promise((resolve) => setTimeout(resolve, 2));
     run.step++;
     const preview = picture({ ...run, width: 8, height: 8 });
