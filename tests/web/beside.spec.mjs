@@ -7,45 +7,17 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { dist } from "../../scripts/paths.mjs";
 import { fakeModel } from "./fake/model.mjs";
-import { answerWithFakes } from "./fake/site.mjs";
+import { answerWithTellingFakes, listenToEngines, TELLING } from "./fake/telling.mjs";
 import { crashGpuProcess, launchChromium } from "./harness/browsers.mjs";
 import { MANIFEST_PATH, sizeOf } from "./harness/default-model.mjs";
 import { openSite } from "./harness/site.mjs";
 
 const built = (path) => readFileSync(join(dist, "tenstep", path), "utf8");
 
-/** Engines say what is done with them, and which runs they have. */
-const TELLING = `{
-  const engines = new BroadcastChannel("engines");
-  const { create } = Engine;
-  Engine.create = async (...given) => {
-    engines.postMessage({ name: "create" });
-    return create(...given);
-  };
-  const { start } = Engine.prototype;
-  Engine.prototype.start = async function (...given) {
-    const started = await start.apply(this, given);
-    engines.postMessage({ name: "start", run: started.run });
-    return started;
-  };
-  for (const name of ["begin", "abandon", "drop", "free"]) {
-    const method = Engine.prototype[name];
-    Engine.prototype[name] = function (...given) {
-      engines.postMessage({ name, run: name === "drop" && given[0] });
-      return method.apply(this, given);
-    };
-  }
-}`;
-
-function answerWithTellingFakes(site) {
-  answerWithFakes(site);
-  const engine = readFileSync(new URL("fake/engine.js", import.meta.url), "utf8");
-  for (const backend of ["gpu", "cpu"]) site.answerBytes(`/tenstep/wasm/tenstep_${backend}.js`, Buffer.from(engine + TELLING), "text/javascript");
-}
-
 /** Opens the test page, with workers and what engines say counted on it. */
 async function openPage(browser, site) {
   const page = await browser.open(`${site.url}test.html`);
+  await page.evaluate(listenToEngines);
   await page.evaluate(() => {
     window.workers = { started: 0, ended: 0 };
     window.Worker = class extends Worker {
@@ -56,19 +28,6 @@ async function openPage(browser, site) {
       terminate() {
         workers.ended++;
         super.terminate();
-      }
-    };
-    window.told = {};
-    window.runsLeft = new Set();
-    new BroadcastChannel("engines").onmessage = ({ data: { name, run } }) => {
-      told[name] = (told[name] ?? 0) + 1;
-      if (name === "start") runsLeft.add(run);
-      if (name === "drop") runsLeft.delete(run);
-    };
-    window.until = async (what, isTrue) => {
-      for (const end = performance.now() + 60_000; !(await isTrue()); ) {
-        if (performance.now() > end) throw new Error(`waited a minute for ${what}`);
-        await new Promise((resolve) => setTimeout(resolve, 10));
       }
     };
     window.pixels = async (call) => String((await call).image.data);
@@ -547,7 +506,14 @@ describe("models beside each other on WebGPU", { timeout: 1_200_000 }, () => {
       // Two at once, for which the engine keeps what it reads back through.
       const runs = [await first.start(picture), await first.start(picture)];
       for (const run of runs) await run.step();
-      for (const run of runs) await run.dispose();
+      // In the midst of a picture: before its step is done, and before it is decoded.
+      const { promise: hasStepped, resolve: onStep } = Promise.withResolvers();
+      const during = pixels(first.generate({ ...picture, onStep }));
+      await new Promise((resolve) => setTimeout(resolve));
+      await runs[0].dispose();
+      await hasStepped;
+      await runs[1].dispose();
+      const same = [(await during) === alone];
       const counts = [await counted()];
       const second = await load({ beside: first });
       const together = await Promise.all([first, second].map((tenstep) => pixels(tenstep.generate(picture))));
@@ -560,12 +526,13 @@ describe("models beside each other on WebGPU", { timeout: 1_200_000 }, () => {
       counts.push(await counted());
       const after = await pixels(first.generate(picture));
       await first.dispose();
-      return { counts, same: [...together, after].map((picture) => picture === alone), backends };
+      same.push(...[...together, after].map((picture) => picture === alone));
+      return { counts, same, backends };
     }, PICTURE);
     const [before, both, left] = counts;
     console.log(`one model: ${before.buffers} buffers of ${before.bytes} bytes; two: ${both.buffers} of ${both.bytes}; one again: ${left.buffers} of ${left.bytes}`);
     assert.deepEqual(backends, ["webgpu", "webgpu"]);
-    assert.deepEqual(same, [true, true, true]);
+    assert.deepEqual(same, [true, true, true, true]);
     assert.deepEqual(counts.map(({ devices }) => devices), [1, 1, 1]);
     assert.ok(both.bytes > before.bytes, "the second has weights of its own");
     assert.deepEqual(left, before);

@@ -1,7 +1,8 @@
 // The client, the worker and their protocol, in a browser with a fake engine: order, aborts, crashes, the end.
 
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, it } from "node:test";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { fakeModel } from "./fake/model.mjs";
 import { answerWithFakes } from "./fake/site.mjs";
 import { launchChromium } from "./harness/browsers.mjs";
 import { openSite } from "./harness/site.mjs";
@@ -171,6 +172,22 @@ describe("client and worker", { timeout: 120_000 }, () => {
     });
   }
 
+  it("gives up each call of a run that three engines are lost in, and counts anew in the next", async () => {
+    const seen = await page.evaluate(async () => {
+      const tenstep = await load();
+      let told = 0;
+      const onInterruption = () => {
+        if (++told > 10) throw new Error("it goes on for ever");
+      };
+      const run = await tenstep.start({ prompt: "fake: trap", onInterruption });
+      const ends = [await outcome(run.step()), await outcome(run.step()), await outcome(run.image())];
+      await tenstep.dispose();
+      return { ends: ends.map(({ value, error }) => error ? error.code ?? error.message : value.image.width), told };
+    });
+    // The last of three is told by the error.
+    assert.deepEqual(seen, { ends: ["engine-crashed", "engine-crashed", 64], told: 4 });
+  });
+
   it("goes on though each engine is lost after two steps", async () => {
     const seen = await page.evaluate(async () => {
       const tenstep = await load();
@@ -181,6 +198,69 @@ describe("client and worker", { timeout: 120_000 }, () => {
       return [interruptions.length, run.interruptions.length, run.stepsDone];
     });
     assert.ok(seen[0] >= 3 && seen[1] >= 3 && seen[2] === 5, String(seen));
+  });
+
+  describe("when a reload brings another revision", () => {
+    beforeEach(async () => {
+      await page.evaluate(async () => {
+        window.tenstep = await load();
+      });
+    });
+    afterEach(() => page.evaluate(() => tenstep.dispose()));
+    const deployAnother = () => {
+      for (const [file, bytes] of fakeModel({ revision: "other" })) site.answerBytes(`/fake/${file}`, bytes);
+    };
+
+    it("begins a picture anew, and reports each step once", async () => {
+      const undisturbed = await page.evaluate(async () => facts(await tenstep.generate({ seed: 4, steps: 5 })).data);
+      deployAnother();
+      const seen = await page.evaluate(async () => {
+        const steps = [];
+        const picture = await tenstep.generate({ prompt: "fake: trap once", seed: 4, steps: 5, onStep: ({ step }) => steps.push(step) });
+        return { data: facts(picture).data, steps, losses: picture.interruptions.map(({ step }) => step), revision: tenstep.model.revision };
+      });
+      assert.deepEqual(seen.data, undisturbed, "no step is the old model's");
+      assert.deepEqual(seen.steps, [1, 2, 3, 4, 5]);
+      assert.deepEqual(seen.losses, [2, 2], "the first trap, and that of the picture begun anew");
+      assert.equal(seen.revision, "other");
+    });
+
+    it("refuses to go on with a run", async () => {
+      await page.evaluate(async () => {
+        window.run = await tenstep.start({ prompt: "fake: trap once", steps: 5 });
+        await run.step();
+        await run.step();
+      });
+      deployAnother();
+      const seen = await page.evaluate(async () => {
+        const ends = [await outcome(run.step()), await outcome(run.image()), await outcome(run.save()), await outcome(run.dispose())];
+        const next = await tenstep.start();
+        return { ends: ends.map(({ error }) => error?.code), message: ends[0].error?.message, next: (await next.save()).revision };
+      });
+      assert.deepEqual(seen.ends, ["disposed", "disposed", "disposed", undefined]);
+      assert.match(seen.message, /revision 0, .* other/);
+      assert.equal(seen.next, "other");
+    });
+
+    it("refuses to resume a run that another made", async () => {
+      await page.evaluate(async () => {
+        window.idle = await load({ beside: tenstep });
+        const run = await tenstep.start();
+        await run.step();
+        window.saved = await run.save();
+      });
+      deployAnother();
+      const seen = await page.evaluate(async () => {
+        await tenstep.generate({ prompt: "fake: trap once" });
+        // Lost with the other's engine, and not loaded anew before this.
+        const known = idle.model.revision;
+        const { error } = await outcome(idle.resume(saved));
+        await idle.dispose();
+        return [known, error?.code, error?.message];
+      });
+      assert.deepEqual(seen.slice(0, 2), ["0", "invalid-option"]);
+      assert.match(seen[2], /that of revision other/);
+    });
   });
 
   it("saves a run as plain data, and goes on with it in another worker", async () => {
@@ -244,6 +324,43 @@ describe("client and worker", { timeout: 120_000 }, () => {
       return results.map(({ error }) => error.code);
     });
     assert.deepEqual(codes, ["disposed", "disposed", "disposed"]);
+  });
+
+  it("disposes a run at once, with what it is asked and behind another picture", { timeout: 30_000 }, async () => {
+    const seen = await page.evaluate(async () => {
+      const tenstep = await load();
+      const run = await tenstep.start({ prompt: "fake: endless" });
+      const waiting = await tenstep.start();
+      const asked = [run.step(), run.image()].map(outcome);
+      // Until the first of them is with the worker.
+      await new Promise((resolve) => setTimeout(resolve));
+      await run.dispose();
+      const abort = new AbortController();
+      const endless = outcome(tenstep.generate({ prompt: "fake: endless", signal: abort.signal }));
+      asked.push(outcome(waiting.step()));
+      await waiting.dispose();
+      const codes = (await Promise.all(asked)).map(({ error }) => error?.code);
+      abort.abort();
+      await endless;
+      const next = (await tenstep.generate({ seed: 3 })).seed;
+      await tenstep.dispose();
+      return { codes, next };
+    });
+    assert.deepEqual(seen, { codes: ["disposed", "disposed", "disposed"], next: 3 });
+  });
+
+  it("disposes a run though its engine ends meanwhile", async () => {
+    const ends = await page.evaluate(async () => {
+      const tenstep = await load();
+      const runs = [await tenstep.start(), await tenstep.start()];
+      const ends = [];
+      const onStep = ({ step }) => step === 2 && ends.push(outcome(runs[0].dispose()));
+      await tenstep.generate({ prompt: "fake: trap once", onStep });
+      runs.push(await tenstep.start());
+      ends.push(...[runs[2].dispose(), tenstep.dispose(), runs[1].dispose()].map(outcome));
+      return (await Promise.all(ends)).map(({ error }) => error?.code);
+    });
+    assert.deepEqual(ends, Array(4).fill(undefined));
   });
 
   it("stops loading when aborted", async () => {

@@ -93,12 +93,11 @@ export function pictureOptionsFromGenerate(options: GenerateOptions): PictureOpt
   return pictureOptions(options);
 }
 
-/** The parts of a saved run, which may come from anywhere. What they say is checked in the engine. */
-export function checkedSavedRun(saved: SavedRun, options: ResumeOptions, revision: string): SavedRun {
+/** The parts of a saved run, which may come from anywhere; what its state says is checked in the engine, its revision when it starts. */
+export function checkedSavedRun(saved: SavedRun, options: ResumeOptions): SavedRun {
   checked("resume", options, RESUME_KEYS);
   if (typeof saved !== "object" || saved === null) throw invalid("the first argument of resume", "what run.save() gave", saved);
   if (saved.version !== 1) throw invalid("the saved run's version", "1", saved.version);
-  if (saved.revision !== revision) throw invalid("the saved run's model", `that of revision ${revision}`, saved.revision);
   if (typeof saved.state !== "object" || saved.state === null) throw invalid("the saved run's state", "an object", saved.state);
   const picture = pictureOptions(checked("start", saved.options as StartOptions, PICTURE_KEYS));
   return { ...saved, options: picture, state: copyOfState(saved.state) };
@@ -110,6 +109,11 @@ function copyOfState({ evaluations, errors, values }: RunState): RunState {
   const isSound = ArrayBuffer.isView(values) && values[Symbol.toStringTag] === "Float32Array" && values.length > 0;
   if (!isSound) throw invalid("the saved run's values", "a Float32Array that holds them", values);
   return { evaluations, errors: copyOfList("the saved run's errors", errors), values: new Float32Array(values) };
+}
+
+/** Whether the model, which is of `revision`, made a saved run. */
+export function checkRevision(saved: Pick<SavedRun, "revision">, revision: string): void {
+  if (saved.revision !== revision) throw invalid("the saved run's model", `that of revision ${revision}`, saved.revision);
 }
 
 export function pictureOptionsFromStart(options: StartOptions): PictureOptions {

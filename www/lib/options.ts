@@ -223,7 +223,7 @@ export type WhenBusy =
 export interface GenerateOptions extends PictureOptions {
   /** Called after each step. What it throws ends the picture and rejects `generate`. */
   onStep?: (report: StepReport) => void;
-  /** Called when the engine was lost: the picture goes on from its last step on another. */
+  /** Called when the engine was lost: the picture goes on from its last step on another, or begins anew with another revision. */
   onInterruption?: (interruption: Interruption) => void;
   /** Default `"queue"`. */
   whenBusy?: WhenBusy;

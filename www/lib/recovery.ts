@@ -11,42 +11,42 @@ import type { WorkerLink } from "./worker-link.js";
  */
 const MAX_LOSSES = 3;
 
-/** The engines that one call has lost. */
+/** The engines that a picture has lost, in its one call or in all of a run's. */
 export class Recovery {
   readonly interruptions: Interruption[] = [];
-  #losses = 0;
-  #lastStep = -1;
   #onInterruption: ((interruption: Interruption) => void) | undefined;
 
   constructor(onInterruption?: (interruption: Interruption) => void) {
     this.#onInterruption = onInterruption;
   }
 
-  /** Makes `attempt` on one engine after the other. `step`: how far the call has come. */
+  /** Makes `attempt`, which is one call, on one engine after the other. `step`: how far the picture has come. */
   async run<T>(
     client: Pick<Client, "session">,
     signal: AbortSignal | undefined,
     step: () => number,
     attempt: (link: WorkerLink) => Promise<T>,
   ): Promise<T> {
+    let losses = 0;
+    let lastStep = -1;
     for (;;) {
       const link = await client.session(signal);
       try {
         return await attempt(link);
       } catch (error) {
         if (!isLoss(error, link)) throw error;
-        this.#count(error, link, step());
+        if (link.wasEndedBy(error)) {
+          losses = step() > lastStep ? 1 : losses + 1;
+          lastStep = step();
+          if (losses === MAX_LOSSES) throw error;
+        }
+        this.#tell(error, step());
       }
     }
   }
 
-  #count(error: TenstepError, link: WorkerLink, step: number): void {
-    if (link.wasEndedBy(error)) {
-      this.#losses = step > this.#lastStep ? 1 : this.#losses + 1;
-      this.#lastStep = step;
-      if (this.#losses === MAX_LOSSES) throw error;
-    }
-    const interruption: Interruption = { code: error.code as Interruption["code"], message: error.message, step };
+  #tell({ code, message }: TenstepError, step: number): void {
+    const interruption: Interruption = { code: code as Interruption["code"], message, step };
     this.interruptions.push(interruption);
     this.#onInterruption?.(interruption);
   }

@@ -28,7 +28,8 @@ import { Turns } from "./turns.js";
  * Calls may overlap: the worker takes them in the order they were made, and each can be aborted on its own. A call that
  * fails leaves the others and the engine as they are. When the engine crashes or its GPU device is lost, another is loaded,
  * reporting to the same `onProgress`, and the calls under way go on from their last step; a call that loses three in a row
- * without getting further rejects (codes `engine-crashed`, `device-lost`).
+ * without getting further rejects (codes `engine-crashed`, `device-lost`). Where another revision of the model comes back,
+ * `generate` begins its picture anew, and runs reject with code `disposed`.
  */
 export class Tenstep {
   #client: Client;
@@ -62,7 +63,7 @@ export class Tenstep {
     return this.#client.backend;
   }
 
-  /** What the manifest says about the model. */
+  /** What the manifest says about the model, as last loaded. */
   get model(): ModelInfo {
     return this.#client.loaded.model;
   }
@@ -89,9 +90,14 @@ export class Tenstep {
       step = stepped.step;
       onStep?.(reportFromStepped(stepped));
     };
-    const generated = await recovery.run(this.#client, signal, () => step, (link) =>
-      link.request({ type: "generate", options, ...(state && { state }) }, { signal, onStepped }),
-    );
+    let madeBy: string | undefined;
+    const generated = await recovery.run(this.#client, signal, () => step, (link) => {
+      const { revision } = this.model;
+      // A reload may have brought another model, which cannot go on with what the last one made.
+      if (revision !== madeBy) state = null;
+      madeBy = revision;
+      return link.request({ type: "generate", options, ...(state && { state }) }, { signal, onStepped });
+    });
     return pictureFromGenerated(generated as Generated, recovery.interruptions);
   }
 
@@ -102,12 +108,12 @@ export class Tenstep {
 
   /** Goes on with a run that `run.save()` gave, here or in another page. */
   async resume(saved: SavedRun, options: ResumeOptions = {}): Promise<Run> {
-    const { options: picture, state } = checkedSavedRun(saved, options, this.model.revision);
-    return this.#begin(picture, state, options);
+    const checked = checkedSavedRun(saved, options);
+    return this.#begin(checked.options, checked, options);
   }
 
-  #begin(options: PictureOptions, state: RunState | null, { signal, onInterruption }: ResumeOptions): Promise<Run> {
-    return Run.begin({ client: this.#client, number: this.#nextRun++, options, state, signal, onInterruption });
+  #begin(options: PictureOptions, saved: SavedRun | null, { signal, onInterruption }: ResumeOptions): Promise<Run> {
+    return Run.begin({ client: this.#client, number: this.#nextRun++, options, saved, signal, onInterruption });
   }
 
   /**

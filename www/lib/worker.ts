@@ -52,8 +52,8 @@ scope.onmessage = ({ data: request }) => {
       aborts.delete(request.id);
     }
   };
-  // A load waits for the network, and takes its turns between those of other models.
-  void (request.type === "load" ? take() : turns.run(take));
+  // A load waits for the network, and takes its turns between those of other models. A drop waits for nothing.
+  void (request.type === "load" || request.type === "drop" ? take() : turns.run(take));
 };
 
 // A trap in a callback of the engine ends no request of its own: tell the page, or it would wait for ever.
@@ -75,6 +75,8 @@ async function answer(request: ModelRequest, signal: AbortSignal): Promise<Value
       const model = ready(request.model);
       const { run, ...started } = await start(model, request.options, request.state);
       model.runs.set(request.run, run);
+      // A drop that followed the abort found nothing yet.
+      if (signal.aborted) dropRun(model, request.run);
       return started;
     }
     case "step":
@@ -85,13 +87,8 @@ async function answer(request: ModelRequest, signal: AbortSignal): Promise<Value
       return ofRun(request, signal, (engine, run) => engine.decode(run));
     case "latents":
       return ofRun(request, signal, (engine, run) => engine.latents(run));
-    case "drop": {
-      const { engine, runs } = ready(request.model);
-      const run = runs.get(request.run);
-      if (run !== undefined) engine.drop(run);
-      runs.delete(request.run);
-      return undefined;
-    }
+    case "drop":
+      return dropRun(ready(request.model), request.run);
   }
 }
 
@@ -185,6 +182,13 @@ async function ofRun<T>(
   } finally {
     signal.removeEventListener("abort", drop);
   }
+}
+
+/** Frees a run, where it is there. */
+function dropRun({ engine, runs }: Model, number: number): undefined {
+  const run = runs.get(number);
+  if (run !== undefined) engine.drop(run);
+  runs.delete(number);
 }
 
 /** Lets go of a run, and stops a step under way at the end of the piece in hand. */

@@ -43,7 +43,7 @@ export class Engine {
       defaults: { steps: 10, guidanceScale: 4, solver: "dpmpp-2m", schedule: "karras" },
     };
     const model = this.#nextModel++;
-    this.#models.set(model, { shards, pushed: new Set(), isFinished: false });
+    this.#models.set(model, { shards, revision, pushed: new Set(), isFinished: false });
     const numbered = shards.map((shard, index) => ({ ...shard, shard: index }));
     return { model, shards: numbered, totalBytes: shards.reduce((sum, shard) => sum + shard.bytes, 0), canBeRounded: false, info };
   }
@@ -69,41 +69,48 @@ export class Engine {
   }
 
   async start(model, options) {
-    if (!this.#model(model).isFinished) throw typed("disposed", "the model is not finished");
+    const { isFinished, revision } = this.#model(model);
+    if (!isFinished) throw typed("disposed", "the model is not finished");
     const { prompt = "", steps = 10, seed = 1, width = 64, height = 64 } = options;
     if (!Number.isInteger(steps) || steps < 1 || steps > 1000) {
       throw typed("invalid-option", `steps must be an integer from 1 to 1000, not ${steps}`);
     }
+    if (prompt === "fake: slow start") await new Promise((resolve) => setTimeout(resolve, 50));
     const run = this.#nextRun++;
-    this.#runs.set(run, { prompt, steps, seed, width, height, step: 0, isResumed: false });
+    this.#runs.set(run, { prompt, steps, seed, width, height, revision, step: 0, isResumed: false, isMixed: false });
     return { run, seed, steps, solverSteps: steps, width, height, warnings: [] };
   }
 
   async step(number) {
     const run = this.#run(number);
-    const [, failure, when] = /^fake: (trap|device lost|trap in a callback|trap in a promise)( once| at each step)?$/.exec(run.prompt) ?? [];
+    const [, failure, when, then] =
+      /^fake: (trap|device lost|trap in a callback|trap in a promise)( once| at each step)?(?:, then (endless|no memory))?$/.exec(run.prompt) ?? [];
     const isDue = when === " once" ? run.step === 2 && !run.isResumed : when === undefined || run.step > (run.resumedAt ?? 0) + 1;
     if (isDue && failure === "trap") trap();
     if (isDue && failure === "device lost") throw typed("device-lost", "the GPU device was lost: fake");
     if (isDue && failure === "trap in a callback") return new Promise(() => setTimeout(trap));
     if (isDue && failure === "trap in a promise") return new Promise(() => void Promise.resolve().then(trap));
-    if (run.prompt === "fake: endless") return new Promise((_, reject) => (run.stop = () => reject(gone("run"))));
+    if (run.isResumed && then === "no memory") throw typed("out-of-memory", "there is no memory: fake");
+    if (run.prompt === "fake: endless" || (run.isResumed && then === "endless")) return new Promise((_, reject) => (run.stop = () => reject(gone("run"))));
     await new Promise((resolve) => setTimeout(resolve, 2));
     run.step++;
     const preview = picture({ ...run, width: 8, height: 8 });
     // As late as a device's may be.
-    const state = run.step > 1 ? stateAfter(run.step - 1) : null;
+    const state = run.step > 1 ? stateAfter(run, run.step - 1) : null;
     return { ...standing(run), preview, state };
   }
 
   async state(number) {
-    return stateAfter(this.#run(number).step);
+    const run = this.#run(number);
+    return stateAfter(run, run.step);
   }
 
   restore(number, { evaluations, values }) {
     const run = this.#run(number);
     if (values?.[0] !== evaluations) throw typed("invalid-option", "state must be one of mine");
-    Object.assign(run, { step: evaluations, isResumed: true, resumedAt: evaluations });
+    // Like the real one it cannot tell whose state this is: the picture of two models is another.
+    const isMixed = values[1] !== markOf(run);
+    Object.assign(run, { step: evaluations, isResumed: true, resumedAt: evaluations, isMixed });
     return standing(run);
   }
 
@@ -146,14 +153,19 @@ function standing({ step, steps }) {
   return { step, steps, solverSteps: steps, done: step === steps };
 }
 
-function stateAfter(step) {
-  return { evaluations: step, errors: [], values: new Float32Array([step]) };
+function stateAfter(run, step) {
+  return { evaluations: step, errors: [], values: new Float32Array([step, markOf(run)]) };
 }
 
-function picture({ seed, width, height, step, steps }) {
+/** A number that stands for the model that made a run. */
+function markOf({ revision, isMixed }) {
+  return isMixed ? 0 : revision.length;
+}
+
+function picture({ seed, width, height, step, steps, isMixed }) {
   const data = new Uint8ClampedArray(4 * width * height);
   for (let pixel = 0; pixel < width * height; pixel++) {
-    data.set([(255 * step) / steps, (255 * pixel) / (width * height), (seed * 37) % 256, 255], 4 * pixel);
+    data.set([(255 * step) / steps, (255 * pixel) / (width * height), (seed * 37 + Number(isMixed)) % 256, 255], 4 * pixel);
   }
   return { width, height, data };
 }

@@ -29,7 +29,6 @@ export async function measure(
     const latents = await untilAborted(run.latents(), signal);
     return { image, latents, evaluations: run.stepsDone, milliseconds: timings.total, warnings: run.warnings };
   } finally {
-    // Not waited for: a step that was abandoned is still under way. An engine that failed has no run to let go of.
-    run.dispose().catch(() => undefined);
+    await run.dispose();
   }
 }
