@@ -14,7 +14,7 @@ import { clearStrip, showOnStrip } from "./strip.js";
 const LOSSES = { "device-lost": "The GPU was reset", "engine-crashed": "The engine stopped" };
 
 function interruptionText({ code, step }: Interruption): string {
-  return `${LOSSES[code]} after ${step} ${step === 1 ? "step" : "steps"}; the picture went on from there.`;
+  return `${LOSSES[code]} after ${step} ${step === 1 ? "step" : "steps"}; the picture went on with a new engine.`;
 }
 
 /** Makes the picture of `settings`, shows it, and keeps it; `onStep` hears how far it is. */

@@ -239,7 +239,7 @@ export interface StartOptions extends PictureOptions {
   signal?: AbortSignal;
 }
 
-/** An engine that was lost under a picture, which then went on from its last step on another. */
+/** An engine that was lost under a picture, which then went on from its last step on another; with another revision of the model, from its first. */
 export interface Interruption {
   /** What ended it. */
   code: "device-lost" | "engine-crashed";

@@ -55,7 +55,7 @@ describe("a saved run", () => {
     options: { prompt: "a", timesteps: [999, 500], seed: 1 },
     state: { evaluations: 1, errors: [0.5], values: Float32Array.of(1, 2, 3) },
   });
-  const checked = (run) => checkedSavedRun(run, {}, "abc");
+  const checked = (run) => checkedSavedRun(run, {});
 
   it("is sent as it is when a framework has wrapped it", () => {
     const { options, state } = saved();
