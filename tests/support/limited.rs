@@ -19,7 +19,8 @@ pub struct Limited<E: Executor> {
     pub calls_with_room: Cell<usize>,
     /// How many fail then. Each spoils all that was written and not waited for.
     pub calls_without_room: Cell<usize>,
-    written: RefCell<Vec<Vec<(E::Tensor, usize, usize)>>>,
+    /// Of each submission that was not waited for: what it writes.
+    written: RefCell<Vec<Vec<Written<E::Tensor>>>>,
     /// Whether copies to the host find no place.
     pub has_full_ring: Cell<bool>,
     /// Whether a plan that is refused is complained about once more, at the next call.
@@ -30,6 +31,9 @@ pub struct Limited<E: Executor> {
     /// One for each decoder's plan that is alive.
     decoders: Rc<()>,
 }
+
+/// A tensor, an offset in it and a length.
+type Written<T> = (T, usize, usize);
 
 pub struct Plan<P> {
     plan: P,
@@ -213,10 +217,8 @@ impl<E: Executor> Executor for Limited<E> {
 
     async fn settle(&self, in_flight: usize) -> Result<()> {
         self.call()?;
-        let mut written = self.written.borrow_mut();
-        let waited_for = written.len().saturating_sub(in_flight);
-        written.drain(..waited_for);
-        drop(written);
+        let waited_for = self.written.borrow().len().saturating_sub(in_flight);
+        self.written.borrow_mut().drain(..waited_for);
         self.inner.settle(in_flight).await
     }
 
