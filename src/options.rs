@@ -303,7 +303,7 @@ mod tests {
             schedules: vec!["trailing".to_owned()],
             size_multiple: 16,
             max_pixels: 256 * 256,
-            max_side: 1024,
+            max_side: 512,
             defaults: GenerateOptions {
                 prompt: String::new(),
                 negative_prompt: String::new(),
@@ -366,7 +366,7 @@ mod tests {
             ("width", Field::Number(65.0)),
             ("height", Field::Number(1e12)),
             // Few enough pixels, but too long.
-            ("width", Field::Number(2048.0)),
+            ("width", Field::Number(1024.0)),
             ("solver", Field::Text("euler".to_owned())),
             ("schedule", Field::Text("simple".to_owned())),
             ("style", Field::Text("baroque".to_owned())),
