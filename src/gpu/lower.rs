@@ -193,8 +193,11 @@ impl Lowering<'_> {
                     causal: *causal,
                 };
                 let [q, k, v] = [0, 1, 2].map(|index| self.rows_of(node.operands[index]));
+                // Other heads are read number by number, each operand from a binding of its own.
+                let in_fours = (width / heads).is_multiple_of(4);
                 let together = |a: &Strided, b: &Strided| {
-                    a.stride == b.stride && same_memory(&a.binding, &b.binding) && !self.strided.is_empty()
+                    let is_joint = a.stride == b.stride && !self.strided.is_empty();
+                    in_fours && is_joint && same_memory(&a.binding, &b.binding)
                 };
                 let operands = match (together(&q, &k), together(&k, &v)) {
                     (true, true) => Operands::AllTogether { q, k_first: k.first, v_first: v.first },
