@@ -23,6 +23,9 @@ async function inBrowser(launch, work) {
   }
 }
 
+/** worker.js, after some other code. */
+const workerAfter = (code) => Buffer.from(`{${code}}\n` + readFileSync(join(dist, "tenstep", "worker.js"), "utf8"));
+
 describe("a browser whose WebGPU cannot be used", { timeout: 120_000 }, () => {
   const places = [
     ["offers no WebGPU (Firefox)", () => launchFirefox({ webgpu: false }), /no WebGPU/],
@@ -63,6 +66,28 @@ describe("a lost device", { timeout: 400_000 }, () => {
       assert.deepEqual(codes, ["device-lost"]);
       assert.equal(backend, "webgpu");
       assert.ok(deviation > 0);
+    });
+  });
+});
+
+describe("a pipeline that the browser refuses", { timeout: 120_000 }, () => {
+  after(() => site.reset());
+
+  it("while another is on its way, ends the load and not the worker", async () => {
+    const refuseTheSecond = `
+      const { createComputePipelineAsync } = GPUDevice.prototype;
+      let count = 0;
+      GPUDevice.prototype.createComputePipelineAsync = async function (descriptor) {
+        if (++count === 2) throw new Error("a test refuses it");
+        return createComputePipelineAsync.call(this, descriptor);
+      };`;
+    await inBrowser(() => launchChromium({ webgpu: true }), async (page) => {
+      site.answerBytes("/tenstep/worker.js", workerAfter(refuseTheSecond), "text/javascript");
+      let workers = 0;
+      page.on("worker", () => workers++);
+      const { error } = await page.evaluate((manifest) => outcome(Tenstep.load({ manifest, backend: "webgpu" })), MANIFEST_PATH);
+      assert.deepEqual([error?.code, workers], ["gpu-error", 1], JSON.stringify(error));
+      assert.match(error.message, /a test refuses it/);
     });
   });
 });
