@@ -129,8 +129,8 @@ pub trait Executor {
     /// the caller then goes without (a preview that is late is dropped).
     fn begin_read(&self, tensors: &[&Self::Tensor]) -> Result<Option<Self::Readback>>;
 
-    /// The values of all the tensors, one after the other, if the copy has arrived.
-    fn try_read(&self, readback: &mut Self::Readback) -> Result<Option<Vec<f32>>>;
+    /// The values of all the tensors, one after the other, if the copy has arrived. Waits only to find out why it failed.
+    async fn try_read(&self, readback: &mut Self::Readback) -> Result<Option<Vec<f32>>>;
 
     /// A tensor's values, after everything submitted before. Reports a lost device or a validation error
     /// that happened on the way.

@@ -439,14 +439,14 @@ fn read_backs_that_nobody_waits_for() -> Result<()> {
     let second = gpu.begin_read(&[&short])?.expect("the ring has two places");
     assert!(gpu.begin_read(&[&short])?.is_none(), "a third is dropped");
     block_on(gpu.settle(0))?;
-    assert_eq!(gpu.try_read(&mut first)?, Some(values));
-    assert_eq!(gpu.try_read(&mut first)?, None, "values are handed over once");
+    assert_eq!(block_on(gpu.try_read(&mut first))?, Some(values));
+    assert_eq!(block_on(gpu.try_read(&mut first))?, None, "values are handed over once");
     drop(second);
     // A place given up before its values came serves again, for a larger tensor too.
     let mut third = gpu.begin_read(&[&long])?.expect("a place is free again");
     drop(first);
     block_on(gpu.settle(0))?;
-    assert_eq!(gpu.try_read(&mut third)?.map(|values| values.len()), Some(1000));
+    assert_eq!(block_on(gpu.try_read(&mut third))?.map(|values| values.len()), Some(1000));
     Ok(())
 }
 
@@ -535,7 +535,7 @@ fn a_device_that_is_gone_says_so() -> Result<()> {
         assert_code(gpu.submit(&[Command::Evaluate(&plan)]), "device-lost");
         assert_code(block_on(gpu.read(&output)), "device-lost");
         assert_code(gpu.begin_read(&[&output]).map(|_| ()), "device-lost");
-        assert_code(gpu.try_read(&mut late), "device-lost");
+        assert_code(block_on(gpu.try_read(&mut late)), "device-lost");
         assert_code(block_on(gpu.settle(0)), "device-lost");
         assert_code(block_on(gpu.plan(&case.graph, &weights)).map(|_| ()), "device-lost");
     }
