@@ -52,6 +52,14 @@ pub fn winograd_nodes(graph: &Graph, steps: &[Step], weights: &Weights, device: 
     if bytes.values().sum::<u64>() > MOST_WEIGHT_BYTES { HashSet::new() } else { nodes }
 }
 
+/// Bytes of the products of so many tiles.
+const fn product_bytes(tiles: usize, outputs: usize) -> u64 {
+    4 * winograd::PRODUCTS as u64 * tiles as u64 * outputs as u64
+}
+
+// More than the 32 bits of wasm's usize.
+const _: () = assert!(product_bytes(1 << 20, 64) == 1 << 32);
+
 /// Some lines of tiles, and the pixels of x and of y that are theirs, either from an aligned pixel on.
 struct Lines {
     tiles: Range<usize>,
@@ -98,8 +106,7 @@ impl Lowering<'_> {
                 Some(whole) if lines.rows != all.rows => Some(elements_of(whole, &lines.rows, outputs)),
                 whole => whole.cloned(),
             });
-            let bytes = (4 * winograd::PRODUCTS * lines.tiles.len() * outputs) as u64;
-            let products = self.scratch(bytes);
+            let products = self.scratch(product_bytes(lines.tiles.len(), outputs));
             self.push(conv2d::winograd_products(
                 shape,
                 &lines.tiles,
@@ -120,8 +127,8 @@ impl Lowering<'_> {
         let MatrixShape { channels, outputs, .. } = shape.matrix;
         let count = shape.batch * shape.out_height.div_ceil(2);
         let fits = |lines: &Lines| {
-            let products = (4 * winograd::PRODUCTS * lines.tiles.len() * outputs) as u64;
-            products <= MOST_PRODUCT_BYTES.min(self.device.max_binding_bytes())
+            product_bytes(lines.tiles.len(), outputs)
+                <= MOST_PRODUCT_BYTES.min(self.device.max_binding_bytes())
                 && (source.second.is_some() || self.fits(&source.x, lines.pixels.len() * channels))
                 && self.fits(y, lines.rows.len() * outputs)
         };
