@@ -239,6 +239,40 @@ fn values_larger_than_a_binding_are_shown_in_parts() -> Result<()> {
     Ok(())
 }
 
+/// Tiles of few outputs have 64 rows: such a picture is one more of them than a dispatch takes along one axis, in few bytes. For a
+/// processor in disguise, whose other tiles have 32, it is cut once more.
+#[test]
+fn products_of_more_tiles_than_a_dispatch_has_workgroups_are_cut() -> Result<()> {
+    let rows = 64 << 16;
+    for (many_threads, runs) in [(true, 2), (false, 4)] {
+        let options = GpuOptions { many_threads: Some(many_threads), ..GpuOptions::default() };
+        let Some(gpu) = gpu_with(options) else { return Ok(()) };
+        let mut g = GraphBuilder::new();
+        let x = g.input("x", &[rows, 1])?;
+        let w = g.parameter("w", &[1, 1])?;
+        let y = g.linear(x, w, None)?;
+        g.output("y", y)?;
+        let case = Case::random(g.finish()?, DType::F32, 1);
+        agree(&case, &case.run(&gpu)?)?;
+
+        // Two parts side by side are read where they are by a product of all rows only.
+        let mut g = GraphBuilder::new();
+        let parts = [g.input("left", &[rows, 4])?, g.input("right", &[rows, 4])?];
+        let x = g.concat(&parts)?;
+        let w = g.parameter("w", &[1, 8])?;
+        let y = g.linear(x, w, None)?;
+        g.output("y", y)?;
+        let weights = [TensorInfo { name: "w".to_owned(), shape: vec![1, 8], dtype: DType::F32 }];
+        let mut weights = gpu.weights(&weights)?;
+        gpu.push(&mut weights, 0, 0, &[0; 32])?;
+        let plan = block_on(gpu.plan(&g.finish()?, &weights))?;
+        let kernels: Vec<&str> = plan.account().work.iter().map(|work| work.class.kernel.as_str()).collect();
+        assert_eq!(kernels[..2], ["copy_columns"; 2]);
+        assert_eq!(kernels[2..], vec!["conv2d"; runs]);
+    }
+    Ok(())
+}
+
 #[test]
 fn a_table_larger_than_a_binding_is_split_by_rows() -> Result<()> {
     let options = GpuOptions { max_binding_bytes: Some(4096), ..GpuOptions::default() };

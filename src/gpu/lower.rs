@@ -12,7 +12,7 @@ use super::kernels::epilogue::Epilogue;
 use super::kernels::group_norm::{self, FirstOfParts, GroupNormShape};
 use super::kernels::sum_parts::Unsummed;
 use super::kernels::timestep_embedding::{self, TimestepShape};
-use super::kernels::{ALIGNED, Binding, Strided, geglu, layer_norm, linear, unary, upsample};
+use super::kernels::{ALIGNED, Binding, Strided, conv2d, geglu, layer_norm, linear, unary, upsample};
 use super::lowering::{Lowered, Lowering, elements_of, same_memory};
 use super::storage::{Storage, value_bytes};
 use super::weights::Weights;
@@ -77,15 +77,15 @@ fn read_apart(device: &Device, graph: &Graph, steps: &[Step], storage: &Storage)
     for step in steps {
         let node = graph.node(step.node);
         let fits = value_bytes(graph, step.result) <= device.max_binding_bytes();
+        let rows = node.shape.iter().rev().skip(1).product::<usize>();
+        let most_rows = conv2d::most_rows(device.has_many_threads());
         for (index, value) in step.reads(graph).into_iter().enumerate() {
             let shape = graph.shape(value);
             let takes_two = match node.op {
                 _ if index > 0 => false,
                 Op::GroupNorm { groups, eps } => GroupNormShape::of(shape, groups, eps).slices().0 == 1,
-                Op::Conv2d { .. } => true,
-                Op::Linear => {
-                    step.joined.is_empty() && shape.iter().rev().skip(1).product::<usize>() > linear::FEW_ROWS
-                }
+                Op::Conv2d { .. } => rows <= most_rows,
+                Op::Linear => step.joined.is_empty() && (linear::FEW_ROWS + 1..=most_rows).contains(&rows),
                 _ => false,
             };
             let owner = storage.owner(value);
