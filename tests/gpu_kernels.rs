@@ -686,6 +686,22 @@ fn one_value_as_keys_and_values_beside_a_joint_product() -> Result<()> {
     check("keys that are values", ATTENTION, [("6 wide", Case::random(graph, DType::F32, 1))])
 }
 
+/// A value whose rows are seen as long ones and as short ones has no linear maps in common.
+#[test]
+fn linear_maps_of_rows_of_several_lengths_are_not_joined() -> Result<()> {
+    let graph = one(|g| {
+        let x = g.input("x", &[1, 4, 6])?;
+        let longer = g.reshape(x, &[1, 2, 12])?;
+        let mut map = |name: &str, x, inputs| {
+            let w = g.parameter(name, &[8, inputs])?;
+            g.linear(x, w, None)
+        };
+        let (q, k, v) = (map("q", x, 6)?, map("k", longer, 12)?, map("v", longer, 12)?);
+        g.attention(q, k, v, 2, 0.5, false)
+    })?;
+    check("rows of several lengths", ATTENTION, [("self", Case::random(graph, DType::F32, 1))])
+}
+
 /// A norm adds up the parts of the long sums of the product before it: with a row of the time or a residual, alone or beside another
 /// source, for itself or for others too.
 #[test]

@@ -62,6 +62,8 @@ pub fn form(graph: &Graph, members: &[(Value, Value)]) -> JointForm {
 struct Kind {
     x: Value,
     dtype: DType,
+    /// Of a row of x, whose memory may be seen in several shapes.
+    channels: usize,
     has_bias: bool,
 }
 
@@ -74,7 +76,7 @@ fn kind(graph: &Graph, step: &Step, storage: &Storage, weights: &Weights) -> Opt
         && step.activation.is_none()
         && step.last.is_none()
         && graph.shape(step.result).last() == node.shape.last();
-    let outputs = graph.shape(*node.operands.get(1)?)[0];
+    let &[outputs, channels, ..] = graph.shape(*node.operands.get(1)?) else { return None };
     if node.op != Op::Linear || !is_bare || !outputs.is_multiple_of(4) {
         return None;
     }
@@ -90,7 +92,7 @@ fn kind(graph: &Graph, step: &Step, storage: &Storage, weights: &Weights) -> Opt
     if of_weight == DType::Int4 && !outputs.is_multiple_of(8) {
         return None;
     }
-    Some(Kind { x: storage.owner(node.operands[0]), dtype: of_weight, has_bias: bias.is_some() })
+    Some(Kind { x: storage.owner(node.operands[0]), channels, dtype: of_weight, has_bias: bias.is_some() })
 }
 
 /// Which values' memory is read by something that wants them alone, by index.
