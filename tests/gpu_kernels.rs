@@ -702,6 +702,43 @@ fn linear_maps_of_rows_of_several_lengths_are_not_joined() -> Result<()> {
     check("rows of several lengths", ATTENTION, [("self", Case::random(graph, DType::F32, 1))])
 }
 
+/// Parameters that several linear maps use, of one value or of others, are no members of a joint product.
+#[test]
+fn tied_parameters() -> Result<()> {
+    let mut cases = Vec::new();
+    for (seed, (names, biases)) in [
+        (["a", "a", "b"], ["0", "1", "2"]),
+        (["a", "b", "c"], ["0", "1", "0"]),
+        // Which the last map of all uses too.
+        (["last", "a", "b"], ["0", "1", "2"]),
+        (["a", "b", "c"], ["0", "last.b", "1"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let graph = one(|g| {
+            let x = g.input("x", &[1, 5, 8])?;
+            let map = |g: &mut GraphBuilder, x, name: &str, bias: &str| {
+                let [w, b] = [g.parameter(name, &[8, 8])?, g.parameter(bias, &[8])?];
+                g.linear(x, w, Some(b))
+            };
+            let mut maps = Vec::new();
+            for (name, bias) in names.into_iter().zip(biases) {
+                maps.push(map(g, x, name, bias)?);
+            }
+            let seen = g.attention(maps[0], maps[1], maps[2], 2, 0.5, false)?;
+            map(g, seen, "last", "last.b")
+        })?;
+        for dtype in DTYPES {
+            // Biases of integers are in no joint product.
+            let of = |name: &str| if biases.contains(&name) || name == "last.b" { DType::F32 } else { dtype };
+            let case = Case::of_types(graph.clone(), of, seed as u64);
+            cases.push((format!("{names:?} {biases:?} {dtype:?}"), case));
+        }
+    }
+    check("tied parameters", ATTENTION, cases)
+}
+
 /// A norm adds up the parts of the long sums of the product before it: with a row of the time or a residual, alone or beside another
 /// source, for itself or for others too.
 #[test]
