@@ -273,6 +273,36 @@ fn products_of_more_tiles_than_a_dispatch_has_workgroups_are_cut() -> Result<()>
     Ok(())
 }
 
+/// A plan that fails has taken the stored form of some parameters, and may not have filled the forms that were to come of them.
+#[test]
+fn a_form_that_was_never_made_is_not_taken_for_one() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let scaling = |with_rows: bool| {
+        let mut g = GraphBuilder::new();
+        let x = g.input("x", &[2, 8])?;
+        let scale = g.parameter("scale", &[1, 8])?;
+        let y = g.multiply(x, scale)?;
+        g.output("y", y)?;
+        if with_rows {
+            let w = g.parameter("w", &[8, 8])?;
+            let rows = g.slice(w, 0, 4)?;
+            g.output("rows", rows)?;
+        }
+        g.finish()
+    };
+    let mut product = GraphBuilder::new();
+    let x = product.input("x", &[2, 8])?;
+    let w = product.parameter("w", &[8, 8])?;
+    let y = product.linear(x, w, None)?;
+    product.output("y", y)?;
+    let case = Case::random(scaling(true)?, DType::F16, 1);
+    let weights = case.weights(&gpu)?;
+    block_on(gpu.plan(&product.finish()?, &weights))?;
+    assert_code(block_on(gpu.plan(&case.graph, &weights)).map(drop), "invalid-graph");
+    assert_code(block_on(gpu.plan(&scaling(false)?, &weights)).map(drop), "invalid-graph");
+    Ok(())
+}
+
 #[test]
 fn a_table_larger_than_a_binding_is_split_by_rows() -> Result<()> {
     let options = GpuOptions { max_binding_bytes: Some(4096), ..GpuOptions::default() };
