@@ -18,7 +18,7 @@ pub enum Arithmetic {
     F32,
     /// Factors are f16, and so are sums of at most 16 products; longer sums are f32.
     F16,
-    /// Factors are integers of 8 bits where the weights are; sums of at most 16 products are exact, longer ones f32.
+    /// Factors are integers of 8 bits where the weights are; sums of at most 32 products are exact, longer ones f32.
     Int8,
 }
 
@@ -70,8 +70,8 @@ pub enum Command<'a, E: Executor + ?Sized> {
     Threshold { estimate: &'a E::Tensor, len: usize, thresholding: Thresholding },
 }
 
-/// The most terms of one [`Command::Combine`]: with the output and the uniforms they fill the eight storage
-/// buffers that every WebGPU device offers a stage.
+/// The most terms of one [`Command::Combine`]: with the output they are seven of the eight storage buffers that every WebGPU
+/// device offers a stage.
 pub const MAX_TERMS: usize = 6;
 
 /// How long a piece of device work may take, in milliseconds: submitted work cannot be cancelled, so this is what an

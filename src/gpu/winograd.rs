@@ -21,8 +21,8 @@ const MOST_WEIGHT_BYTES: u64 = 128 << 20;
 const MOST_PRODUCT_BYTES: u64 = 32 << 20;
 
 /// The convolutions of `steps` that go by Winograd's algorithm: all of 3 x 3 that leave the size as it is, whose weights are stored as
-/// f32 and whose channels come in fours, if their transformed weights take no more than they may. (Others' would take four or seven
-/// times the room of the weights.) It does not depend on sizes: plans of several sizes share the weights.
+/// f32 and whose channels come in fours, if their transformed weights take no more than they may. (Others' would take four, seven or
+/// fourteen times the room of the weights.) It does not depend on sizes: plans of several sizes share the weights.
 pub fn winograd_nodes(graph: &Graph, steps: &[Step], weights: &Weights, device: &Device) -> HashSet<Value> {
     let mut bytes: HashMap<&str, u64> = HashMap::new();
     let mut nodes = HashSet::new();
