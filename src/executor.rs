@@ -18,7 +18,7 @@ pub enum Arithmetic {
     F32,
     /// Factors are f16, and so are sums of at most 16 products; longer sums are f32.
     F16,
-    /// Factors are integers of 8 bits where the weights are; sums of at most 16 products are exact, longer ones f32.
+    /// Factors are integers of 8 bits where the weights are; sums of at most 32 products are exact, longer ones f32.
     Int8,
 }
 
@@ -70,8 +70,8 @@ pub enum Command<'a, E: Executor + ?Sized> {
     Threshold { estimate: &'a E::Tensor, len: usize, thresholding: Thresholding },
 }
 
-/// The most terms of one [`Command::Combine`]: with the output and the uniforms they fill the eight storage
-/// buffers that every WebGPU device offers a stage.
+/// The most terms of one [`Command::Combine`]: with the output they are seven of the eight storage buffers that every WebGPU
+/// device offers a stage.
 pub const MAX_TERMS: usize = 6;
 
 /// How long a piece of device work may take, in milliseconds: submitted work cannot be cancelled, so this is what an
@@ -129,8 +129,8 @@ pub trait Executor {
     /// the caller then goes without (a preview that is late is dropped).
     fn begin_read(&self, tensors: &[&Self::Tensor]) -> Result<Option<Self::Readback>>;
 
-    /// The values of all the tensors, one after the other, if the copy has arrived.
-    fn try_read(&self, readback: &mut Self::Readback) -> Result<Option<Vec<f32>>>;
+    /// The values of all the tensors, one after the other, if the copy has arrived. Waits only to find out why it failed.
+    async fn try_read(&self, readback: &mut Self::Readback) -> Result<Option<Vec<f32>>>;
 
     /// A tensor's values, after everything submitted before. Reports a lost device or a validation error
     /// that happened on the way.

@@ -139,8 +139,8 @@ impl Executor for Counting {
         self.cpu.begin_read(tensors)
     }
 
-    fn try_read(&self, readback: &mut Self::Readback) -> Result<Option<Vec<f32>>> {
-        self.cpu.try_read(readback)
+    async fn try_read(&self, readback: &mut Self::Readback) -> Result<Option<Vec<f32>>> {
+        self.cpu.try_read(readback).await
     }
 
     async fn read(&self, tensor: &Self::Tensor) -> Result<Vec<f32>> {

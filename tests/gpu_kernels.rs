@@ -28,7 +28,7 @@ const PRODUCT_INT8: f64 = 7e-3;
 /// Logits of standard deviation 4: an error of theirs is multiplied in the exponential.
 const ATTENTION: f64 = 2e-6;
 
-fn check(name: &str, bound: f64, cases: impl IntoIterator<Item = (String, Case)>) -> Result<()> {
+fn check(name: &str, bound: f64, cases: impl IntoIterator<Item = (impl Display, Case)>) -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
     check_on(&gpu, name, bound, cases)
 }
@@ -590,67 +590,153 @@ fn fused_steps() -> Result<()> {
     check("fused steps", PRODUCT, cases)
 }
 
-/// Queries, keys and values of one value, keys and values of a text for two layers, and rows of a time embedding: each made by one
-/// product where heads and outputs are whole units of four.
+/// Queries, keys and values of one value, keys and values of a text for two layers, and rows of a time embedding.
+fn layers([side, heads, size]: [usize; 3], biased: bool) -> Result<Graph> {
+    let (width, text_width) = (heads * size, 6);
+    one(|g| {
+        let picture = g.input("picture", &[2, side, side, width])?;
+        let text = g.input("text", &[2, 7, text_width])?;
+        let time = g.input("time", &[2, 12])?;
+        let linear = |g: &mut GraphBuilder, name: &str, x, inputs| {
+            let w = g.parameter(name, &[width, inputs])?;
+            let b = g.parameter(&format!("{name}.b"), &[width])?;
+            g.linear(x, w, biased.then_some(b))
+        };
+        let mut x = picture;
+        for layer in 0..2 {
+            let name = |part: &str| format!("{layer}.{part}");
+            let w = g.parameter(&name("conv"), &[width, width, 3, 3])?;
+            let conv = g.conv2d(x, w, None, 1, [1; 4])?;
+            let row = linear(g, &name("time"), time, 12)?;
+            let row = g.reshape(row, &[2, 1, 1, width])?;
+            let timed = g.add(conv, row)?;
+            let pixels = g.reshape(timed, &[2, side * side, width])?;
+            let scale = 1.0 / (size as f64).sqrt();
+            let [q, k, v] = ["q", "k", "v"];
+            let (q, k, v) = (
+                linear(g, &name(q), pixels, width)?,
+                linear(g, &name(k), pixels, width)?,
+                linear(g, &name(v), pixels, width)?,
+            );
+            let seen = g.attention(q, k, v, heads, scale, layer == 1)?;
+            let query = linear(g, &name("q2"), seen, width)?;
+            let (k, v) =
+                (linear(g, &name("k2"), text, text_width)?, linear(g, &name("v2"), text, text_width)?);
+            let read = g.attention(query, k, v, heads, scale, false)?;
+            let sum = g.add(seen, read)?;
+            x = g.reshape(sum, &[2, side, side, width])?;
+        }
+        Ok(x)
+    })
+}
+
+/// Each is made by one product where heads and outputs are whole units of four.
 #[test]
 fn joint_products() -> Result<()> {
     let mut cases = Vec::new();
-    for (seed, (side, heads, size, biased, dtype)) in [
-        (4, 2, 8, true, DType::F32),
-        (4, 2, 8, false, DType::Int8),
-        (5, 3, 4, true, DType::F16),
-        (1, 2, 8, true, DType::F32),
-        (3, 2, 5, true, DType::F32),
-        (3, 3, 10, false, DType::F16),
-        (3, 5, 16, false, DType::Int4),
+    for (seed, (extents, biased, dtype)) in [
+        ([4, 2, 8], true, DType::F32),
+        ([4, 2, 8], false, DType::Int8),
+        ([5, 3, 4], true, DType::F16),
+        ([1, 2, 8], true, DType::F32),
+        ([3, 2, 5], true, DType::F32),
+        ([3, 3, 10], false, DType::F16),
+        ([3, 5, 16], false, DType::Int4),
         // Of units that do not come in pairs.
-        (4, 3, 4, false, DType::Int4),
+        ([4, 3, 4], false, DType::Int4),
     ]
     .into_iter()
     .enumerate()
     {
-        let (width, text_width) = (heads * size, 6);
-        let graph = one(|g| {
-            let picture = g.input("picture", &[2, side, side, width])?;
-            let text = g.input("text", &[2, 7, text_width])?;
-            let time = g.input("time", &[2, 12])?;
-            let linear = |g: &mut GraphBuilder, name: &str, x, inputs| {
-                let w = g.parameter(name, &[width, inputs])?;
-                let b = g.parameter(&format!("{name}.b"), &[width])?;
-                g.linear(x, w, biased.then_some(b))
-            };
-            let mut x = picture;
-            for layer in 0..2 {
-                let name = |part: &str| format!("{layer}.{part}");
-                let w = g.parameter(&name("conv"), &[width, width, 3, 3])?;
-                let conv = g.conv2d(x, w, None, 1, [1; 4])?;
-                let row = linear(g, &name("time"), time, 12)?;
-                let row = g.reshape(row, &[2, 1, 1, width])?;
-                let timed = g.add(conv, row)?;
-                let pixels = g.reshape(timed, &[2, side * side, width])?;
-                let scale = 1.0 / (size as f64).sqrt();
-                let [q, k, v] = ["q", "k", "v"];
-                let (q, k, v) = (
-                    linear(g, &name(q), pixels, width)?,
-                    linear(g, &name(k), pixels, width)?,
-                    linear(g, &name(v), pixels, width)?,
-                );
-                let seen = g.attention(q, k, v, heads, scale, layer == 1)?;
-                let query = linear(g, &name("q2"), seen, width)?;
-                let (k, v) =
-                    (linear(g, &name("k2"), text, text_width)?, linear(g, &name("v2"), text, text_width)?);
-                let read = g.attention(query, k, v, heads, scale, false)?;
-                let sum = g.add(seen, read)?;
-                x = g.reshape(sum, &[2, side, side, width])?;
-            }
-            Ok(x)
-        })?;
-        cases.push((
-            format!("{side} {heads}x{size} {biased} {dtype:?}"),
-            Case::random(graph, dtype, seed as u64),
-        ));
+        let case = Case::random(layers(extents, biased)?, dtype, seed as u64);
+        cases.push((format!("{extents:?} {biased} {dtype:?}"), case));
     }
     check("joint products", ATTENTION, cases)
+}
+
+/// Queries, keys or values of another storage type than the others lie apart from them, in rows of another length.
+#[test]
+fn joint_products_of_several_storage_types() -> Result<()> {
+    let mut cases = Vec::new();
+    for (seed, apart) in [".q", ".k", ".v", ".k2", ".v2", "0.v2"].into_iter().enumerate() {
+        let dtype = |name: &str| if name.ends_with(apart) { DType::F16 } else { DType::Int8 };
+        let case = Case::of_types(layers([4, 2, 8], false)?, dtype, seed as u64);
+        cases.push((format!("{apart} apart"), case));
+    }
+    check("joint products of several storage types", ATTENTION, cases)
+}
+
+/// Of heads that are no whole units of four, beside a joint product.
+#[test]
+fn one_value_as_keys_and_values_beside_a_joint_product() -> Result<()> {
+    let graph = one(|g| {
+        let [q, x, time] =
+            [g.input("q", &[2, 5, 12])?, g.input("x", &[2, 7, 12])?, g.input("time", &[2, 8])?];
+        let mut y = q;
+        for name in ["first", "second"] {
+            let w = g.parameter(name, &[12, 8])?;
+            let row = g.linear(time, w, None)?;
+            let row = g.reshape(row, &[2, 1, 12])?;
+            let square = g.parameter(&format!("{name}.square"), &[12, 12])?;
+            let product = g.linear(y, square, None)?;
+            y = g.add(product, row)?;
+        }
+        g.attention(y, x, x, 2, 0.5, false)
+    })?;
+    check("keys that are values", ATTENTION, [("6 wide", Case::random(graph, DType::F32, 1))])
+}
+
+/// A value whose rows are seen as long ones and as short ones has no linear maps in common.
+#[test]
+fn linear_maps_of_rows_of_several_lengths_are_not_joined() -> Result<()> {
+    let graph = one(|g| {
+        let x = g.input("x", &[1, 4, 6])?;
+        let longer = g.reshape(x, &[1, 2, 12])?;
+        let mut map = |name: &str, x, inputs| {
+            let w = g.parameter(name, &[8, inputs])?;
+            g.linear(x, w, None)
+        };
+        let (q, k, v) = (map("q", x, 6)?, map("k", longer, 12)?, map("v", longer, 12)?);
+        g.attention(q, k, v, 2, 0.5, false)
+    })?;
+    check("rows of several lengths", ATTENTION, [("self", Case::random(graph, DType::F32, 1))])
+}
+
+/// Parameters that several linear maps use, of one value or of others, are no members of a joint product.
+#[test]
+fn tied_parameters() -> Result<()> {
+    let mut cases = Vec::new();
+    for (seed, (names, biases)) in [
+        (["a", "a", "b"], ["0", "1", "2"]),
+        (["a", "b", "c"], ["0", "1", "0"]),
+        // Which the last map of all uses too.
+        (["last", "a", "b"], ["0", "1", "2"]),
+        (["a", "b", "c"], ["0", "last.b", "1"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let graph = one(|g| {
+            let x = g.input("x", &[1, 5, 8])?;
+            let map = |g: &mut GraphBuilder, x, name: &str, bias: &str| {
+                let [w, b] = [g.parameter(name, &[8, 8])?, g.parameter(bias, &[8])?];
+                g.linear(x, w, Some(b))
+            };
+            let mut maps = Vec::new();
+            for (name, bias) in names.into_iter().zip(biases) {
+                maps.push(map(g, x, name, bias)?);
+            }
+            let seen = g.attention(maps[0], maps[1], maps[2], 2, 0.5, false)?;
+            map(g, seen, "last", "last.b")
+        })?;
+        for dtype in DTYPES {
+            // Biases of integers are in no joint product.
+            let of = |name: &str| if biases.contains(&name) || name == "last.b" { DType::F32 } else { dtype };
+            let case = Case::of_types(graph.clone(), of, seed as u64);
+            cases.push((format!("{names:?} {biases:?} {dtype:?}"), case));
+        }
+    }
+    check("tied parameters", ATTENTION, cases)
 }
 
 /// A norm adds up the parts of the long sums of the product before it: with a row of the time or a residual, alone or beside another

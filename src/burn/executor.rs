@@ -108,7 +108,7 @@ impl Executor for Cpu {
         Ok(Some(Copied(Some(tensors.iter().flat_map(|tensor| values(&tensor.get()).to_vec()).collect()))))
     }
 
-    fn try_read(&self, readback: &mut Copied) -> Result<Option<Vec<f32>>> {
+    async fn try_read(&self, readback: &mut Copied) -> Result<Option<Vec<f32>>> {
         Ok(readback.0.take())
     }
 

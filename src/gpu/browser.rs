@@ -4,9 +4,7 @@
 //! wgpu 30 panics on an internal error and takes a rejected error scope for success, and it knows no
 //! `createComputePipelineAsync`.
 
-use std::cell::RefCell;
 use std::ops::Range;
-use std::rc::Rc;
 
 use js_sys::{Array, Function, Object, Promise, Reflect};
 use wasm_bindgen::closure::Closure;
@@ -87,26 +85,21 @@ pub async fn create_pipelines(
     create: impl Fn(usize) -> wgpu::ComputePipeline,
 ) -> Result<Vec<wgpu::ComputePipeline>> {
     let Some(device) = gpu_device(device) else { return Ok((0..count).map(create).collect()) };
-    let started: Rc<RefCell<Vec<std::result::Result<JsValue, JsValue>>>> = Rc::default();
+    let started = Array::new();
     let (target, promises) = (device.clone(), started.clone());
     let start = Closure::<dyn FnMut(JsValue) -> JsValue>::new(move |descriptor: JsValue| {
-        promises.borrow_mut().push(call(&target, "createComputePipelineAsync", &[descriptor]));
+        let promise = call(&target, "createComputePipelineAsync", &[descriptor]);
+        promises.push(&promise.unwrap_or_else(|error| Promise::reject(&error).into()));
         Object::new().into()
     });
     with_stand_in(&device, CREATE_PIPELINE, start.as_ref(), || {
         (0..count).for_each(|index| drop(create(index)))
     })?;
 
-    let mut compiled = Vec::with_capacity(count);
-    for promise in started.take() {
-        let promise =
-            promise.and_then(|promise| promise.dyn_into::<Promise>()).map_err(|error| refused(&error))?;
-        compiled.push(JsFuture::from(promise).await.map_err(|error| refused(&error))?);
-    }
-    let mut compiled = compiled.into_iter();
-    let hand_back = Closure::<dyn FnMut(JsValue) -> JsValue>::new(move |_: JsValue| {
-        compiled.next().unwrap_or(JsValue::UNDEFINED)
-    });
+    // All at once: one that is refused while nobody waits for it ends the worker.
+    let compiled = JsFuture::from(Promise::all(&started)).await.map_err(|error| refused(&error))?;
+    let compiled: Array = compiled.unchecked_into();
+    let hand_back = Closure::<dyn FnMut(JsValue) -> JsValue>::new(move |_: JsValue| compiled.shift());
     with_stand_in(&device, CREATE_PIPELINE, hand_back.as_ref(), || (0..count).map(create).collect())
 }
 

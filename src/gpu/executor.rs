@@ -297,8 +297,8 @@ impl Executor for Gpu {
         Ok(self.0.ring.begin(&self.0.device, tensors))
     }
 
-    fn try_read(&self, readback: &mut Readback) -> Result<Option<Vec<f32>>> {
-        readback.values(&self.0.device)
+    async fn try_read(&self, readback: &mut Readback) -> Result<Option<Vec<f32>>> {
+        readback.values(&self.0.device).await
     }
 
     async fn read(&self, tensor: &Tensor) -> Result<Vec<f32>> {

@@ -18,9 +18,10 @@ use crate::weights::DType;
 pub fn join(graph: &Graph, steps: Vec<Step>, weights: &Weights, max_binding_bytes: u64) -> Vec<Step> {
     let storage = Storage::of(graph, &steps);
     let read_apart = read_otherwise(graph, &steps, &storage);
+    let uses = uses(graph, &steps, &storage);
     let mut groups: HashMap<Kind, Vec<usize>> = HashMap::new();
     for (index, step) in steps.iter().enumerate() {
-        let kind = kind(graph, step, &storage, weights);
+        let kind = kind(graph, step, &storage, &uses, weights);
         if let Some(kind) = kind.filter(|_| !read_apart[step.result.index()]) {
             groups.entry(kind).or_default().push(index);
         }
@@ -61,23 +62,26 @@ pub fn form(graph: &Graph, members: &[(Value, Value)]) -> JointForm {
 #[derive(PartialEq, Eq, Hash)]
 struct Kind {
     x: Value,
+    /// Of a row of x, whose memory may be seen in several shapes.
+    channels: usize,
     dtype: DType,
     has_bias: bool,
 }
 
 /// The kind of a step that may be a member: a linear map and nothing more, in whole units of four outputs; for int4 in two of them,
-/// which share a word.
-fn kind(graph: &Graph, step: &Step, storage: &Storage, weights: &Weights) -> Option<Kind> {
+/// which share a word; of parameters that nothing else uses, as the others would want them in forms of their own.
+fn kind(graph: &Graph, step: &Step, storage: &Storage, uses: &[usize], weights: &Weights) -> Option<Kind> {
     let node = graph.node(step.node);
     let is_bare = step.added.is_none()
         && step.residual.is_none()
         && step.activation.is_none()
         && step.last.is_none()
         && graph.shape(step.result).last() == node.shape.last();
-    let outputs = graph.shape(*node.operands.get(1)?)[0];
-    if node.op != Op::Linear || !is_bare || !outputs.is_multiple_of(4) {
+    let is_own = node.operands.iter().skip(1).all(|&operand| uses[storage.owner(operand).index()] == 1);
+    if node.op != Op::Linear || !is_bare || !is_own {
         return None;
     }
+    let &[outputs, channels, ..] = graph.shape(node.operands[1]) else { return None };
     let dtype = |value: Value| match &graph.node(value).op {
         Op::Parameter { name } => weights.dtype(name),
         _ => None,
@@ -87,10 +91,20 @@ fn kind(graph: &Graph, step: &Step, storage: &Storage, weights: &Weights) -> Opt
         return None;
     }
     let of_weight = dtype(node.operands[1])?;
-    if of_weight == DType::Int4 && !outputs.is_multiple_of(8) {
+    if !outputs.is_multiple_of(if of_weight == DType::Int4 { 8 } else { 4 }) {
         return None;
     }
-    Some(Kind { x: storage.owner(node.operands[0]), dtype: of_weight, has_bias: bias.is_some() })
+    Some(Kind { x: storage.owner(node.operands[0]), channels, dtype: of_weight, has_bias: bias.is_some() })
+}
+
+/// How often steps and outputs read the memory of each value, by index.
+fn uses(graph: &Graph, steps: &[Step], storage: &Storage) -> Vec<usize> {
+    let mut uses = vec![0; graph.nodes().len()];
+    let of_steps = steps.iter().flat_map(|step| step.reads(graph));
+    for value in of_steps.chain(graph.outputs().map(|(_, value)| value)) {
+        uses[storage.owner(value).index()] += 1;
+    }
+    uses
 }
 
 /// Which values' memory is read by something that wants them alone, by index.

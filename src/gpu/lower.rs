@@ -12,7 +12,7 @@ use super::kernels::epilogue::Epilogue;
 use super::kernels::group_norm::{self, FirstOfParts, GroupNormShape};
 use super::kernels::sum_parts::Unsummed;
 use super::kernels::timestep_embedding::{self, TimestepShape};
-use super::kernels::{ALIGNED, Binding, Strided, geglu, layer_norm, linear, unary, upsample};
+use super::kernels::{ALIGNED, Binding, Strided, conv2d, geglu, layer_norm, linear, unary, upsample};
 use super::lowering::{Lowered, Lowering, elements_of, same_memory};
 use super::storage::{Storage, value_bytes};
 use super::weights::Weights;
@@ -77,15 +77,15 @@ fn read_apart(device: &Device, graph: &Graph, steps: &[Step], storage: &Storage)
     for step in steps {
         let node = graph.node(step.node);
         let fits = value_bytes(graph, step.result) <= device.max_binding_bytes();
+        let rows = node.shape.iter().rev().skip(1).product::<usize>();
+        let most_rows = conv2d::most_rows(device.has_many_threads());
         for (index, value) in step.reads(graph).into_iter().enumerate() {
             let shape = graph.shape(value);
             let takes_two = match node.op {
                 _ if index > 0 => false,
                 Op::GroupNorm { groups, eps } => GroupNormShape::of(shape, groups, eps).slices().0 == 1,
-                Op::Conv2d { .. } => true,
-                Op::Linear => {
-                    step.joined.is_empty() && shape.iter().rev().skip(1).product::<usize>() > linear::FEW_ROWS
-                }
+                Op::Conv2d { .. } => rows <= most_rows,
+                Op::Linear => step.joined.is_empty() && (linear::FEW_ROWS + 1..=most_rows).contains(&rows),
                 _ => false,
             };
             let owner = storage.owner(value);
@@ -193,8 +193,11 @@ impl Lowering<'_> {
                     causal: *causal,
                 };
                 let [q, k, v] = [0, 1, 2].map(|index| self.rows_of(node.operands[index]));
+                // Other heads are read number by number, each operand from a binding of its own.
+                let in_fours = (width / heads).is_multiple_of(4);
                 let together = |a: &Strided, b: &Strided| {
-                    a.stride == b.stride && same_memory(&a.binding, &b.binding) && !self.strided.is_empty()
+                    let is_joint = a.stride == b.stride && !self.strided.is_empty();
+                    in_fours && is_joint && same_memory(&a.binding, &b.binding)
                 };
                 let operands = match (together(&q, &k), together(&k, &v)) {
                     (true, true) => Operands::AllTogether { q, k_first: k.first, v_first: v.first },

@@ -155,6 +155,19 @@ impl Pipelines {
         Bound { pipeline, group, workgroups: dispatch.workgroups }
     }
 
+    /// Binds a dispatch of no plan, which works on buffers of its own only.
+    pub fn bind_buffers(&self, device: &Device, dispatch: &Dispatch, params: &Range) -> Bound {
+        let range = |binding: &Binding| match binding {
+            Binding::Buffer(buffer) => Some(Range::all(buffer)),
+            Binding::Absent => None,
+            Binding::Value(_) | Binding::Scratch(_) | Binding::Part { .. } => {
+                unreachable!("values belong to a plan")
+            }
+        };
+        let ranges: Vec<Option<Range>> = dispatch.bindings.iter().map(range).collect();
+        self.bind(device, dispatch, params, &ranges)
+    }
+
     /// A bind group: parameters at 0, ranges from 1 on, of which `read_only` has a bit each; `None` stands for a binding that the shader
     /// does not read.
     pub fn group(
@@ -204,17 +217,7 @@ impl Pipelines {
         let bound: Vec<Bound> = dispatches
             .iter()
             .enumerate()
-            .map(|(index, dispatch)| {
-                let range = |binding: &Binding| match binding {
-                    Binding::Buffer(buffer) => Some(Range::all(buffer)),
-                    Binding::Absent => None,
-                    Binding::Value(_) | Binding::Scratch(_) | Binding::Part { .. } => {
-                        unreachable!("values belong to a plan")
-                    }
-                };
-                let ranges: Vec<Option<Range>> = dispatch.bindings.iter().map(range).collect();
-                self.bind(device, dispatch, &params.range(index), &ranges)
-            })
+            .map(|(index, dispatch)| self.bind_buffers(device, dispatch, &params.range(index)))
             .collect();
         let mut encoder = device.encoder();
         encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()), &bound);

@@ -44,9 +44,12 @@ impl Lowering<'_> {
             }
         };
         let (channels, outputs) = (matrix.channels, matrix.results());
+        let most_rows = conv2d::most_rows(shape.many_threads);
         let runs = self.runs(shape.rows(), channels.max(outputs), |rows| {
             let pixels = conv2d::Run::of(&shape, rows.clone()).pixels;
-            self.fits(&x, pixels.len() * channels) && self.fits(&y, rows.len() * outputs)
+            rows.len() <= most_rows
+                && self.fits(&x, pixels.len() * channels)
+                && self.fits(&y, rows.len() * outputs)
         })?;
         let whole = Product {
             shape: &shape,

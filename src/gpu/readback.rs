@@ -65,17 +65,19 @@ impl Ring {
 
 impl Readback {
     /// The values, if they have arrived. They are handed over once.
-    pub fn values(&mut self, device: &Device) -> Result<Option<Vec<f32>>> {
+    pub async fn values(&mut self, device: &Device) -> Result<Option<Vec<f32>>> {
         device.poll();
         let Some(mapped) = self.mapped.take() else {
             device.check()?;
             return Ok(None);
         };
+        if mapped.is_err() {
+            return Err(device.refused_mapping().await);
+        }
         device.check()?;
-        let staging = self.slot.staging.borrow();
-        match (mapped, &*staging) {
-            (Ok(()), Some(staging)) => floats(staging, self.bytes).map(Some),
-            _ => Err(unmappable()),
+        match &*self.slot.staging.borrow() {
+            Some(staging) => floats(staging, self.bytes).map(Some),
+            None => Err(unmappable()),
         }
     }
 }

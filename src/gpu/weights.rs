@@ -60,8 +60,8 @@ pub struct Weights {
     parameters: RefCell<Vec<Parameter>>,
     by_name: HashMap<String, usize>,
     joints: RefCell<HashMap<JointForm, Rc<JointMatrix>>>,
-    /// That there was no memory for a form. What it should have been made from is gone, so no plan can be made any more.
-    shortage: RefCell<Option<Error>>,
+    /// Why some forms could not be made. What they should have been made from may be gone, so no plan can be made any more.
+    failure: RefCell<Option<Error>>,
 }
 
 /// Bytes of parameters that may be on the device twice while they change form.
@@ -99,7 +99,7 @@ impl Weights {
             parameters: RefCell::new(parameters),
             by_name,
             joints: RefCell::default(),
-            shortage: RefCell::default(),
+            failure: RefCell::default(),
         })
     }
 
@@ -133,9 +133,9 @@ impl Weights {
         Ok(())
     }
 
-    /// Reports that there was no memory for a form, as often as it is asked.
+    /// Reports that forms could not be made, as often as it is asked.
     pub fn check(&self) -> Result<()> {
-        self.shortage.borrow().clone().map_or(Ok(()), Err)
+        self.failure.borrow().clone().map_or(Ok(()), Err)
     }
 
     /// Checks that a parameter is there, whole, in a shape that has `shape`'s extents.
@@ -184,12 +184,12 @@ impl Weights {
         joints: &[JointForm],
     ) -> Result<()> {
         device.settled_check().await?;
-        let converted = self.make_forms(device, pipelines, uses, joints);
-        let settled = device.settled_check().await;
-        if let Err(error @ Error::OutOfMemory { .. }) = &settled {
-            *self.shortage.borrow_mut() = Some(error.clone());
+        let made = self.make_forms(device, pipelines, uses, joints);
+        let made = made.and(device.settled_check().await);
+        if let Err(error) = &made {
+            *self.failure.borrow_mut() = Some(error.clone());
         }
-        converted.and(settled)
+        made
     }
 
     fn make_forms(

@@ -21,8 +21,8 @@ const MOST_WEIGHT_BYTES: u64 = 128 << 20;
 const MOST_PRODUCT_BYTES: u64 = 32 << 20;
 
 /// The convolutions of `steps` that go by Winograd's algorithm: all of 3 x 3 that leave the size as it is, whose weights are stored as
-/// f32 and whose channels come in fours, if their transformed weights take no more than they may. (Others' would take four or seven
-/// times the room of the weights.) It does not depend on sizes: plans of several sizes share the weights.
+/// f32 and whose channels come in fours, if their transformed weights take no more than they may. (Others' would take four, seven or
+/// fourteen times the room of the weights.) It does not depend on sizes: plans of several sizes share the weights.
 pub fn winograd_nodes(graph: &Graph, steps: &[Step], weights: &Weights, device: &Device) -> HashSet<Value> {
     let mut bytes: HashMap<&str, u64> = HashMap::new();
     let mut nodes = HashSet::new();
@@ -51,6 +51,14 @@ pub fn winograd_nodes(graph: &Graph, steps: &[Step], weights: &Weights, device: 
     }
     if bytes.values().sum::<u64>() > MOST_WEIGHT_BYTES { HashSet::new() } else { nodes }
 }
+
+/// Bytes of the products of so many tiles.
+const fn product_bytes(tiles: usize, outputs: usize) -> u64 {
+    4 * winograd::PRODUCTS as u64 * tiles as u64 * outputs as u64
+}
+
+// More than the 32 bits of wasm's usize.
+const _: () = assert!(product_bytes(1 << 20, 64) == 1 << 32);
 
 /// Some lines of tiles, and the pixels of x and of y that are theirs, either from an aligned pixel on.
 struct Lines {
@@ -98,8 +106,7 @@ impl Lowering<'_> {
                 Some(whole) if lines.rows != all.rows => Some(elements_of(whole, &lines.rows, outputs)),
                 whole => whole.cloned(),
             });
-            let bytes = (4 * winograd::PRODUCTS * lines.tiles.len() * outputs) as u64;
-            let products = self.scratch(bytes);
+            let products = self.scratch(product_bytes(lines.tiles.len(), outputs));
             self.push(conv2d::winograd_products(
                 shape,
                 &lines.tiles,
@@ -120,8 +127,8 @@ impl Lowering<'_> {
         let MatrixShape { channels, outputs, .. } = shape.matrix;
         let count = shape.batch * shape.out_height.div_ceil(2);
         let fits = |lines: &Lines| {
-            let products = (4 * winograd::PRODUCTS * lines.tiles.len() * outputs) as u64;
-            products <= MOST_PRODUCT_BYTES.min(self.device.max_binding_bytes())
+            product_bytes(lines.tiles.len(), outputs)
+                <= MOST_PRODUCT_BYTES.min(self.device.max_binding_bytes())
                 && (source.second.is_some() || self.fits(&source.x, lines.pixels.len() * channels))
                 && self.fits(y, lines.rows.len() * outputs)
         };

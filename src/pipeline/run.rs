@@ -302,7 +302,7 @@ impl<E: Executor> Run<E> {
         }
         self.begin_report()?;
         self.executor.settle(MAX_IN_FLIGHT - 1).await?;
-        self.latest_report()
+        self.latest_report().await
     }
 
     /// After a shortage: back to where `evaluations` were done, or to the last state before that which has arrived, and from
@@ -316,7 +316,7 @@ impl<E: Executor> Run<E> {
         self.executor.recover().await;
         self.model_plans.unprepare();
         self.pending.retain(|pending| pending.evaluations <= evaluations);
-        let _ = self.latest_report();
+        let _ = self.latest_report().await;
         self.pending.clear();
         let state = self.arrived.clone();
         self.restore(&state)?;

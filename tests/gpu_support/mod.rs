@@ -100,6 +100,11 @@ pub struct Case {
 impl Case {
     /// Random inputs of variance 1, and parameters in `dtype` small enough that sums keep a variance near 1.
     pub fn random(graph: Graph, dtype: DType, seed: u64) -> Self {
+        Self::of_types(graph, |_| dtype, seed)
+    }
+
+    /// The same with a storage type for each parameter, by its name.
+    pub fn of_types(graph: Graph, dtype: impl Fn(&str) -> DType, seed: u64) -> Self {
         let mut random = Random::new(seed);
         let inputs = graph
             .inputs()
@@ -111,7 +116,7 @@ impl Case {
                 let shape = graph.shape(value).to_vec();
                 let fan_in: usize = shape.iter().skip(1).product();
                 let values = random.normals(&shape, 1.0 / (fan_in as f32).sqrt());
-                let info = TensorInfo { name: name.to_owned(), shape, dtype };
+                let info = TensorInfo { name: name.to_owned(), shape, dtype: dtype(name) };
                 let bytes = stored(&info, &values);
                 (info, bytes)
             })

@@ -205,9 +205,9 @@ impl<E: Executor> Executor for Limited<E> {
         self.inner.begin_read(tensors)
     }
 
-    fn try_read(&self, readback: &mut Self::Readback) -> Result<Option<Vec<f32>>> {
+    async fn try_read(&self, readback: &mut Self::Readback) -> Result<Option<Vec<f32>>> {
         self.call()?;
-        self.inner.try_read(readback)
+        self.inner.try_read(readback).await
     }
 
     async fn read(&self, tensor: &Self::Tensor) -> Result<Vec<f32>> {

@@ -23,6 +23,9 @@ async function inBrowser(launch, work) {
   }
 }
 
+/** worker.js, after some other code. */
+const workerAfter = (code) => Buffer.from(`{${code}}\n` + readFileSync(join(dist, "tenstep", "worker.js"), "utf8"));
+
 describe("a browser whose WebGPU cannot be used", { timeout: 120_000 }, () => {
   const places = [
     ["offers no WebGPU (Firefox)", () => launchFirefox({ webgpu: false }), /no WebGPU/],
@@ -63,6 +66,64 @@ describe("a lost device", { timeout: 400_000 }, () => {
       assert.deepEqual(codes, ["device-lost"]);
       assert.equal(backend, "webgpu");
       assert.ok(deviation > 0);
+    });
+  });
+
+  it("is known as one where the browser tells of it after all that fails for it", async () => {
+    // As WebGPU has it, work counts as done then, and mappings are refused; Chromium leaves both open.
+    const tellLate = `
+      const lost = Object.getOwnPropertyDescriptor(GPUDevice.prototype, "lost").get;
+      const late = (info) => new Promise((resolve) => setTimeout(resolve, 100, info));
+      Object.defineProperty(GPUDevice.prototype, "lost", { get() { return lost.call(this).then(late); } });
+      const { requestDevice } = GPUAdapter.prototype;
+      const { onSubmittedWorkDone } = GPUQueue.prototype;
+      const { mapAsync } = GPUBuffer.prototype;
+      GPUAdapter.prototype.requestDevice = async function (...given) {
+        const device = await requestDevice.apply(this, given);
+        const gone = lost.call(device);
+        const refused = gone.then(() => Promise.reject(new DOMException("the device is lost", "AbortError")));
+        GPUQueue.prototype.onSubmittedWorkDone = function () { return Promise.race([onSubmittedWorkDone.call(this), gone]); };
+        GPUBuffer.prototype.mapAsync = function (...given) { return Promise.race([mapAsync.apply(this, given), refused]); };
+        new BroadcastChannel("device").onmessage = () => device.destroy();
+        return device;
+      };`;
+    await inBrowser(() => launchChromium({ webgpu: true }), async (page) => {
+      site.answerBytes("/tenstep/worker.js", workerAfter(tellLate), "text/javascript");
+      const { error, codes, deviation } = await page.evaluate(async ([manifest, size]) => {
+        const tenstep = await Tenstep.load({ manifest, backend: "webgpu" });
+        const { promise, resolve } = Promise.withResolvers();
+        const picture = outcome(tenstep.generate({ prompt: "a", ...size, steps: 10, onStep: resolve }));
+        await promise;
+        new BroadcastChannel("device").postMessage("is lost");
+        const { error, value } = await picture;
+        return { error, codes: value?.interruptions.map(({ code }) => code), deviation: value && facts(value).deviation };
+      }, [MANIFEST_PATH, sizeOf(2)]);
+      site.reset();
+      assert.equal(error, undefined, JSON.stringify(error));
+      assert.deepEqual(codes, ["device-lost"]);
+      assert.ok(deviation > 0);
+    });
+  });
+});
+
+describe("a pipeline that the browser refuses", { timeout: 120_000 }, () => {
+  after(() => site.reset());
+
+  it("while another is on its way, ends the load and not the worker", async () => {
+    const refuseTheSecond = `
+      const { createComputePipelineAsync } = GPUDevice.prototype;
+      let count = 0;
+      GPUDevice.prototype.createComputePipelineAsync = async function (descriptor) {
+        if (++count === 2) throw new Error("a test refuses it");
+        return createComputePipelineAsync.call(this, descriptor);
+      };`;
+    await inBrowser(() => launchChromium({ webgpu: true }), async (page) => {
+      site.answerBytes("/tenstep/worker.js", workerAfter(refuseTheSecond), "text/javascript");
+      let workers = 0;
+      page.on("worker", () => workers++);
+      const { error } = await page.evaluate((manifest) => outcome(Tenstep.load({ manifest, backend: "webgpu" })), MANIFEST_PATH);
+      assert.deepEqual([error?.code, workers], ["gpu-error", 1], JSON.stringify(error));
+      assert.match(error.message, /a test refuses it/);
     });
   });
 });

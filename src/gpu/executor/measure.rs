@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::gpu::buffer::GpuBuffer;
 use crate::gpu::device::Device;
 use crate::gpu::kernels::{Binding, Dispatch, peak_copy, peak_fma};
-use crate::gpu::pipelines::{Bound, ParamsBuffer, Range, encode};
+use crate::gpu::pipelines::{Bound, ParamsBuffer, encode};
 use crate::gpu::plan::Plan;
 
 /// What wgpu tells of the adapter and the device.
@@ -184,15 +184,7 @@ impl Gpu {
         let (device, pipelines) = (&self.0.device, &self.0.pipelines);
         pipelines.prepare(device, &[(dispatch.variant.clone(), dispatch.bindings.len())]).await?;
         let params = ParamsBuffer::new(device, std::slice::from_ref(dispatch))?;
-        let ranges: Vec<Option<Range>> = dispatch
-            .bindings
-            .iter()
-            .map(|binding| match binding {
-                Binding::Buffer(buffer) => Some(Range::all(buffer)),
-                _ => None,
-            })
-            .collect();
-        Ok((pipelines.bind(device, dispatch, &params.range(0), &ranges), params))
+        Ok((pipelines.bind_buffers(device, dispatch, &params.range(0)), params))
     }
 
     fn time(&self, turn: &[&Bound], empty_millis: f64) -> Result<f64> {

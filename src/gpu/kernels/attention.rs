@@ -24,7 +24,7 @@ const MOST_VALUES: usize = 256;
 /// Units of four outputs that a thread sums at most.
 const MOST_UNITS: usize = 4;
 
-/// Where `q`, `k` and `v` are. `k` and `v` have rows of one stride.
+/// Where `q`, `k` and `v` are.
 #[derive(Debug, Clone)]
 pub enum Operands {
     Apart {
@@ -65,20 +65,22 @@ pub fn dispatch(shape: &AttentionShape, operands: Operands, y: Binding) -> Dispa
     let values = keys_tile.min(MOST_VALUES / columns);
     let units_each = units.div_ceil(columns).min(MOST_UNITS);
     let vectors = size.is_multiple_of(4);
-    let (layout, q, [k_stride, k_first, v_first], others) = match operands {
-        Operands::Apart { q, k, v } => ("APART", q, [k.stride, k.first, v.first], vec![k.binding, v.binding]),
+    let (layout, q, of_keys, of_values, others) = match operands {
+        Operands::Apart { q, k, v } => {
+            ("APART", q, [k.stride, k.first], [v.stride, v.first], vec![k.binding, v.binding])
+        }
         Operands::KeysWithValues { q, k, v_first } => {
-            ("KV_TOGETHER", q, [k.stride, k.first, v_first], vec![k.binding])
+            ("KV_TOGETHER", q, [k.stride, k.first], [k.stride, v_first], vec![k.binding])
         }
         Operands::AllTogether { q, k_first, v_first } => {
-            let places = [q.stride, k_first, v_first];
-            ("QKV_TOGETHER", q, places, vec![])
+            let stride = q.stride;
+            ("QKV_TOGETHER", q, [stride, k_first], [stride, v_first], vec![])
         }
     };
     let AttentionShape { batch, queries, keys, width, heads, scale, causal } = *shape;
     let mut params = [queries, keys, width, heads].map(|extent| extent as u32).to_vec();
     params.extend([scale.to_bits(), u32::from(causal)]);
-    params.extend([q.stride, q.first, k_stride, k_first, v_first].map(|word| word as u32));
+    params.extend([[q.stride, q.first], of_keys, of_values].as_flattened().iter().map(|&word| word as u32));
     Dispatch {
         variant: Variant::of(Kernel::Attention)
             .switch("VECTORS", vectors)

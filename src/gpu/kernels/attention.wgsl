@@ -1,6 +1,7 @@
 // y[i] = Σ_j p_ij v_j / Σ_j p_ij,  p_ij = exp(scale · q_i · k_j − m_i),  m_i = max_j scale · q_i · k_j; for each head
 // q, y [B, Lq, D]    k, v [B, Lk, D]    heads are consecutive slices of D, S = D / heads wide
-// q, k and v lie in rows of q_stride and k_stride elements, from q_first, k_first and v_first on: one product may have made several.
+// q, k and v lie in rows of q_stride, k_stride and v_stride elements, from q_first, k_first and v_first on: one product may have made
+// several.
 // As WebGPU binds no memory twice, KV_TOGETHER reads k and v from one binding, and QKV_TOGETHER all three.
 // A workgroup takes 4·LINES queries of one head, KEYS keys at a time; thread (column, line) scores queries 4·line … + 3 with keys
 // column, column + COLUMNS, …, and sums units column, column + COLUMNS, … of their outputs, at most four of either; heads that are wider
@@ -24,6 +25,7 @@ struct Params {
     q_first: u32,
     k_stride: u32,
     k_first: u32,
+    v_stride: u32,
     v_first: u32,
 }
 
@@ -135,7 +137,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let last_key = params.keys - 1u;
     let q_base = batch * params.queries * params.q_stride + params.q_first + head;
     let k_base = batch * params.keys * params.k_stride + params.k_first + head;
-    let v_base = batch * params.keys * params.k_stride + params.v_first + head;
+    let v_base = batch * params.keys * params.v_stride + params.v_first + head;
     let first_unit = group.z * UNITS_EACH * COLUMNS;
 
     // What this thread loads of a chunk of queries and keys.
@@ -160,7 +162,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let keys = select(params.keys, min(params.keys, first_query + QUERIES), params.causal != 0u);
     for (var first_key = 0u; first_key < keys; first_key += KEYS) {
 #for i VALUES_EACH
-        let value$i = v_at(v_base + min(first_key + local.y + $iu * LINES, last_key) * params.k_stride
+        let value$i = v_at(v_base + min(first_key + local.y + $iu * LINES, last_key) * params.v_stride
             + 4u * min(first_unit + local.x, units - 1u));
 #end
         var products = Sums();
@@ -264,7 +266,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 #end
             if ($uu > 0u || begin > 0u) {
 #for i VALUES_EACH
-                next$i = v_at(v_base + min(first_key + begin + local.y + $iu * LINES, last_key) * params.k_stride
+                next$i = v_at(v_base + min(first_key + begin + local.y + $iu * LINES, last_key) * params.v_stride
                     + 4u * min(first_unit + $uu * COLUMNS + local.x, units - 1u));
 #end
                 workgroupBarrier();

@@ -6,7 +6,7 @@ use super::epilogue::Epilogue;
 use super::repack::MatrixShape;
 use super::sum_parts::{self, Parts};
 use super::winograd::PRODUCTS;
-use super::{ALIGNED, Binding, Dispatch, IN_F16, Kernel, Source, Variant};
+use super::{ALIGNED, Binding, Dispatch, IN_F16, Kernel, MAX_WORKGROUPS, Source, Variant};
 use crate::executor::Arithmetic;
 use crate::weights::DType;
 
@@ -116,6 +116,12 @@ const ENOUGH_THREADS: usize = 1 << 16;
 const MOST_PARTS: usize = 32;
 const LEAST_PART: usize = 128;
 
+/// The most rows of a product that one dispatch takes, whatever its outputs: as many as the lowest tile of those for many rows.
+pub const fn most_rows(many_threads: bool) -> usize {
+    let lowest = if many_threads { NARROW } else { SOFTWARE[0] };
+    MAX_WORKGROUPS * lowest.rows()
+}
+
 impl Tile {
     /// For a product of so many rows and units of outputs: of the tiles of a size, the first among those that compute the fewest outputs
     /// that are not there.
@@ -174,7 +180,7 @@ impl Tile {
         self.units_each * self.columns
     }
 
-    fn rows(&self) -> usize {
+    const fn rows(&self) -> usize {
         4 * self.fours * self.lines
     }
 
@@ -444,6 +450,17 @@ mod tests {
             assert!(given <= tile.slab() * fours * lines, "{tile:?} has no room for sums");
             let shared = 16 * tile.slab() * (fours * lines + tile.units());
             assert!(shared <= 16 << 10, "{tile:?} shares {shared} bytes");
+        }
+    }
+
+    #[test]
+    fn the_most_rows_are_no_more_tiles_than_a_dispatch_has_workgroups() {
+        for many_threads in [true, false] {
+            let lines = |rows: usize| {
+                (1..200).map(move |units| Tile::of(rows, units, many_threads).count(rows, units)[1]).max()
+            };
+            let most = most_rows(many_threads);
+            assert_eq!([most, most + 1].map(lines), [MAX_WORKGROUPS, MAX_WORKGROUPS + 1].map(Some));
         }
     }
 

@@ -146,7 +146,6 @@ pub fn dispatch(
     params.extend([shape.eps.to_bits(), (channels / unit.channels()) as u32]);
     let mut bindings = vec![source.x, gamma, beta, y];
     let variant = Variant::of(Kernel::GroupNorm)
-        .switch("GIVEN", true)
         .switch("TWO_SOURCES", source.second.is_some())
         .switch(unit.switch(), true)
         .constant("ACTIVATION", activation_code(activation));

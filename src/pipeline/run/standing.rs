@@ -75,11 +75,11 @@ impl<E: Executor> Run<E> {
     }
 
     /// The newest report that has arrived; older ones are dropped.
-    pub(super) fn latest_report(&mut self) -> Result<StepReport> {
+    pub(super) async fn latest_report(&mut self) -> Result<StepReport> {
         let mut latest = None;
         let mut waiting = Vec::new();
         for mut pending in self.pending.drain(..) {
-            match self.executor.try_read(&mut pending.readback)? {
+            match self.executor.try_read(&mut pending.readback).await? {
                 Some(values) => latest = Some((pending, values)),
                 None => waiting.push(pending),
             }
