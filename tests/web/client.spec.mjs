@@ -266,10 +266,13 @@ describe("client and worker", { timeout: 120_000 }, () => {
   it("saves a run as plain data, and goes on with it in another worker", async () => {
     const seen = await page.evaluate(async () => {
       const first = await load();
-      const run = await first.start({ prompt: "a", steps: 4 });
+      const run = await first.start({ prompt: "a", steps: 4, solverOptions: { eta: 1 } });
       await run.step();
       await run.step();
       const saved = structuredClone(await run.save());
+      // What a caller does with its own is no matter to the run.
+      (await run.save()).options.solverOptions.eta = 0;
+      const { eta } = (await run.save()).options.solverOptions;
       await first.dispose();
       const second = await load();
       const resumed = await second.resume(saved);
@@ -278,8 +281,9 @@ describe("client and worker", { timeout: 120_000 }, () => {
       const codes = [];
       for (const other of others) codes.push((await outcome(second.resume(other))).error?.code);
       await second.dispose();
-      return { facts, codes };
+      return { eta, facts, codes };
     });
+    assert.equal(seen.eta, 1);
     assert.deepEqual(seen.facts, [true, 2, 4, false, 3]);
     assert.deepEqual(seen.codes, Array(6).fill("invalid-option"));
   });

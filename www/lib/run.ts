@@ -150,7 +150,7 @@ export class Run {
   /** What `Tenstep.resume` goes on from, later or elsewhere, to the same picture. */
   async save(): Promise<SavedRun> {
     const state = (await this.#ask((link) => this.#request(link, "state"))) as RunState;
-    return { version: 1, revision: this.#revision, options: { ...this.#options }, state };
+    return { version: 1, revision: this.#revision, options: structuredClone(this.#options), state };
   }
 
   /** Frees the run, and stops what it is doing. Calls under way and later ones are rejected with code `disposed`. */
