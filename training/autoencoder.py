@@ -178,8 +178,6 @@ def main(arguments: list[str] | None = None) -> None:
         return
     if not options.decoder_only:
         fold_statistics(vae, encode_all(vae, images[~held_out]))
-        # Of the encoder before; the UNet makes them anew.
-        (root / "latents.pt").unlink(missing_ok=True)
     vae.save_pretrained(root / "vae")
     (root / f"{stage}.json").write_text(json.dumps(run) + "\n")
     trainer.path.unlink()

@@ -9,6 +9,16 @@ from training import manifest
 from training.tokenizer import WordTokenizer
 
 
+def autoencoder(manifest_path: str) -> AutoencoderTiny:
+    """A model's own, whole."""
+    model, tensors = manifest.load(manifest_path)
+    config = next(component["config"] for component in model["components"] if component["name"] == "vae_decoder")
+    vae = AutoencoderTiny.from_config(config)
+    weights = tensors["vae_encoder"] | tensors["vae_decoder"]
+    vae.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
+    return vae
+
+
 @torch.no_grad()
 def load_autoencoder(vae: AutoencoderTiny, manifest_path: str) -> str:
     """From a model that is as deep and at most as wide; returns its revision.

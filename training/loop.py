@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from training import checkpoint, schedule, settings
 
 AHEAD = 4  # batches that each drawing process has ready
+MOST_BROKEN_STEPS = 5  # gradients in a row that are not finite, after which nothing will come of it
 
 
 class Draws(Dataset):
@@ -99,7 +100,10 @@ class Trainer:
 
         model.train()
         next_line, next_save = clock.spent + config["report_seconds"] / 2, clock.spent + 120
-        running, window, window_start, stop = torch.zeros((), device=self.device), 0, clock.spent, False
+        in_a_row = 0
+        running, window, window_start = torch.zeros((), device=self.device), 0, clock.spent
+        # Where all steps were made, another would be one too many.
+        stop = self.options.steps is not None and step >= self.options.steps
         while not stop:
             seed, batch = next(batches)
             torch.manual_seed(seed)
@@ -108,8 +112,13 @@ class Trainer:
             rate, stop, line, saving = self.orders(clock, step, next_line, next_save)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            accelerator.clip_grad_norm_(parameters, config["clip"])
-            optimizer.step()
+            norm = accelerator.clip_grad_norm_(parameters, config["clip"])
+            # A single step along what is no number would spoil the weights for good.
+            in_a_row = 0 if norm.isfinite() else in_a_row + 1
+            if in_a_row == MOST_BROKEN_STEPS:
+                raise SystemExit(f"{self.stage}: {in_a_row} gradients in a row are not finite")
+            if in_a_row == 0:
+                optimizer.step()
             optimizer.zero_grad()
             decay = min(config["ema_decay"], (1 + step) / (10 + step))
             with torch.no_grad():

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from training import checkpoint, initial, loop, manifest, settings, text
-from training.autoencoder import encode_all
+from training import latents as latents_of
 from training.evaluate import augment, judges, pictures
 from training.export import git_commit, hardware, scheduler
 from training.reward_networks import RewardNetwork
@@ -46,6 +46,9 @@ def scores(network: RewardNetwork, views: torch.Tensor) -> dict[str, torch.Tenso
     return network.heads(features.float())
 
 
+# Else the views would be drawn from the numbers that the noise is drawn from.
+VIEWS = 0x5EED
+
 LOSSES = {"reward_concept": judges.judge_loss, "reward_style": style_loss}
 
 
@@ -58,6 +61,7 @@ def reward_network(
         len(known.labels), len(known.styles), pictures.TONES, config["patch"], config["widths"], config["blocks"]
     )
     saved = checkpoint.load(path)
+    made = {"config": config, "labels": known.labels, "styles": known.styles}
     if saved is None:
         settings.seed_everything(config["seed"], trainer.options.threads)
         sources = [known.images]
@@ -72,8 +76,10 @@ def reward_network(
             device.type,
             lambda line: settings.report(trainer.options.root, name, line),
         )
-        checkpoint.save(path, state=network.state_dict())
+        checkpoint.save(path, state=network.state_dict(), **made)
     else:
+        if any(saved.get(name) != value for name, value in made.items()):
+            raise SystemExit(f"{path} was trained with other numbers or on other data: remove it")
         network.load_state_dict(saved["state"])
     return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
 
@@ -105,9 +111,11 @@ class Sampled(Denoiser):
             empty = text.embed(self.text_encoder, torch.tensor([self.empty_ids], device=noise.device))
             empty = empty.expand(len(noise), -1, -1)
         latents = noise
+        # The solver wants its own on the CPU, the network's would be waited for at each evaluation there.
+        on_device = solver.timesteps.to(noise.device)
         for place, timestep in enumerate(solver.timesteps):
             with torch.set_grad_enabled(place >= first):
-                both = self.unet(torch.cat([latents, latents]), timestep, torch.cat([embeds, empty])).sample.float()
+                both = self.unet(torch.cat([latents, latents]), on_device[place], torch.cat([embeds, empty])).sample.float()
             conditional, unconditional = both.chunk(2)
             velocity = unconditional + config["guidance_scale"] * (conditional - unconditional)
             latents = solver.step(velocity, timestep, latents).prev_sample
@@ -129,7 +137,7 @@ class Rewards:
         self.generator = torch.Generator(device)
 
     def loss(self, decoded: torch.Tensor, asked: Asked) -> torch.Tensor:
-        self.generator.manual_seed(torch.initial_seed())
+        self.generator.manual_seed(torch.initial_seed() ^ VIEWS)
         seen = as_seen(decoded)
         concepts = scores(self.concept, augment.random_views(seen, self.generator))["concept"]
         styles = scores(self.style, style_views(seen, self.generator))["style"]
@@ -180,6 +188,11 @@ def main(arguments: list[str] | None = None) -> None:
     config, root = preset["reward"], options.root
     trainer = loop.Trainer("reward", options, config)
     device, known = trainer.device, pictures.read(root)
+    if options.initial:
+        # What is exported is a whole model: its UNet with the autoencoder that made its latents.
+        with trainer.accelerator.main_process_first():
+            if trainer.main:
+                initial.autoencoder(options.initial).save_pretrained(root / "vae")
     vae = AutoencoderTiny.from_pretrained(root / "vae").eval().requires_grad_(False)
     vae.to(device, memory_format=torch.channels_last)
     with trainer.accelerator.main_process_first():
@@ -188,11 +201,9 @@ def main(arguments: list[str] | None = None) -> None:
     if options.only:
         return
     with trainer.accelerator.main_process_first():
-        if not (root / "latents.pt").exists():
-            torch.save(encode_all(vae, known.images), root / "latents.pt")
+        latents = latents_of.of_all(root, vae, known.images)[known.training].contiguous().to(device)
     rewards = Rewards(networks["reward_concept"], networks["reward_style"], config, device)
 
-    latents = torch.load(root / "latents.pt")[known.training].contiguous().to(device)
     records = [known.records[index] for index in known.training]
     tokenizer = WordTokenizer.from_folder(root / "tokenizer")
     captions = text.Captions(records, tokenizer, preset["unet"])
@@ -203,6 +214,8 @@ def main(arguments: list[str] | None = None) -> None:
     model = Sampled(preset, tokenizer.vocab_size, tokenizer.pad([]))
     counts = text.word_counts(captions, sampler, config["seed"])
     revision, before = load_start(model, root, tokenizer, counts, options.initial)
+    if trainer.state and trainer.state["initial"] != revision:
+        raise SystemExit(f"{trainer.path} goes on from {trainer.state['initial']}, not from {revision}: remove it")
 
     def draw(random: np.random.Generator, size: int) -> tuple:
         chosen = sampler.draw(config["real_batch_size"], random)

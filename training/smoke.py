@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 
-from training import autoencoder, export, reward, tokenizer, unet
+from training import autoencoder, checkpoint, export, reward, tokenizer, unet
 from training.dataset import __main__ as dataset
 from training.sample import Model
 from training.word_vectors import WordTable
@@ -86,9 +86,13 @@ def main() -> None:
         train(again)
         check_losses(root)
         check_export(root, again)
+        stage(unet, again, "--steps", str(STEPS["unet"]))
+        if checkpoint.load(again / "unet.ckpt")["step"] != STEPS["unet"]:
+            raise SystemExit("a stage that is done goes on")
         stage(autoencoder, again, "--steps", "1")
-        if (again / "latents.pt").exists():
-            raise SystemExit("the latents of one autoencoder are left for the next")
+        stage(unet, again, "--steps", str(STEPS["unet"]))
+        if len(list(again.glob("latents-*.pt"))) != 2:
+            raise SystemExit("the latents of one autoencoder are taken for another's")
     print("training: every stage runs")
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from training import initial, loop, settings, text
-from training.autoencoder import encode_all
+from training import latents as latents_of
 from training.images import read_images, read_records
 from training.tokenizer import WordTokenizer
 from training.word_vectors import WordTable
@@ -113,12 +113,11 @@ def main(arguments: list[str] | None = None) -> None:
     preset = settings.read(options)
     config, root = preset["unet"], options.root
     trainer = loop.Trainer("unet", options, config)
+    vae = AutoencoderTiny.from_pretrained(root / "vae").eval().to(trainer.device)
     with trainer.accelerator.main_process_first():
-        if not (root / "latents.pt").exists():
-            vae = AutoencoderTiny.from_pretrained(root / "vae").eval().to(trainer.device)
-            torch.save(encode_all(vae, read_images(root)), root / "latents.pt")
+        latents = latents_of.of_all(root, vae, read_images(root))
 
-    records, latents = read_records(root), torch.load(root / "latents.pt")
+    records = read_records(root)
     kept = [index for index, record in enumerate(records) if not record["held_out"]]
     records, latents = [records[index] for index in kept], latents[kept].contiguous().to(trainer.device)
     tokenizer = WordTokenizer.from_folder(root / "tokenizer")

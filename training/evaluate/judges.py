@@ -13,7 +13,6 @@ working folder, judges/*.pt.
 """
 
 import argparse
-import hashlib
 import time
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from training import schedule, settings
 from training.evaluate import augment, looks, networks, pictures, preset
 from training.evaluate.judge_networks import Attributes, Judge, Second
 from training.images import to_bytes, to_sample
+from training.latents import fingerprint
 
 
 class Drawings:
@@ -180,14 +180,6 @@ def autoencoder_of(options: argparse.Namespace) -> AutoencoderKL | AutoencoderTi
     config = AutoencoderKL.load_config(options.root / "vae")
     autoencoder = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}[config["_class_name"]]
     return autoencoder.from_pretrained(options.root / "vae")
-
-
-def fingerprint(network: nn.Module) -> str:
-    """Of its weights: what was made with others is of no use."""
-    digest = hashlib.sha256()
-    for tensor in network.state_dict().values():
-        digest.update(tensor.detach().cpu().numpy().tobytes())
-    return digest.hexdigest()[:12]
 
 
 @torch.no_grad()
