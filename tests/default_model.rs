@@ -181,7 +181,7 @@ async fn final_latents_match_diffusers<E: Executor>(executor: E, label: &str, bo
     }
 }
 
-/// The run's own noise, as Python draws it from the seed, and its latents after one guided evaluation.
+/// The run's own noise, as Python draws it from the seed.
 #[test]
 fn a_seed_means_the_same_noise_as_in_python() {
     let (checkpoint, goldens) = (Checkpoint::default_model(), Goldens::open("default"));

@@ -7,6 +7,7 @@ mod gpu_support;
 use std::borrow::Borrow;
 use std::fmt::Display;
 
+use gpu_support::lacking::leave_out;
 use gpu_support::{Case, Random, gpu, gpu_with};
 use pollster::block_on;
 use tenstep::Result;
@@ -92,7 +93,7 @@ fn check_in<const N: usize>(arithmetic: Arithmetic, bound: f64, dtypes: [DType; 
     let options = GpuOptions { many_threads: Some(true), arithmetic, ..GpuOptions::default() };
     let Some(gpu) = gpu_with(options) else { return Ok(()) };
     if gpu.report().arithmetic != arithmetic {
-        println!("left out: this adapter does not compute in {arithmetic:?}");
+        leave_out(&gpu, &format!("products in {arithmetic:?}"));
         return Ok(());
     }
     let mut cases = convolutions(dtypes)?;
@@ -366,7 +367,7 @@ fn norms_by_subgroups() -> Result<()> {
     let options = GpuOptions { many_threads: Some(true), subgroups: true, ..GpuOptions::default() };
     let Some(gpu) = gpu_with(options) else { return Ok(()) };
     if !gpu.adapter().subgroups {
-        println!("left out: this adapter has no subgroups");
+        leave_out(&gpu, "subgroups");
         return Ok(());
     }
     // Else threads do not follow each other, which is so on no adapter that is known.

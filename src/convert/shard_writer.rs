@@ -1,6 +1,7 @@
 //! A component's stream of bytes, cut into files.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::folder::io_error;
@@ -96,7 +97,10 @@ impl ShardWriter {
         self.fresh.clear();
         for file in &self.stale {
             let path = self.out.join(file);
-            fs::remove_file(&path).map_err(|error| io_error(&path, &error))?;
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(io_error(&path, &error)),
+                _ => {}
+            }
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
+pub mod lacking;
+
 use std::collections::HashMap;
 
 use tenstep::executor::{Command, Executor};

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+#[path = "../gpu_support/lacking.rs"]
+mod lacking;
 pub mod limited;
 pub mod runs;
 
@@ -34,11 +36,12 @@ pub async fn gpu() -> Option<Gpu> {
 
 /// The same with products in `arithmetic`, where the adapter has it.
 pub async fn gpu_in(arithmetic: Arithmetic) -> Option<Gpu> {
-    let gpu = gpu_with(arithmetic).await.filter(|gpu| gpu.report().arithmetic == arithmetic);
-    if gpu.is_none() {
-        println!("left out: this adapter does not compute in {arithmetic:?}");
+    let gpu = gpu_with(arithmetic).await?;
+    if gpu.report().arithmetic == arithmetic {
+        return Some(gpu);
     }
-    gpu
+    lacking::leave_out(&gpu, &format!("products in {arithmetic:?}"));
+    None
 }
 
 async fn gpu_with(arithmetic: Arithmetic) -> Option<Gpu> {
