@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::buffer::{GpuBuffer, Tensor};
 use super::device::Device;
 use super::signal::Signal;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 type Mapped = Signal<Result<(), wgpu::BufferAsyncError>>;
 
@@ -75,9 +75,10 @@ impl Readback {
             return Err(device.refused_mapping().await);
         }
         device.check()?;
-        match &*self.slot.staging.borrow() {
-            Some(staging) => floats(staging, self.bytes).map(Some),
-            None => Err(unmappable()),
+        let values = self.slot.staging.borrow().as_ref().and_then(|staging| floats(staging, self.bytes));
+        match values {
+            Some(values) => Ok(Some(values)),
+            None => Err(device.refused_mapping().await),
         }
     }
 }
@@ -93,7 +94,9 @@ pub async fn read(device: &Device, tensor: &Tensor) -> Result<Vec<f32>> {
         return Err(device.refused_mapping().await);
     }
     device.settled_check().await?;
-    let values = floats(&staging, bytes)?;
+    let Some(values) = floats(&staging, bytes) else {
+        return Err(device.refused_mapping().await);
+    };
     staging.raw().unmap();
     Ok(values)
 }
@@ -121,11 +124,8 @@ fn copy_and_map(device: &Device, tensors: &[&Tensor], staging: &GpuBuffer) -> Ma
     mapped
 }
 
-fn floats(staging: &GpuBuffer, bytes: u64) -> Result<Vec<f32>> {
-    let view = staging.raw().get_mapped_range(0..bytes).map_err(|_| unmappable())?;
-    Ok(view.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
-}
-
-fn unmappable() -> Error {
-    Error::Gpu { message: "a buffer could not be read back".to_owned() }
+/// What a mapped buffer holds; nothing where the mapping went with the device.
+fn floats(staging: &GpuBuffer, bytes: u64) -> Option<Vec<f32>> {
+    let view = staging.raw().get_mapped_range(0..bytes).ok()?;
+    Some(view.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
 }
