@@ -19,15 +19,10 @@ const GLUE = "/tenstep/wasm/tenstep_cpu.js";
 
 const built = (path) => readFileSync(join(dist, path), "utf8");
 
-/** Each worker says that it lives when somebody asks, and a partner ends without a word when it is told to. */
+/** Each worker says that it lives when somebody asks. */
 const ROLL_CALL = `{
-  let isPartner = false;
-  addEventListener("message", ({ data }) => (isPartner ||= data?.type === "partner"));
   const channel = new BroadcastChannel("workers");
-  channel.onmessage = ({ data }) => {
-    if (data === "who is there?") channel.postMessage("I am");
-    if (data === "partners, end" && isPartner) close();
-  };
+  channel.onmessage = ({ data }) => data === "who is there?" && channel.postMessage("I am");
 }
 `;
 
@@ -40,6 +35,7 @@ const glueThatFails = (evaluations, how) => `${built(GLUE)}
   };`;
 const REJECTS = `async () => { throw new Error("no more") }`;
 const TRAPS_IN_A_CALLBACK = `() => new Promise(() => setTimeout(() => { throw new Error("a trap") }))`;
+const ENDS_WITHOUT_A_WORD = "() => (close(), new Promise(() => undefined))";
 
 let site;
 before(async () => (site = await openSite()));
@@ -72,7 +68,6 @@ async function inBrowser(work, launch = () => launchChromium({ webgpu: false }))
         await new Promise((resolve) => setTimeout(resolve, 500));
         return count;
       };
-      window.endPartners = () => channel.postMessage("partners, end");
       window.pixels = async (tenstep, options) => Array.from((await tenstep.generate(options)).image.data);
     }, MANIFEST_PATH);
     await work(page);
@@ -130,6 +125,7 @@ describe("a second thread", { timeout: 300_000 }, () => {
     "whose first evaluation fails": [0, REJECTS],
     "that fails in the middle": [3, REJECTS],
     "that traps in a callback": [3, TRAPS_IN_A_CALLBACK],
+    "that ends without a word": [3, ENDS_WITHOUT_A_WORD],
   };
   for (const [name, [evaluations, how]] of Object.entries(faults)) {
     it(`${name} is let go of: the picture is the same, and one thread is left`, async () => {
@@ -148,20 +144,6 @@ describe("a second thread", { timeout: 300_000 }, () => {
       });
     });
   }
-
-  it("that ends without a word holds a picture up for a while, and changes nothing else", async () => {
-    await inBrowser(async (page) => {
-      const seen = await page.evaluate(async (picture) => {
-        const [one, two] = [await load({ threads: 1 }), await joined({ threads: 2 })];
-        const alone = await pixels(one, picture);
-        const began = performance.now();
-        const together = await pixels(two, { ...picture, onStep: ({ step }) => step === 2 && endPartners() });
-        return { isSame: String(together) === String(alone), threads: two.backend.threads, seconds: (performance.now() - began) / 1000 };
-      }, { ...PICTURE, steps: 30 });
-      console.log(`a silent end cost ${seen.seconds.toFixed(1)} s`);
-      assert.deepEqual([seen.isSame, seen.threads], [true, 1]);
-    });
-  });
 
   it("that never starts holds up neither load nor pictures", async () => {
     let asked = 0;

@@ -10,7 +10,7 @@ import { root } from "../../../scripts/paths.mjs";
 
 const MODEL = join(root, "www", "models", "default");
 /** npm's codes where the registry cannot be reached, or has not what is asked for. */
-const UNREACHABLE = /npm error code (ENOTFOUND|EAI_AGAIN|ECONN\w+|ETIMEDOUT|ERR_SOCKET_TIMEOUT|E404|E5\d\d)/;
+const UNREACHABLE = /npm error code (ENOTFOUND|EAI_AGAIN|ECONN\w+|E(?:NET|HOST)UNREACH|ETIMEDOUT|ERR_SOCKET_TIMEOUT|E403|E404|E429|E5\d\d)/;
 const UNFIT_NODE = /npm error notsup Not compatible with your version of node\/npm: (.+)@/;
 
 /** An example that cannot be tried on this machine; its message says why. */
