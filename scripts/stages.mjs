@@ -10,9 +10,7 @@ export class Stages {
     return this.#end(name, await timed(work));
   }
 
-  /**
-   * Begins one stage beside those that follow, of which `work` gives the output as it ends. Gives what waits for it and shows it.
-   */
+  /** Begins one stage beside those that follow; `work` gives its output. Gives what waits for it and shows it. */
   begin(name, work) {
     const ending = timed(work);
     return async () => {
