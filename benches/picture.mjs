@@ -2,6 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { brotliCompressSync, constants } from "node:zlib";
 import { dist } from "../scripts/paths.mjs";
 import { launchChromium } from "../tests/web/harness/browsers.mjs";
@@ -12,21 +13,31 @@ import { median } from "./statistics.mjs";
 const PICTURES = 5;
 /** Most visits by somebody new, each with a second visit. */
 const VISITORS = 3;
+/** Until a new window has nothing more to do. */
+const WINDOW_MILLIS = 2500;
+/** Of a visit until the engine is ready, in this order: benches/visit.html. */
+const PARTS = ["page_ms", "engine_ms", "shards_ms", "networks_ms"];
+const VISIT = new URL("visit.html", import.meta.url);
 
 /** Milliseconds and bytes, medians; less is repeated where `seconds` have passed. */
 export async function measurePictures(backend, { adapter, seconds }) {
   const site = await openSite();
+  site.answerBytes("/visit.html", await readFile(VISIT), "text/html");
   const chromium = await launchChromium({ webgpu: backend === "webgpu", adapter });
   try {
     const visits = [];
     for (const began = Date.now(); visits.length === 0 || (visits.length < VISITORS && Date.now() < began + 1000 * seconds); ) {
       visits.push(await visitTwice(chromium.browser, site, backend));
     }
+    const ready = visits.map(({ parts }) => PARTS.reduce((sum, part) => sum + parts[part], 0));
     return {
       visitors: visits.length,
       cold_start_to_picture_ms: median(visits.map(({ cold }) => cold)),
-      second_visit_ready_ms: median(visits.map(({ ready }) => ready)),
-      ...(await warmPictures(chromium.browser, site, backend, seconds)),
+      second_visit_ready_ms: median(ready),
+      second_visit_to_picture_ms: median(visits.map(({ parts }, visit) => ready[visit] + parts.picture_ms)),
+      second_visit: Object.fromEntries(PARTS.map((name) => [name, median(visits.map(({ parts }) => parts[name]))])),
+      ...(await warmPictures(chromium.browser, site, { backend }, seconds)),
+      ...(backend === "cpu" && { one_thread: await warmPictures(chromium.browser, site, { backend, threads: 1 }, seconds) }),
       ...(await downloadedBytes(site.requests)),
     };
   } finally {
@@ -35,30 +46,36 @@ export async function measurePictures(backend, { adapter, seconds }) {
   }
 }
 
-/** From the first visit's navigation to its picture, and from the second one's to an engine that is ready. */
+/** From the first visit's navigation to its picture, and what the parts of the second one took. */
 async function visitTwice(browser, site, backend) {
   const context = await browser.newContext();
   try {
-    const first = await context.newPage();
+    const first = await openTab(context);
     await first.goto(`${site.url}?backend=${backend}&seed=1&prompt=a+red+apple`);
     const shown = () => document.querySelector('#picture[data-state="result"]') !== null && performance.now();
     const cold = await (await first.waitForFunction(shown, null, { timeout: 600_000 })).jsonValue();
     await first.close();
 
-    const second = await testPage(context, site);
-    const ready = await second.evaluate(async (chosen) => {
-      await window.Tenstep.load({ manifest: "/models/default/manifest.json", backend: chosen });
-      return performance.now();
-    }, backend);
-    return { cold, ready };
+    const second = await openTab(context);
+    await second.goto(`${site.url}visit.html?backend=${backend}`);
+    const parts = await (await second.waitForFunction(() => window.visit, null, { timeout: 600_000 })).jsonValue();
+    return { cold, parts };
   } finally {
     await context.close();
   }
 }
 
-async function warmPictures(browser, site, backend, seconds) {
+/** In a window of its own, which takes the browser longer to draw than a model takes to load. An address is visited once it is there. */
+async function openTab(context) {
+  const page = await context.newPage();
+  await setTimeout(WINDOW_MILLIS);
+  return page;
+}
+
+/** `engine`: load options that say which. */
+async function warmPictures(browser, site, engine, seconds) {
   const page = await testPage(browser, site);
-  const warm = await page.evaluate(makePictures, { backend, most: PICTURES, seconds });
+  const warm = await page.evaluate(makePictures, { engine, most: PICTURES, seconds });
   await page.close();
   const of = (part) => median(warm.map(part));
   return {
@@ -72,8 +89,8 @@ async function warmPictures(browser, site, backend, seconds) {
 }
 
 /** In the browser. */
-async function makePictures({ backend, most, seconds }) {
-  const tenstep = await window.Tenstep.load({ manifest: "/models/default/manifest.json", backend });
+async function makePictures({ engine, most, seconds }) {
+  const tenstep = await window.Tenstep.load({ manifest: "/models/default/manifest.json", ...engine });
   const picture = async (seed) => (await tenstep.generate({ prompt: "a red apple", seed })).timings;
   await picture(0);
   const timings = [];

@@ -23,12 +23,18 @@ export function comparisonLines({ network, backend, peer, gflop, arithmetic, pai
 }
 
 export function pictureLines(backend, figures) {
-  const { cold_start_to_picture_ms, second_visit_ready_ms, pictures, picture_ms, text_ms, steps, steps_ms, decode_ms, code_brotli_bytes, model_bytes } = figures;
+  const { cold_start_to_picture_ms, second_visit_ready_ms, second_visit_to_picture_ms, second_visit, one_thread, code_brotli_bytes, model_bytes } = figures;
+  const parts = Object.entries(second_visit).map(([part, value]) => `${part.replace("_ms", "")} ${millis(value)}`);
   return [
-    `picture ${backend}: ${millis(picture_ms)}, median of ${pictures}: text ${millis(text_ms)}, ${steps} steps ${millis(steps_ms)}, decode ${millis(decode_ms)}`,
-    `  first visit to the picture ${millis(cold_start_to_picture_ms)}; second visit until the engine is ready ${millis(second_visit_ready_ms)}`,
+    `picture ${backend}: ${pictureText(figures)}`,
+    ...(one_thread ? [`  on one thread ${pictureText(one_thread)}`] : []),
+    `  first visit to the picture ${millis(cold_start_to_picture_ms)}; second visit until the engine is ready ${millis(second_visit_ready_ms)} (${parts.join(", ")}), to the picture ${millis(second_visit_to_picture_ms)}`,
     `  page, package and engine ${Math.round(code_brotli_bytes / 1000)} kB brotli; model ${(model_bytes / 1e6).toFixed(2)} MB`,
   ];
+}
+
+function pictureText({ pictures, picture_ms, text_ms, steps, steps_ms, decode_ms }) {
+  return `${millis(picture_ms)}, median of ${pictures}: text ${millis(text_ms)}, ${steps} steps ${millis(steps_ms)}, decode ${millis(decode_ms)}`;
 }
 
 function callsText({ dispatches, submits, wasm_to_js_calls }) {
