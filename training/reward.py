@@ -55,15 +55,21 @@ LOSSES = {"reward_concept": judges.judge_loss, "reward_style": style_loss}
 def reward_network(
     name: str, preset: dict, known: pictures.Pictures, vae: AutoencoderTiny, trainer: loop.Trainer
 ) -> nn.Module:
-    """From the working folder, or trained; only its input will have gradients."""
-    config, path, device = preset[name], trainer.options.root / f"{name}.pt", trainer.device
+    """From the working folder, or trained; only its input will have gradients. `preset` then says how long it was trained."""
+    options, device = trainer.options, trainer.device
+    config, path = dict(preset[name]), options.root / f"{name}.pt"
     network = RewardNetwork(
         len(known.labels), len(known.styles), pictures.TONES, config["patch"], config["widths"], config["blocks"]
     )
     saved = checkpoint.load(path)
+    # How long is for whoever trains it to say; the rest makes it another network.
+    minutes = saved["config"].get("minutes") if saved else options.minutes if options.only else None
+    if minutes:
+        config["minutes"] = minutes
+    preset[name] = config
     made = {"config": config, "labels": known.labels, "styles": known.styles}
     if saved is None:
-        settings.seed_everything(config["seed"], trainer.options.threads)
+        settings.seed_everything(config["seed"], options.threads)
         sources = [known.images]
         for most_error in config["errors"]:
             sources.append(judges.reconstruct(vae, known.images, device.type, most_error, config["seed"]))
@@ -74,7 +80,7 @@ def reward_network(
             lambda n: loss(n, drawings, config),
             config,
             device.type,
-            lambda line: settings.report(trainer.options.root, name, line),
+            lambda line: settings.report(options.root, name, line),
         )
         checkpoint.save(path, state=network.state_dict(), **made)
     else:
@@ -180,7 +186,7 @@ def circumstances(name: str, preset: dict) -> dict:
 def main(arguments: list[str] | None = None) -> None:
     options = settings.training_parser(__doc__)
     options.add_argument("--initial", metavar="MANIFEST", help="start from the weights of a converted model")
-    options.add_argument("--only", choices=list(LOSSES), help="train one of the networks that look, and end")
+    options.add_argument("--only", choices=list(LOSSES), help="train one of the networks that look, for --minutes, and end")
     options = options.parse_args(arguments)
     preset = settings.read(options)
     if "reward" not in preset:

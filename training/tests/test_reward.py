@@ -1,5 +1,9 @@
+import tempfile
 import tomllib
 import unittest
+from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import torch
@@ -10,7 +14,7 @@ from training.dataset.icons import STYLE_WORDS
 from training.evaluate import networks, sampler
 from training.evaluate.pictures import TONES, Pictures
 from training.export import scheduler
-from training.reward import Rewards, Sampled, as_seen
+from training.reward import Rewards, Sampled, as_seen, reward_network
 from training.reward_networks import RewardNetwork
 from training.reward_prompts import Asked, Prompts
 from training.tokenizer import WordTokenizer
@@ -92,6 +96,31 @@ class Samples(unittest.TestCase):
         self.draw().square().sum().backward()
         for part in (self.model.unet, self.model.text_encoder):
             self.assertTrue(any(p.grad is not None and p.grad.abs().max() > 0 for p in part.parameters()))
+
+
+class Trained(unittest.TestCase):
+    def network_for(self, root: str, only: str | None, minutes: float | None) -> tuple[float | None, float]:
+        """(minutes that it is trained for now, minutes that are said of it)"""
+        preset = {"reward_style": {"patch": 4, "widths": [8], "blocks": [1], "errors": [], "seed": 1, "minutes": 7.0, "common_share": 0.5}}
+        options = SimpleNamespace(root=Path(root), only=only, minutes=minutes, threads=torch.get_num_threads())
+        trainer = SimpleNamespace(options=options, device=torch.device("cpu"))
+        trained = []
+
+        def train(network: nn.Module, loss_of, config: dict, device: str, report) -> nn.Module:
+            trained.append(config["minutes"])
+            return network
+
+        with mock.patch("training.reward.judges") as judges:
+            judges.train = train
+            reward_network("reward_style", preset, known(), None, trainer)
+        return (trained or [None])[0], preset["reward_style"]["minutes"]
+
+    def test_minutes_are_its_own_only_where_it_alone_is_trained(self):
+        with tempfile.TemporaryDirectory() as root:
+            self.assertEqual(self.network_for(root, "reward_style", 0.5), (0.5, 0.5))
+            self.assertEqual(self.network_for(root, None, 90.0), (None, 0.5))
+        with tempfile.TemporaryDirectory() as root:
+            self.assertEqual(self.network_for(root, None, 90.0), (7.0, 7.0))
 
 
 class Seen(unittest.TestCase):
