@@ -55,17 +55,20 @@ LOSSES = {"reward_concept": judges.judge_loss, "reward_style": style_loss}
 def reward_network(
     name: str, preset: dict, known: pictures.Pictures, vae: AutoencoderTiny, trainer: loop.Trainer
 ) -> nn.Module:
-    """From the working folder, or trained; only its input will have gradients. `preset` then says how long it was trained."""
+    """From the working folder, or trained; only its input will have gradients.
+
+    How long it was trained is no reason to refuse one: `preset` says it afterwards.
+    """
     options, device = trainer.options, trainer.device
     config, path = dict(preset[name]), options.root / f"{name}.pt"
     network = RewardNetwork(
         len(known.labels), len(known.styles), pictures.TONES, config["patch"], config["widths"], config["blocks"]
     )
     saved = checkpoint.load(path)
-    # How long is for whoever trains it to say; the rest makes it another network.
-    minutes = saved["config"].get("minutes") if saved else options.minutes if options.only else None
-    if minutes:
-        config["minutes"] = minutes
+    if saved and "minutes" in saved["config"]:
+        config["minutes"] = saved["config"]["minutes"]
+    elif options.only and options.minutes:
+        config["minutes"] = options.minutes
     preset[name] = config
     made = {"config": config, "labels": known.labels, "styles": known.styles}
     if saved is None:

@@ -101,7 +101,8 @@ class Samples(unittest.TestCase):
 class Trained(unittest.TestCase):
     def network_for(self, root: str, only: str | None, minutes: float | None) -> tuple[float | None, float]:
         """(minutes that it is trained for now, minutes that are said of it)"""
-        preset = {"reward_style": {"patch": 4, "widths": [8], "blocks": [1], "errors": [], "seed": 1, "minutes": 7.0, "common_share": 0.5}}
+        config = {"patch": 4, "widths": [8], "blocks": [1], "errors": [], "seed": 1, "common_share": 0.5, "minutes": 7.0}
+        preset = {"reward_style": config}
         options = SimpleNamespace(root=Path(root), only=only, minutes=minutes, threads=torch.get_num_threads())
         trainer = SimpleNamespace(options=options, device=torch.device("cpu"))
         trained = []
