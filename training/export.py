@@ -89,6 +89,18 @@ def scheduler(config: dict) -> DPMSolverMultistepScheduler:
     )
 
 
+def with_rewards(training: dict, run: dict) -> dict:
+    """What is said of a fine-tuned model: where it began with a converted one, the training that made that one counts.
+
+    Rewards that it had by then stand under the run's "before".
+    """
+    before = run["before"] or training
+    run = {name: value for name, value in run.items() if name != "before"}
+    if "reward" in before:
+        run["before"] = before["reward"]
+    return before | {"reward": run}
+
+
 def export(options: argparse.Namespace, folder: Path) -> None:
     preset = settings.read(options)
     root = options.root
@@ -162,9 +174,7 @@ def export(options: argparse.Namespace, folder: Path) -> None:
         },
     }
     if tuned:
-        run = json.loads(reward.read_text())
-        # Where it began with a converted model, the training that made that one counts.
-        training = (run.pop("before") or training) | {"reward": run}
+        training = with_rewards(training, json.loads(reward.read_text()))
     write_json(folder / "training.json", training)
 
 

@@ -26,17 +26,18 @@ from training.tokenizer import WordTokenizer
 from training.unet import ConceptSampler, Denoiser, alphas_cumprod, noisy_batch
 
 
-def style_views(seen: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Gentle views, half of them with red, green and blue in a random order: else samples are recoloured to please."""
+def style_views(seen: torch.Tensor, generator: torch.Generator, mixed_share: float) -> torch.Tensor:
+    """Gentle views, a share of them with red, green and blue in a random order: else samples are recoloured to please."""
     views = augment.gentle_views(seen, generator)
     chance, *order = torch.rand(4, len(views), 1, generator=generator, device=generator.device)
     mixed = views.gather(1, torch.cat(order, dim=1).argsort(dim=1)[:, :, None, None].expand_as(views))
-    return torch.where(chance[:, :, None, None] < 0.5, mixed, views)
+    return torch.where(chance[:, :, None, None] < mixed_share, mixed, views)
 
 
 def style_loss(network: RewardNetwork, drawings: judges.Drawings, config: dict) -> torch.Tensor:
     indices = drawings.draw_pictures(drawings.draw_concepts(config["batch_size"]), 1)[:, 0]
-    styles = scores(network, drawings.views(indices, style_views))["style"]
+    views = drawings.views(indices, lambda seen, generator: style_views(seen, generator, config["mixed_share"]))
+    styles = scores(network, views)["style"]
     return F.cross_entropy(styles, torch.from_numpy(drawings.known.style[indices]).to(styles.device))
 
 
@@ -49,7 +50,7 @@ def scores(network: RewardNetwork, views: torch.Tensor) -> dict[str, torch.Tenso
 # Else the views would be drawn from the numbers that the noise is drawn from.
 VIEWS = 0x5EED
 
-LOSSES = {"reward_concept": judges.judge_loss, "reward_style": style_loss}
+LOSSES = {"reward_concept": judges.judge_loss, "reward_style": style_loss, "reward_shading": style_loss}
 
 
 def reward_network(
@@ -141,17 +142,20 @@ def as_seen(decoded: torch.Tensor) -> torch.Tensor:
 class Rewards:
     """The cross-entropies of what was asked for, as the networks see it, from random views."""
 
-    def __init__(self, concept: nn.Module, style: nn.Module, config: dict, device: torch.device):
-        self.concept, self.style, self.config = concept, style, config
+    def __init__(self, networks: dict[str, nn.Module], preset: dict, device: torch.device):
+        self.networks, self.preset, self.config = networks, preset, preset["reward"]
         self.generator = torch.Generator(device)
 
     def loss(self, decoded: torch.Tensor, asked: Asked) -> torch.Tensor:
         self.generator.manual_seed(torch.initial_seed() ^ VIEWS)
         seen = as_seen(decoded)
-        concepts = scores(self.concept, augment.random_views(seen, self.generator))["concept"]
-        styles = scores(self.style, style_views(seen, self.generator))["style"]
-        concept, style = self.left(concepts, asked.concepts), self.left(styles, asked.style[:, None])
-        return self.config["concept_weight"] * concept + self.config["style_weight"] * style
+        concepts = scores(self.networks["reward_concept"], augment.random_views(seen, self.generator))["concept"]
+        loss = self.config["concept_weight"] * self.left(concepts, asked.concepts)
+        # Both must be pleased: what one alone takes for a style is seldom that style.
+        for name in ("reward_style", "reward_shading"):
+            views = style_views(seen, self.generator, self.preset[name]["mixed_share"])
+            loss = loss + self.config["style_weight"] / 2 * self.left(scores(self.networks[name], views)["style"], asked.style[:, None])
+        return loss
 
     def left(self, scores: torch.Tensor, meant: torch.Tensor) -> torch.Tensor:
         """Minus the log-probability of all that is meant, above what satisfies: a surer network is no better."""
@@ -211,7 +215,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
     with trainer.accelerator.main_process_first():
         latents = latents_of.of_all(root, vae, known.images)[known.training].contiguous().to(device)
-    rewards = Rewards(networks["reward_concept"], networks["reward_style"], config, device)
+    rewards = Rewards(networks, preset, device)
 
     records = [known.records[index] for index in known.training]
     tokenizer = WordTokenizer.from_folder(root / "tokenizer")

@@ -67,17 +67,21 @@ class Card(Tables):
             ["trained on", f"{training['hardware']}; {training['minutes']} min, {training['images_seen']:,} pictures"],
             ["preset and seed", f"`{training['preset']}`, {training['seed']}"],
             ["started from", f"model `{training['initial']}`" if training.get("initial") else "random weights"],
-            *([["then, by rewards", self.by_rewards(training["reward"])]] if "reward" in training else []),
+            *(["then, by rewards", run] for run in self.by_rewards(training.get("reward"))),
             ["commit", f"`{training['git_commit']}`"],
             ["data", f"{training['data']['images']:,} pictures, sha256 `{training['data']['images_sha256'][:16]}`"],
         ]
         return table(["", ""], rows)
 
     @staticmethod
-    def by_rewards(run: dict) -> str:
+    def by_rewards(run: dict | None) -> list[str]:
+        """One line a run, the first one first."""
+        if run is None:
+            return []
         start = f", from model `{run['initial']}`" if run["initial"] else ""
         when = f"{run['hardware']}; {run['minutes']} min, {run['images_seen']:,} samples{start}"
-        return f"{when}; preset `{run['preset']}`, seed {run['seed']}, commit `{run['git_commit']}`"
+        line = f"{when}; preset `{run['preset']}`, seed {run['seed']}, commit `{run['git_commit']}`"
+        return [*Card.by_rewards(run.get("before")), line]
 
     @is_table
     def started_from(self) -> str:

@@ -4,7 +4,8 @@ import unittest
 
 import numpy as np
 
-from training.export import pictures_for_preview
+from training.evaluate.tables import Card
+from training.export import pictures_for_preview, with_rewards
 
 
 class TestPreview(unittest.TestCase):
@@ -14,6 +15,21 @@ class TestPreview(unittest.TestCase):
         chosen = pictures_for_preview(records, images)
         self.assertGreaterEqual(len(chosen), 1000)
         self.assertFalse(chosen.any())
+
+
+class TestProvenance(unittest.TestCase):
+    def tuned(self, seed: int, before: dict | None) -> dict:
+        said = {"initial": None, "hardware": "a GPU", "minutes": 2, "images_seen": 9, "preset": "h200", "git_commit": "abc"}
+        return said | {"seed": seed, "before": before}
+
+    def test_every_run_by_rewards_is_told_in_its_order(self):
+        here = {"seed": 1}
+        first = with_rewards(here, self.tuned(2, None))
+        self.assertEqual((first["seed"], first["reward"]["seed"], "before" in first["reward"]), (1, 2, False))
+        second = with_rewards(here, self.tuned(3, {"seed": 4} | {"reward": first["reward"]}))
+        self.assertEqual((second["seed"], second["reward"]["seed"], second["reward"]["before"]["seed"]), (4, 3, 2))
+        self.assertEqual(len(Card.by_rewards(second["reward"])), 2)
+        self.assertIn("seed 2", Card.by_rewards(second["reward"])[0])
 
 
 if __name__ == "__main__":

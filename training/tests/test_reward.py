@@ -14,7 +14,7 @@ from training.dataset.icons import STYLE_WORDS
 from training.evaluate import networks, sampler
 from training.evaluate.pictures import TONES, Pictures
 from training.export import scheduler
-from training.reward import Rewards, Sampled, as_seen, reward_network
+from training.reward import LOSSES, Rewards, Sampled, as_seen, reward_network
 from training.reward_networks import RewardNetwork
 from training.reward_prompts import Asked, Prompts
 from training.tokenizer import WordTokenizer
@@ -132,8 +132,10 @@ class Seen(unittest.TestCase):
 
     def rewards(self, **config) -> Rewards:
         torch.manual_seed(0)
-        network = RewardNetwork(3, 5, TONES, 4, [8, 16], [1, 1]).eval().requires_grad_(False)
-        return Rewards(network, network, {"style_weight": 1.0, "concept_weight": 1.0} | config, torch.device("cpu"))
+        networks = {name: RewardNetwork(3, 5, TONES, 4, [8, 16], [1, 1]).eval() for name in LOSSES}
+        preset = {name: {"mixed_share": 0.5} for name in LOSSES}
+        preset["reward"] = {"style_weight": 1.0, "concept_weight": 1.0} | config
+        return Rewards(networks, preset, torch.device("cpu"))
 
     def test_rewards_reach_the_pictures_until_the_networks_are_satisfied(self):
         asked = Asked(torch.zeros(2, 8), torch.tensor([[0, 0], [1, 2]]), torch.tensor([0, 1]))
@@ -141,6 +143,13 @@ class Seen(unittest.TestCase):
             decoded = nn.Parameter(0.1 * torch.randn(2, 4, 64, 64))
             self.rewards(satisfied=satisfied).loss(decoded, asked).backward()
             self.assertEqual(decoded.grad.abs().max().item() > 0, learns)
+
+    def test_every_network_has_its_say(self):
+        rewards = self.rewards(satisfied=0.0)
+        asked = Asked(torch.zeros(2, 8), torch.tensor([[0, 0], [1, 2]]), torch.tensor([0, 1]))
+        rewards.loss(0.1 * torch.randn(2, 4, 64, 64), asked).backward()
+        for name, network in rewards.networks.items():
+            self.assertTrue(any(p.grad is not None and p.grad.abs().max() > 0 for p in network.parameters()), name)
 
     def test_either_of_two_concepts_is_right(self):
         left = self.rewards(satisfied=0.0).left
