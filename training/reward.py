@@ -50,7 +50,9 @@ def scores(network: RewardNetwork, views: torch.Tensor) -> dict[str, torch.Tenso
 # Else the views would be drawn from the numbers that the noise is drawn from.
 VIEWS = 0x5EED
 
-LOSSES = {"reward_concept": judges.judge_loss, "reward_style": style_loss, "reward_shading": style_loss}
+# Both must be pleased: what one alone takes for a style need not be that style.
+NAME_THE_STYLE = ("reward_style", "reward_shading")
+LOSSES = {"reward_concept": judges.judge_loss} | dict.fromkeys(NAME_THE_STYLE, style_loss)
 
 
 def reward_network(
@@ -151,10 +153,10 @@ class Rewards:
         seen = as_seen(decoded)
         concepts = scores(self.networks["reward_concept"], augment.random_views(seen, self.generator))["concept"]
         loss = self.config["concept_weight"] * self.left(concepts, asked.concepts)
-        # Both must be pleased: what one alone takes for a style is seldom that style.
-        for name in ("reward_style", "reward_shading"):
+        for name in NAME_THE_STYLE:
             views = style_views(seen, self.generator, self.preset[name]["mixed_share"])
-            loss = loss + self.config["style_weight"] / 2 * self.left(scores(self.networks[name], views)["style"], asked.style[:, None])
+            styles = scores(self.networks[name], views)["style"]
+            loss = loss + self.config["style_weight"] / len(NAME_THE_STYLE) * self.left(styles, asked.style[:, None])
         return loss
 
     def left(self, scores: torch.Tensor, meant: torch.Tensor) -> torch.Tensor:

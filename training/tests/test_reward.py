@@ -11,10 +11,10 @@ from torch import nn
 
 from training import settings
 from training.dataset.icons import STYLE_WORDS
-from training.evaluate import networks, sampler
+from training.evaluate import augment, networks, sampler
 from training.evaluate.pictures import TONES, Pictures
 from training.export import scheduler
-from training.reward import LOSSES, Rewards, Sampled, as_seen, reward_network
+from training.reward import LOSSES, Rewards, Sampled, as_seen, reward_network, style_views
 from training.reward_networks import RewardNetwork
 from training.reward_prompts import Asked, Prompts
 from training.tokenizer import WordTokenizer
@@ -143,6 +143,14 @@ class Seen(unittest.TestCase):
             decoded = nn.Parameter(0.1 * torch.randn(2, 4, 64, 64))
             self.rewards(satisfied=satisfied).loss(decoded, asked).backward()
             self.assertEqual(decoded.grad.abs().max().item() > 0, learns)
+
+    def test_a_share_of_the_views_has_its_colours_exchanged(self):
+        seen = torch.rand(16, 4, 64, 64)
+        plain = augment.gentle_views(seen, torch.Generator().manual_seed(1))
+        for share, exchanged in ((0.0, False), (1.0, True)):
+            views = style_views(seen, torch.Generator().manual_seed(1), share)
+            self.assertEqual(not torch.equal(views, plain), exchanged)
+            self.assertTrue(torch.equal(views.sort(dim=1).values, plain.sort(dim=1).values))
 
     def test_every_network_has_its_say(self):
         rewards = self.rewards(satisfied=0.0)
