@@ -2,7 +2,7 @@
 
 A model that knows a concept's drawings by heart draws it in the style of one of them, whatever style was asked for. Here
 it samples as the browser does, networks of training/reward_networks.py look at the pictures, and the cross-entropy of
-the concept and the style that were asked for goes back through decoder and sampler (DRaFT, Clark et al. 2023) down to
+the concept, the style and the skin tone that were asked for goes back through decoder and sampler (DRaFT, Clark et al. 2023) down to
 some evaluation, another one for each batch (AlignProp, Prabhudesai et al. 2023): what a picture becomes is decided early.
 The ordinary loss on real pictures goes along, so that nothing else drifts. The networks see pictures of training only,
 and no prompt is of a held-out pair.
@@ -21,7 +21,7 @@ from training import latents as latents_of
 from training.evaluate import augment, judges, pictures
 from training.export import git_commit, hardware, scheduler
 from training.reward_networks import RewardNetwork
-from training.reward_prompts import Asked, Prompts
+from training.reward_prompts import NO_TONE, Asked, Prompts
 from training.tokenizer import WordTokenizer
 from training.unet import ConceptSampler, Denoiser, alphas_cumprod, noisy_batch
 
@@ -41,6 +41,12 @@ def style_loss(network: RewardNetwork, drawings: judges.Drawings, config: dict) 
     return F.cross_entropy(styles, torch.from_numpy(drawings.known.style[indices]).to(styles.device))
 
 
+def tone_loss(network: RewardNetwork, drawings: judges.Drawings, config: dict) -> torch.Tensor:
+    indices = drawings.draw_styles_and_tones(config["batch_size"], 1.0)
+    tones = scores(network, drawings.views(indices, augment.gentle_views))["tone"]
+    return F.cross_entropy(tones, torch.from_numpy(drawings.known.tone[indices]).to(tones.device))
+
+
 def scores(network: RewardNetwork, views: torch.Tensor) -> dict[str, torch.Tensor]:
     with torch.autocast(views.device.type, torch.bfloat16):
         features = network.features(views.contiguous(memory_format=torch.channels_last))
@@ -52,7 +58,7 @@ VIEWS = 0x5EED
 
 # Both must be pleased: what one alone takes for a style need not be that style.
 NAME_THE_STYLE = ("reward_style", "reward_shading")
-LOSSES = {"reward_concept": judges.judge_loss} | dict.fromkeys(NAME_THE_STYLE, style_loss)
+LOSSES = {"reward_concept": judges.judge_loss, "reward_tone": tone_loss} | dict.fromkeys(NAME_THE_STYLE, style_loss)
 
 
 def reward_network(
@@ -152,18 +158,21 @@ class Rewards:
         self.generator.manual_seed(torch.initial_seed() ^ VIEWS)
         seen = as_seen(decoded)
         concepts = scores(self.networks["reward_concept"], augment.random_views(seen, self.generator))["concept"]
-        loss = self.config["concept_weight"] * self.left(concepts, asked.concepts)
+        loss = self.config["concept_weight"] * self.left(concepts, asked.concepts).mean()
+        tones = scores(self.networks["reward_tone"], augment.gentle_views(seen, self.generator))["tone"]
+        toned = asked.tone != NO_TONE
+        loss = loss + self.config["tone_weight"] * (self.left(tones, asked.tone.clamp(min=0)[:, None]) * toned).mean()
         for name in NAME_THE_STYLE:
             views = style_views(seen, self.generator, self.preset[name]["mixed_share"])
             styles = scores(self.networks[name], views)["style"]
-            loss = loss + self.config["style_weight"] / len(NAME_THE_STYLE) * self.left(styles, asked.style[:, None])
+            loss = loss + self.config["style_weight"] / len(NAME_THE_STYLE) * self.left(styles, asked.style[:, None]).mean()
         return loss
 
     def left(self, scores: torch.Tensor, meant: torch.Tensor) -> torch.Tensor:
-        """Minus the log-probability of all that is meant, above what satisfies: a surer network is no better."""
+        """[B]: minus the log-probability of all that is meant, above what satisfies: a surer network is no better."""
         meant_once = torch.zeros_like(scores).scatter_(1, meant, 1).bool()
         log_probability = scores.log_softmax(dim=1).masked_fill(~meant_once, -torch.inf).logsumexp(dim=1)
-        return F.relu(-log_probability - self.config["satisfied"]).mean()
+        return F.relu(-log_probability - self.config["satisfied"])
 
 
 def load_start(
@@ -236,7 +245,7 @@ def main(arguments: list[str] | None = None) -> None:
         chosen = sampler.draw(config["real_batch_size"], random)
         real_ids = torch.tensor([captions.draw(index, random) for index in chosen])
         asked = prompts.draw(size, random)
-        return torch.from_numpy(chosen), real_ids, asked.input_ids, asked.concepts, asked.style
+        return torch.from_numpy(chosen), real_ids, asked.input_ids, asked.concepts, asked.style, asked.tone
 
     def batch_loss(model: nn.Module, batch: tuple) -> torch.Tensor:
         chosen, real_ids, *asked = (part.to(device, non_blocking=True) for part in batch)

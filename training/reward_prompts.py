@@ -4,6 +4,7 @@ pictured    a picture of training by its label and its style
 unpictured  a concept in a style that has no drawing of it, and that nothing is judged by: where obedience is learned
 joined      the names of two concepts, in any style that neither holds out: nobody has drawn that either, and to draw one
             of the two is right
+toned       a gesture in a skin tone that it is not held out with, in any style that it is not held out in
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ class Asked:
     input_ids: torch.Tensor  # int64[B, tokens]
     concepts: torch.Tensor  # int64[B, 2]: classes of which either counts, often the same twice
     style: torch.Tensor  # int64[B]
+    tone: torch.Tensor  # int64[B]: NO_TONE where a skin tone is not to be seen, 0 where a gesture has none
+
+
+NO_TONE = -1
+Row = tuple[list[int], list[int], int, int]  # of what is asked for
 
 
 class Prompts:
@@ -47,36 +53,50 @@ class Prompts:
         share = config["common_unpictured_share"] if 0 < weights.sum() < len(weights) else weights.any()
         self.chance = share * weights / max(1, weights.sum()) + (1 - share) * (1 - weights) / max(1, (1 - weights).sum())
         self.common = common
+        of_gestures = known.training[known.has_tone[known.training]]
+        self.gestures = set(known.concept[of_gestures].tolist())
+        toned = {(int(known.concept[i]), int(known.tone[i])): known.records[i]["label"] for i in of_gestures if known.tone[i]}
+        self.toned = [(*gesture, tokenizer.word_ids(label)) for gesture, label in sorted(toned.items())]
+        self.shares = {
+            "joined": config["joined_share"],
+            "unpictured": config["unpictured_share"] if len(self.unpictured) else 0.0,
+            "toned": config["toned_share"] if self.toned else 0.0,
+        }
+        self.shares["pictured"] = 1 - sum(self.shares.values())
 
     def draw(self, count: int, random: np.random.Generator) -> Asked:
         rows = [self._draw_one(random) for _ in range(count)]
-        ids, concepts, style = zip(*rows, strict=True)
-        return Asked(torch.tensor(ids), torch.tensor(concepts), torch.tensor(style))
+        return Asked(*(torch.tensor(column) for column in zip(*rows, strict=True)))
 
-    def _draw_one(self, random: np.random.Generator) -> tuple[list[int], list[int], int]:
-        kind = random.random()
-        if kind < self.config["joined_share"]:
+    def _draw_one(self, random: np.random.Generator) -> Row:
+        kind = random.choice(list(self.shares), p=list(self.shares.values()))
+        if kind == "joined":
             return self._joined(random)
-        if kind < self.config["joined_share"] + self.config["unpictured_share"] and len(self.unpictured):
-            concept, style = self.unpictured[random.choice(len(self.unpictured), p=self.chance)]
-            return self._asked(self.names[concept], [int(concept)] * 2, int(style), random)
+        if kind == "unpictured":
+            concept, style = (int(number) for number in self.unpictured[random.choice(len(self.unpictured), p=self.chance)])
+            return self._asked(self.names[concept], [concept] * 2, style, self._tone_of(concept, 0), random)
+        if kind == "toned":
+            concept, tone, name = self.toned[random.integers(len(self.toned))]
+            return self._asked(name, [concept] * 2, int(random.choice(np.flatnonzero(self.allowed[concept]))), tone, random)
         index = self.known.training[self.pictured.draw(1, random)[0]]
+        concept, style, tone = (int(of[index]) for of in (self.known.concept, self.known.style, self.known.tone))
         name = self.tokenizer.word_ids(self.known.records[index]["label"])
-        return self._asked(name, [int(self.known.concept[index])] * 2, int(self.known.style[index]), random)
+        return self._asked(name, [concept] * 2, style, self._tone_of(concept, tone), random)
 
-    def _joined(self, random: np.random.Generator) -> tuple[list[int], list[int], int]:
+    def _tone_of(self, concept: int, tone: int) -> int:
+        return tone if concept in self.gestures else NO_TONE
+
+    def _joined(self, random: np.random.Generator) -> Row:
         """Half of the first names are of common concepts."""
         first = random.choice(np.flatnonzero(self.common)) if random.random() < 0.5 else random.integers(len(self.names))
-        second = random.integers(len(self.names))
+        second = (first + random.integers(1, len(self.names))) % len(self.names)
         pair = random.permutation([first, second])
         style = random.choice(np.flatnonzero(self.allowed[first] & self.allowed[second]))
-        return self._asked(self.names[pair[0]] + self.names[pair[1]], pair.tolist(), int(style), random)
+        return self._asked(self.names[pair[0]] + self.names[pair[1]], pair.tolist(), int(style), NO_TONE, random)
 
-    def _asked(
-        self, name: list[int], concepts: list[int], style: int, random: np.random.Generator
-    ) -> tuple[list[int], list[int], int]:
+    def _asked(self, name: list[int], concepts: list[int], style: int, tone: int, random: np.random.Generator) -> Row:
         """The style's word comes last, or now and then first. It stays, however long the name is."""
         word = self.styles[style]
         name = name[: self.tokenizer.model_max_length - 2 - len(word)]
         ids = name + word if random.random() < 0.8 else word + name
-        return self.tokenizer.pad(ids), concepts, style
+        return self.tokenizer.pad(ids), concepts, style, tone

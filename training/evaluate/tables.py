@@ -90,7 +90,7 @@ class Card(Tables):
         if "reward" not in self.training:
             return started
         return (
-            f"{started} They were then fine-tuned by what two other networks see in samples. Those networks are not the judges, they "
+            f"{started} They were then fine-tuned by what other networks see in samples. Those networks are not the judges, they "
             "saw pictures of training alone, and no prompt of that stage was a held-out pair."
         )
 

@@ -16,18 +16,20 @@ from training.evaluate.pictures import TONES, Pictures
 from training.export import scheduler
 from training.reward import LOSSES, Rewards, Sampled, as_seen, reward_network, style_views
 from training.reward_networks import RewardNetwork
-from training.reward_prompts import Asked, Prompts
+from training.reward_prompts import NO_TONE, Asked, Prompts
 from training.tokenizer import WordTokenizer
 
 STYLES = sorted(STYLE_WORDS)
-TONE = {"dark", "skin", "tone"}
+TONE_WORDS = {1: "light", 5: "dark"}
+TONE = {*TONE_WORDS.values(), "skin", "tone"}
 CONFIG = {
-    "common_share": 0.5, "untoned_share": 0.5, "joined_share": 0.4, "unpictured_share": 0.3, "common_unpictured_share": 0.5,
+    "common_share": 0.5, "untoned_share": 0.5, "joined_share": 0.3, "unpictured_share": 0.3, "common_unpictured_share": 0.5,
+    "toned_share": 0.2,
 }  # fmt: skip
 
 
 def record(label: str, style: str, common: bool, held_out_by: str | None = None, tone: int | None = None) -> dict:
-    words = f"{label}: dark skin tone" if tone else label
+    words = f"{label}: {TONE_WORDS[tone]} skin tone" if tone else label
     return {
         "base": label, "base_label": label, "label": words, "style": style, "common": common, "tone": tone,
         "held_out": held_out_by is not None, "held_out_by": held_out_by,
@@ -35,9 +37,10 @@ def record(label: str, style: str, common: bool, held_out_by: str | None = None,
 
 
 def known() -> Pictures:
-    """An apple, common, that has no noto-v1 drawing and whose noto one is held out; a hand; a kiwi without twemoji."""
+    """An apple, common, that has no noto-v1 drawing and whose noto one is held out; a hand, never dark; a kiwi without twemoji."""
     records = [record("apple", style, True, "pair" if style == "noto" else None) for style in STYLES if style != "noto-v1"]
     records += [record("hand", style, True, "pair" if style == "twemoji" else None) for style in STYLES]
+    records += [record("hand", style, True, "pair" if style == "twemoji" else None, 1) for style in STYLES]
     records += [record("hand", style, True, "tone", 5) for style in STYLES]
     records += [record("kiwi", style, False) for style in STYLES if style != "twemoji"]
     return Pictures(np.zeros((len(records), 4, 4, 4), np.uint8), records, ["apple", "hand", "kiwi"], STYLES)
@@ -45,7 +48,7 @@ def known() -> Pictures:
 
 class Drawn(unittest.TestCase):
     def setUp(self):
-        words = ["apple", "hand", "kiwi", "dark", "skin", "tone", *STYLE_WORDS.values()]
+        words = ["apple", "hand", "kiwi", *TONE, *STYLE_WORDS.values()]
         self.tokenizer = WordTokenizer(words, [], {}, 8)
         self.prompts = Prompts(known(), self.tokenizer, CONFIG)
         self.asked = self.prompts.draw(2000, np.random.default_rng(0))
@@ -65,8 +68,15 @@ class Drawn(unittest.TestCase):
         self.assertIn((2, 2, STYLES.index("twemoji")), pairs)
         self.assertGreater((self.asked.concepts[:, 0] != self.asked.concepts[:, 1]).float().mean(), 0.2)
 
+    def test_a_skin_tone_is_to_be_seen_where_a_gesture_is_all_that_is_named(self):
+        toned = set()
+        for words, concepts, style, tone in zip(self.words, *(column.tolist() for column in (self.asked.concepts, self.asked.style, self.asked.tone)), strict=True):
+            self.assertEqual(tone, NO_TONE if concepts != [1, 1] else int("light" in words), words)
+            toned |= {style} if tone > 0 else set()
+        self.assertEqual(toned, set(range(len(STYLES))) - {STYLES.index("twemoji")})
+
     def test_a_style_stays_however_long_the_name(self):
-        ids, _, _ = self.prompts._asked([4] * 20, [0, 0], 2, np.random.default_rng(0))
+        ids, *_ = self.prompts._asked([4] * 20, [0, 0], 2, NO_TONE, np.random.default_rng(0))
         self.assertIn(self.tokenizer.ids[STYLE_WORDS[STYLES[2]]], ids)
         self.assertEqual(len(ids), 8)
 
@@ -134,11 +144,11 @@ class Seen(unittest.TestCase):
         torch.manual_seed(0)
         networks = {name: RewardNetwork(3, 5, TONES, 4, [8, 16], [1, 1]).eval() for name in LOSSES}
         preset = {name: {"mixed_share": 0.5} for name in LOSSES}
-        preset["reward"] = {"style_weight": 1.0, "concept_weight": 1.0} | config
+        preset["reward"] = {"style_weight": 1.0, "concept_weight": 1.0, "tone_weight": 1.0} | config
         return Rewards(networks, preset, torch.device("cpu"))
 
     def test_rewards_reach_the_pictures_until_the_networks_are_satisfied(self):
-        asked = Asked(torch.zeros(2, 8), torch.tensor([[0, 0], [1, 2]]), torch.tensor([0, 1]))
+        asked = Asked(torch.zeros(2, 8), torch.tensor([[0, 0], [1, 2]]), torch.tensor([0, 1]), torch.tensor([2, NO_TONE]))
         for satisfied, learns in ((0.0, True), (10.0, False)):
             decoded = nn.Parameter(0.1 * torch.randn(2, 4, 64, 64))
             self.rewards(satisfied=satisfied).loss(decoded, asked).backward()
@@ -154,10 +164,22 @@ class Seen(unittest.TestCase):
 
     def test_every_network_has_its_say(self):
         rewards = self.rewards(satisfied=0.0)
-        asked = Asked(torch.zeros(2, 8), torch.tensor([[0, 0], [1, 2]]), torch.tensor([0, 1]))
+        asked = Asked(torch.zeros(2, 8), torch.tensor([[0, 0], [1, 2]]), torch.tensor([0, 1]), torch.tensor([2, NO_TONE]))
         rewards.loss(0.1 * torch.randn(2, 4, 64, 64), asked).backward()
         for name, network in rewards.networks.items():
             self.assertTrue(any(p.grad is not None and p.grad.abs().max() > 0 for p in network.parameters()), name)
+
+    def test_a_skin_tone_counts_only_where_it_is_asked_for(self):
+        decoded = 0.1 * torch.randn(2, 4, 64, 64)
+        losses = [
+            self.rewards(satisfied=0.0, style_weight=0.0, concept_weight=0.0)
+            .loss(decoded, Asked(torch.zeros(2, 8), torch.zeros(2, 2).long(), torch.zeros(2).long(), torch.tensor(tones)))
+            .item()
+            for tones in ([2, NO_TONE], [2, 3], [NO_TONE, NO_TONE])
+        ]
+        self.assertGreater(losses[1], losses[0])
+        self.assertGreater(losses[0], losses[2])
+        self.assertEqual(losses[2], 0)
 
     def test_either_of_two_concepts_is_right(self):
         left = self.rewards(satisfied=0.0).left
