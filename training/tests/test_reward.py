@@ -70,7 +70,8 @@ class Drawn(unittest.TestCase):
 
     def test_a_skin_tone_is_to_be_seen_where_a_gesture_is_all_that_is_named(self):
         toned = set()
-        for words, concepts, style, tone in zip(self.words, *(column.tolist() for column in (self.asked.concepts, self.asked.style, self.asked.tone)), strict=True):
+        columns = (column.tolist() for column in (self.asked.concepts, self.asked.style, self.asked.tone))
+        for words, concepts, style, tone in zip(self.words, *columns, strict=True):
             self.assertEqual(tone, NO_TONE if concepts != [1, 1] else int("light" in words), words)
             toned |= {style} if tone > 0 else set()
         self.assertEqual(toned, set(range(len(STYLES))) - {STYLES.index("twemoji")})
