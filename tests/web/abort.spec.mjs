@@ -83,7 +83,7 @@ describe("an abort", { timeout: 1_200_000 }, () => {
           await new Promise((resolve) => setTimeout(resolve, millis));
           abort.abort();
           const { error, value } = await ending;
-          return { error: error?.name ?? null, code: error?.code, value };
+          return { error: error?.name ?? null, code: error?.code, message: error?.message, value };
         };
       }, [MANIFEST_PATH, backend]);
       await work(page);
@@ -129,12 +129,12 @@ describe("an abort", { timeout: 1_200_000 }, () => {
       const loading = await page.evaluate(() => timed(async () => (window.tenstep = await load())));
       const ends = { AbortError: 0, done: 0 };
       for (let count = 0; count < LOADS; count++) {
-        const { error, code, value } = await page.evaluate(async (millis) => {
-          const { error, code, value } = await abortAfter(millis, (signal) => load({ signal }));
+        const { error, code, message, value } = await page.evaluate(async (millis) => {
+          const { value, ...ending } = await abortAfter(millis, (signal) => load({ signal }));
           await value?.dispose();
-          return { error, code, value: Boolean(value) };
+          return { ...ending, value: Boolean(value) };
         }, random() * loading);
-        assert.ok(error === "AbortError" || value, `a load ended with ${error} ${code}`);
+        assert.ok(error === "AbortError" || value, `a load ended with ${error} ${code}: ${message}`);
         ends[error ?? "done"]++;
       }
       const picture = { prompt: "a red apple", seed: 1, ...sizeOf(2), steps: 3 };
@@ -146,11 +146,11 @@ describe("an abort", { timeout: 1_200_000 }, () => {
       let warm;
       for (let count = 0; count < PICTURES; count++) {
         if (count === WARM_PICTURES) warm = await settledKibibytes(renderersAndGpuProcesses);
-        const { error, code, value } = await page.evaluate(async ([millis, picture]) => {
-          const { error, code, value } = await abortAfter(millis, (signal) => tenstep.generate({ ...picture, signal }));
-          return { error, code, value: Boolean(value) };
+        const { error, code, message, value } = await page.evaluate(async ([millis, picture]) => {
+          const { value, ...ending } = await abortAfter(millis, (signal) => tenstep.generate({ ...picture, signal }));
+          return { ...ending, value: Boolean(value) };
         }, [random() * drawing, picture]);
-        assert.ok(error === "AbortError" || value, `a picture ended with ${error} ${code}`);
+        assert.ok(error === "AbortError" || value, `a picture ended with ${error} ${code}: ${message}`);
         ends[error ?? "done"]++;
       }
       const again = await page.evaluate(async (picture) => facts(await tenstep.generate(picture)).data, picture);

@@ -22,12 +22,15 @@ export function threadsFor(backend: Backend, wanted: 1 | 2 | undefined): 1 | 2 {
 
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render|software/i;
 
-/** A browser that has not answered by then will not. */
+/** How long a browser may take to answer before the CPU is taken. */
 const PATIENCE_MILLIS = 10_000;
+/** Where WebGPU is asked for nothing else is left: a busy GPU process may come to it late, after shaders that it still compiles, say. */
+const PATIENCE_IF_FORCED_MILLIS = 60_000;
 
 /** Probes the adapter. Rejects with `webgpu-unavailable` where the caller insists on WebGPU and there is no adapter at all. */
 export async function chooseBackend(forced: Backend | undefined, gpu = globalThis.navigator?.gpu): Promise<Choice> {
-  return choose(forced, forced === "cpu" ? NOT_LOOKED_FOR : await probeAdapter(gpu));
+  const patience = forced === "webgpu" ? PATIENCE_IF_FORCED_MILLIS : PATIENCE_MILLIS;
+  return choose(forced, forced === "cpu" ? NOT_LOOKED_FOR : await probeAdapter(gpu, patience));
 }
 
 /** What follows from the adapter and the caller's wish. */
@@ -52,12 +55,12 @@ export interface Probe {
 
 const NOT_LOOKED_FOR: Probe = nothing("No adapter was looked for.");
 
-export async function probeAdapter(gpu = globalThis.navigator?.gpu): Promise<Probe> {
+export async function probeAdapter(gpu = globalThis.navigator?.gpu, patienceMillis = PATIENCE_MILLIS): Promise<Probe> {
   if (globalThis.isSecureContext === false) return nothing("WebGPU needs a page served over https or from localhost.");
   if (!gpu) return nothing(globalThis.navigator ? "This browser offers no WebGPU." : "There is no browser here, and so no WebGPU.");
   let adapter: GPUAdapter | null;
   try {
-    adapter = await answered(gpu.requestAdapter({ powerPreference: "high-performance" }));
+    adapter = await answered(gpu.requestAdapter({ powerPreference: "high-performance" }), patienceMillis);
   } catch (error) {
     return nothing(`This browser refused a WebGPU adapter: ${error instanceof Error ? error.message : String(error)}.`);
   }
@@ -73,10 +76,10 @@ function nothing(finding: string): Probe {
   return { adapter: null, device: null, isSoftware: false, finding };
 }
 
-async function answered<T>(promise: Promise<T>): Promise<T> {
+async function answered<T>(promise: Promise<T>, patienceMillis: number): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`it did not answer within ${PATIENCE_MILLIS / 1000} s`)), PATIENCE_MILLIS);
+    timer = setTimeout(() => reject(new Error(`it did not answer within ${patienceMillis / 1000} s`)), patienceMillis);
   });
   try {
     return await Promise.race([promise, silence]);

@@ -59,6 +59,18 @@ describe("a browser that never answers", () => {
     assert.equal((await choice).backend, "cpu");
     assert.match((await choice).reason, /did not answer within 10 s/);
   });
+
+  it("is waited for a minute where WebGPU is asked for", async (context) => {
+    context.mock.timers.enable({ apis: ["setTimeout"] });
+    let answer;
+    const late = chooseBackend("webgpu", { requestAdapter: () => new Promise((resolve) => (answer = resolve)) });
+    const never = chooseBackend("webgpu", { requestAdapter: () => new Promise(() => undefined) });
+    context.mock.timers.tick(59_000);
+    answer({ info: RADEON });
+    assert.equal((await late).backend, "webgpu");
+    context.mock.timers.tick(1_000);
+    await assert.rejects(never, { code: "webgpu-unavailable", message: /did not answer within 60 s/ });
+  });
 });
 
 describe("capabilities", () => {
