@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate.utils import broadcast
 from diffusers import AutoencoderTiny
 from torch import nn
 from torch.nn import functional as F
@@ -124,7 +125,8 @@ class Sampled(Denoiser):
         embeds = text.embed(self.text_encoder, asked_ids)
         solver = scheduler(self.preset["unet"])
         solver.set_timesteps(config["steps"])
-        first = int(torch.randint(config["steps"] - config["least_learning_steps"] + 1, ()))
+        # The same in all processes: each step waits for the one that has the longest way back.
+        first = int(broadcast(torch.randint(config["steps"] - config["least_learning_steps"] + 1, (), device=noise.device)))
         with torch.no_grad():
             empty = text.embed(self.text_encoder, torch.tensor([self.empty_ids], device=noise.device))
             empty = empty.expand(len(noise), -1, -1)
