@@ -46,7 +46,8 @@ class Trainer:
         self.stage, self.options, self.config = stage, options, config
         self.accelerator = Accelerator(mixed_precision=config["mixed_precision"])
         self.device, self.main = self.accelerator.device, self.accelerator.is_main_process
-        settings.seed_everything(config["seed"], max(1, options.threads // self.accelerator.num_processes))
+        self.threads = max(1, options.threads // self.accelerator.num_processes)
+        settings.seed_everything(config["seed"], self.threads)
         self.path = options.root / f"{stage}.ckpt"
         self.state = checkpoint.load(self.path)
 
