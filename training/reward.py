@@ -239,7 +239,7 @@ def main(arguments: list[str] | None = None) -> None:
     sampler = ConceptSampler(records, preset["unet"]["common_share"], preset["unet"]["untoned_share"])
     prompts = Prompts(known, tokenizer, config)
     table = alphas_cumprod(preset["unet"]).to(device)
-    settings.seed_everything(config["seed"], options.threads)
+    settings.seed_everything(config["seed"], trainer.threads)
     model = Sampled(preset, tokenizer.vocab_size, tokenizer.pad([]))
     counts = text.word_counts(captions, sampler, config["seed"])
     revision, before = load_start(model, root, tokenizer, counts, options.initial)
@@ -247,7 +247,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(f"{trainer.path} goes on from {trainer.state['initial']}, not from {revision}: remove it")
 
     def draw(random: np.random.Generator, size: int) -> tuple:
-        chosen = sampler.draw(config["real_batch_size"], random)
+        chosen = sampler.draw(size * config["real_batch_size"] // config["batch_size"], random)
         real_ids = torch.tensor([captions.draw(index, random) for index in chosen])
         asked = prompts.draw(size, random)
         return torch.from_numpy(chosen), real_ids, asked.input_ids, asked.concepts, asked.style, asked.tone
