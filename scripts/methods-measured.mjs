@@ -7,6 +7,8 @@ import { table } from "./markdown-table.mjs";
 import { root } from "./paths.mjs";
 
 const FOLDER = "docs/methods/measured";
+/** In a model's name: its revision, which the file says. */
+const REVISION = "<revision>";
 /** Budgets of the tables by method, and their spacing. */
 const BUDGETS = [5, 6, 8, 10, 15, 20, 50];
 const SCHEDULE = "trailing";
@@ -22,9 +24,9 @@ export function readMeasured() {
   const distance = (row) => ({ value: row.distance.median, error: row.distance.standard_error });
   const frechet = (row) => ({ value: row.frechet.value, error: (row.frechet.high - row.frechet.low) / 2 });
   return {
-    guided: figures("default-model-guided", "Distance, default model, guided", 3, distance),
-    unguided: figures("default-model-unguided", "Distance, default model, unguided", 3, distance),
-    converged: figures("default-model-frechet", "Frechet distance to converged samples, default model, guided", 2, frechet),
+    guided: figures("default-model-guided", `Distance, default model ${REVISION}, guided`, 3, distance),
+    unguided: figures("default-model-unguided", `Distance, default model ${REVISION}, unguided`, 3, distance),
+    converged: figures("default-model-frechet", `Frechet distance to converged samples, default model ${REVISION}, guided`, 2, frechet),
     fashion: figures("fashion-mnist", "Frechet distance, Fashion-MNIST", 2, frechet),
   };
 }
@@ -35,7 +37,7 @@ function figures(file, name, digits, figureOf) {
   const key = (...run) => run.join(" ");
   // Fashion-MNIST has one spacing for all rows.
   const known = new Map(rows.map((row) => [key(row.solver, row.budget, row.schedule ?? made.schedule), figureOf(row)]));
-  return { name, digits, of: (solver, budget, schedule = SCHEDULE) => known.get(key(solver, budget, schedule)) };
+  return { name: name.replace(REVISION, made.revision), digits, of: (solver, budget, schedule = SCHEDULE) => known.get(key(solver, budget, schedule)) };
 }
 
 /** Blocks by name: methods by budget for each model, and the plain method against others. */

@@ -12,9 +12,9 @@ use tenstep::burn::Cpu;
 use tenstep::pipeline::Loader;
 use tenstep::weights::Manifest;
 
-/// The revision whose provenance has no hash of training/held_out.json, and the hash of that file at the commit that trained it.
+/// The revision whose first training's provenance has no hash of training/held_out.json, and the hash of that file at its commit.
 const TRAINED_BEFORE_LISTS_WERE_HASHED: (&str, &str) =
-    ("6323f5261bb3", "ebdc022ef537ae8ce81a739b4661cb4b730c9b06079dd5244648014a4026b3a7");
+    ("154bc48ebe3e", "ebdc022ef537ae8ce81a739b4661cb4b730c9b06079dd5244648014a4026b3a7");
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("www/models/default")
@@ -67,4 +67,23 @@ fn the_default_model_says_how_it_was_made() {
     }
     let list: Value = serde_json::from_slice(&list).expect("JSON");
     assert!(list["pairs"].as_array().is_some_and(|pairs| pairs.len() >= 200));
+}
+
+#[test]
+fn the_default_model_says_what_fine_tuned_it() {
+    let rewards = &manifest().provenance["training"]["reward"];
+    assert!(rewards["initial"].is_string(), "the revision that it started from: {}", rewards["initial"]);
+    assert!(
+        rewards["git_commit"].as_str().is_some_and(|commit| commit.len() == 40),
+        "the commit: {}",
+        rewards["git_commit"]
+    );
+    assert!(rewards["seed"].is_u64(), "the seed: {}", rewards["seed"]);
+    for count in ["steps", "images_seen"] {
+        assert!(rewards[count].as_u64().is_some_and(|count| count > 0), "{count}: {}", rewards[count]);
+    }
+    // Each attribute that shall stay has a network that names it (docs/adr/0012).
+    for table in ["reward", "reward_concept", "reward_style", "reward_shading", "reward_tone"] {
+        assert!(rewards["config"][table].is_object(), "the numbers of {table}");
+    }
 }
