@@ -8,6 +8,7 @@ The ordinary loss on real pictures goes along, so that nothing else drifts. The 
 and no prompt is of a held-out pair.
 """
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from accelerate.utils import broadcast
 from diffusers import AutoencoderTiny
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from training import checkpoint, initial, loop, manifest, settings, text
 from training import latents as latents_of
@@ -214,9 +216,6 @@ def main(arguments: list[str] | None = None) -> None:
     config, root = preset["reward"], options.root
     trainer = loop.Trainer("reward", options, config)
     device, known = trainer.device, pictures.read(root)
-    # Of the fused attention's backward a processor makes a fifth of a step, for sixteen tokens; PyTorch's switch bears CUDA's
-    # name and holds for both.
-    torch.backends.cuda.enable_flash_sdp(device.type != "cpu")
     if options.initial:
         # What is exported is a whole model: its UNet with the autoencoder that made its latents.
         with trainer.accelerator.main_process_first():
@@ -262,7 +261,9 @@ def main(arguments: list[str] | None = None) -> None:
             decoded = vae.decode(made.contiguous(memory_format=torch.channels_last)).sample
         return F.mse_loss(prediction.float(), target) + config["reward_weight"] * rewards.loss(decoded, asked)
 
-    run = trainer.run(model, draw, batch_loss, revision)
+    # On a processor the fused attention's backward was a fifth of a step, for some sixteen tokens.
+    with sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext():
+        run = trainer.run(model, draw, batch_loss, revision)
     if trainer.main:
         settings.write_json(root / "reward.json", run | circumstances(options.preset, preset) | {"before": before})
 
