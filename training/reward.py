@@ -21,12 +21,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from training import checkpoint, initial, loop, manifest, settings, text
 from training import latents as latents_of
+from training.dataset import packages
 from training.evaluate import augment, judges, pictures
 from training.export import git_commit, hardware, scheduler
 from training.reward_networks import RewardNetwork
-from training.reward_prompts import NO_TONE, Asked, Prompts
+from training.reward_prompts import ANY_STYLE, NO_TONE, Asked, Prompts
 from training.tokenizer import WordTokenizer
 from training.unet import ConceptSampler, Denoiser, alphas_cumprod, noisy_batch
+from training.word_vectors import Glove
 
 
 def style_views(seen: torch.Tensor, generator: torch.Generator, mixed_share: float) -> torch.Tensor:
@@ -151,6 +153,11 @@ def as_seen(decoded: torch.Tensor) -> torch.Tensor:
     return F.avg_pool2d(torch.cat([colour, values[:, 3:]], dim=1), decoded.shape[-1] // augment.SIZE)
 
 
+def one_of(scores: torch.Tensor, meant: torch.Tensor) -> torch.Tensor:
+    """bool[B, classes], where `meant` is one class each; what is negative means none that counts."""
+    return F.one_hot(meant.clamp(min=0), scores.shape[1]).bool()
+
+
 class Rewards:
     """The cross-entropies of what was asked for, as the networks see it, from random views."""
 
@@ -165,17 +172,18 @@ class Rewards:
         loss = self.config["concept_weight"] * self.left(concepts, asked.concepts).mean()
         tones = scores(self.networks["reward_tone"], augment.gentle_views(seen, self.generator))["tone"]
         toned = asked.tone != NO_TONE
-        loss = loss + self.config["tone_weight"] * (self.left(tones, asked.tone.clamp(min=0)[:, None]) * toned).mean()
+        loss = loss + self.config["tone_weight"] * (self.left(tones, one_of(tones, asked.tone)) * toned).mean()
         for name in NAME_THE_STYLE:
             views = style_views(seen, self.generator, self.preset[name]["mixed_share"])
             styles = scores(self.networks[name], views)["style"]
-            loss = loss + self.config["style_weight"] / len(NAME_THE_STYLE) * self.left(styles, asked.style[:, None]).mean()
+            # Any style will do where none is asked for, but not something between them.
+            wanted = torch.where(asked.style == ANY_STYLE, styles.argmax(dim=1), asked.style)
+            loss = loss + self.config["style_weight"] / len(NAME_THE_STYLE) * self.left(styles, one_of(styles, wanted)).mean()
         return loss
 
     def left(self, scores: torch.Tensor, meant: torch.Tensor) -> torch.Tensor:
         """[B]: minus the log-probability of all that is meant, above what satisfies: a surer network is no better."""
-        meant_once = torch.zeros_like(scores).scatter_(1, meant, 1).bool()
-        log_probability = scores.log_softmax(dim=1).masked_fill(~meant_once, -torch.inf).logsumexp(dim=1)
+        log_probability = scores.log_softmax(dim=1).masked_fill(~meant, -torch.inf).logsumexp(dim=1)
         return F.relu(-log_probability - self.config["satisfied"])
 
 
@@ -234,9 +242,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     records = [known.records[index] for index in known.training]
     tokenizer = WordTokenizer.from_folder(root / "tokenizer")
-    captions = text.Captions(records, tokenizer, preset["unet"])
-    sampler = ConceptSampler(records, preset["unet"]["common_share"], preset["unet"]["untoned_share"])
-    prompts = Prompts(known, tokenizer, config)
+    captions = text.Captions(records, tokenizer, preset["unet"] | {"style_word_rate": config["style_word_rate"]})
+    sampler = ConceptSampler(records, config["real_common_share"], preset["unet"]["untoned_share"])
+    glove = Glove(packages.wheel_path(root / "packages"), preset["text"]["frequent_words"])
+    prompts = Prompts(known, tokenizer, glove.rank_of, config)
     table = alphas_cumprod(preset["unet"]).to(device)
     settings.seed_everything(config["seed"], trainer.threads)
     model = Sampled(preset, tokenizer.vocab_size, tokenizer.pad([]))

@@ -16,22 +16,28 @@ from training.evaluate.pictures import TONES, Pictures
 from training.export import scheduler
 from training.reward import LOSSES, Rewards, Sampled, as_seen, reward_network, style_views
 from training.reward_networks import RewardNetwork
-from training.reward_prompts import NO_TONE, Asked, Prompts
+from training.reward_prompts import ANY_STYLE, DESCRIBING, NO_TONE, Asked, Prompts
 from training.tokenizer import WordTokenizer
 
 STYLES = sorted(STYLE_WORDS)
 TONE_WORDS = {1: "light", 5: "dark"}
 TONE = {*TONE_WORDS.values(), "skin", "tone"}
+LABELS = ["apple", "hand", "kiwi"]
+TAGS = {"apple": ["fruit", "red"], "hand": ["palm"], "kiwi": ["fruit"]}
+RANKS = {"fruit": 0, "apple": 900, "palm": 90_000}
 CONFIG = {
-    "common_share": 0.5, "untoned_share": 0.5, "joined_share": 0.3, "unpictured_share": 0.3, "common_unpictured_share": 0.5,
-    "toned_share": 0.2,
+    "common_share": 0.5, "untoned_share": 0.5, "called_share": 0.3, "described_share": 0.5, "joined_share": 0.2,
+    "unpictured_share": 0.2, "common_unpictured_share": 0.5, "toned_share": 0.2,
 }  # fmt: skip
+
+APPLE_OR_TWO = torch.tensor([[True, False, False], [False, True, True]])  # what is meant of LABELS
 
 
 def record(label: str, style: str, common: bool, held_out_by: str | None = None, tone: int | None = None) -> dict:
     words = f"{label}: {TONE_WORDS[tone]} skin tone" if tone else label
     return {
         "base": label, "base_label": label, "label": words, "style": style, "common": common, "tone": tone,
+        "tags": TAGS[label],
         "held_out": held_out_by is not None, "held_out_by": held_out_by,
     }  # fmt: skip
 
@@ -43,37 +49,60 @@ def known() -> Pictures:
     records += [record("hand", style, True, "pair" if style == "twemoji" else None, 1) for style in STYLES]
     records += [record("hand", style, True, "tone", 5) for style in STYLES]
     records += [record("kiwi", style, False) for style in STYLES if style != "twemoji"]
-    return Pictures(np.zeros((len(records), 4, 4, 4), np.uint8), records, ["apple", "hand", "kiwi"], STYLES)
+    return Pictures(np.zeros((len(records), 4, 4, 4), np.uint8), records, LABELS, STYLES)
 
 
 class Drawn(unittest.TestCase):
     def setUp(self):
-        words = ["apple", "hand", "kiwi", *TONE, *STYLE_WORDS.values()]
+        words = [*LABELS, *{tag for tags in TAGS.values() for tag in tags}.union(DESCRIBING), *TONE, *STYLE_WORDS.values()]
         self.tokenizer = WordTokenizer(words, [], {}, 8)
-        self.prompts = Prompts(known(), self.tokenizer, CONFIG)
-        self.asked = self.prompts.draw(2000, np.random.default_rng(0))
+        self.prompts = Prompts(known(), self.tokenizer, RANKS, CONFIG)
+        self.asked = self.prompts.draw(6000, np.random.default_rng(0))
         self.words = [{words[id - 4] for id in ids if id >= 4} for ids in self.asked.input_ids.tolist()]
+        self.concepts = [np.flatnonzero(row).tolist() for row in self.asked.concepts.numpy()]
+        self.rows = list(zip(self.words, self.concepts, self.asked.style.tolist(), self.asked.tone.tolist(), strict=True))
+        self.called = [row for row in self.rows if row[2] == ANY_STYLE]
+        self.styled = [row for row in self.rows if row[2] != ANY_STYLE]
 
     def test_nothing_held_out_is_ever_asked_for(self):
         for words in self.words:
             self.assertFalse({"apple", "noto"} <= words or {"hand", "twemoji"} <= words or {"hand", "dark"} <= words, words)
 
     def test_each_names_its_style_and_its_concept(self):
-        for words, concepts, style in zip(self.words, self.asked.concepts.tolist(), self.asked.style, strict=True):
-            self.assertEqual(words, {STYLE_WORDS[STYLES[style]], *(["apple", "hand", "kiwi"][c] for c in concepts)} | words & TONE)
+        for words, concepts, style, _ in self.styled:
+            self.assertEqual(words - TONE, {STYLE_WORDS[STYLES[style]], *(LABELS[c] for c in concepts)})
 
     def test_every_pair_without_a_drawing_is_asked_for(self):
-        pairs = {(*c, s) for c, s in zip(self.asked.concepts.tolist(), self.asked.style.tolist(), strict=True)}
-        self.assertIn((0, 0, STYLES.index("noto-v1")), pairs)
-        self.assertIn((2, 2, STYLES.index("twemoji")), pairs)
-        self.assertGreater((self.asked.concepts[:, 0] != self.asked.concepts[:, 1]).float().mean(), 0.2)
+        pairs = {(*concepts, style) for _, concepts, style, _ in self.styled}
+        self.assertIn((0, STYLES.index("noto-v1")), pairs)
+        self.assertIn((2, STYLES.index("twemoji")), pairs)
+        self.assertGreater(np.mean([len(concepts) == 2 for _, concepts, *_ in self.styled]), 0.15)
+
+    def test_a_share_is_asked_for_as_people_do_without_a_style(self):
+        self.assertAlmostEqual(len(self.called) / len(self.rows), CONFIG["called_share"], delta=0.04)
+        for words, *_ in self.called:
+            self.assertFalse(words & {*STYLE_WORDS.values(), *TONE}, words)
+        for words, concepts in (
+            ({"kiwi"}, [2]),
+            ({"fruit"}, [0, 2]),
+            ({"apple"}, [0]),
+            ({"fruit", "red"}, [0]),
+            ({"fruit", "blue"}, [0, 2]),
+            ({"kiwi", "blue"}, [2]),
+        ):
+            meant = [row[1] for row in self.called if row[0] == words]
+            self.assertTrue(meant and all(row == concepts for row in meant), (words, meant))
+
+    def test_frequent_words_are_asked_for_more(self):
+        fruit, apple, palm = (sum(word in words for words, *_ in self.called) for word in ("fruit", "apple", "palm"))
+        self.assertAlmostEqual(fruit / apple, np.sqrt(10), delta=0.8)
+        self.assertGreater(apple, 5 * palm)
 
     def test_a_skin_tone_is_to_be_seen_where_a_gesture_is_all_that_is_named(self):
-        toned = set()
-        columns = (column.tolist() for column in (self.asked.concepts, self.asked.style, self.asked.tone))
-        for words, concepts, style, tone in zip(self.words, *columns, strict=True):
-            self.assertEqual(tone, NO_TONE if concepts != [1, 1] else int("light" in words), words)
-            toned |= {style} if tone > 0 else set()
+        for words, concepts, _, tone in self.rows:
+            only_a_hand = words & {*LABELS, *DESCRIBING} == {"hand"} or words == {"palm"}
+            self.assertEqual(tone, int("light" in words) if only_a_hand else NO_TONE, words)
+        toned = {style for *_, style, tone in self.rows if tone > 0}
         self.assertEqual(toned, set(range(len(STYLES))) - {STYLES.index("twemoji")})
 
     def test_a_style_stays_however_long_the_name(self):
@@ -149,7 +178,7 @@ class Seen(unittest.TestCase):
         return Rewards(networks, preset, torch.device("cpu"))
 
     def test_rewards_reach_the_pictures_until_the_networks_are_satisfied(self):
-        asked = Asked(torch.zeros(2, 8), torch.tensor([[0, 0], [1, 2]]), torch.tensor([0, 1]), torch.tensor([2, NO_TONE]))
+        asked = Asked(torch.zeros(2, 8), APPLE_OR_TWO, torch.tensor([0, 1]), torch.tensor([2, NO_TONE]))
         for satisfied, learns in ((0.0, True), (10.0, False)):
             decoded = nn.Parameter(0.1 * torch.randn(2, 4, 64, 64))
             self.rewards(satisfied=satisfied).loss(decoded, asked).backward()
@@ -165,7 +194,7 @@ class Seen(unittest.TestCase):
 
     def test_every_network_has_its_say(self):
         rewards = self.rewards(satisfied=0.0)
-        asked = Asked(torch.zeros(2, 8), torch.tensor([[0, 0], [1, 2]]), torch.tensor([0, 1]), torch.tensor([2, NO_TONE]))
+        asked = Asked(torch.zeros(2, 8), APPLE_OR_TWO, torch.tensor([0, 1]), torch.tensor([2, NO_TONE]))
         rewards.loss(0.1 * torch.randn(2, 4, 64, 64), asked).backward()
         for name, network in rewards.networks.items():
             self.assertTrue(any(p.grad is not None and p.grad.abs().max() > 0 for p in network.parameters()), name)
@@ -174,7 +203,7 @@ class Seen(unittest.TestCase):
         decoded = 0.1 * torch.randn(2, 4, 64, 64)
         losses = [
             self.rewards(satisfied=0.0, style_weight=0.0, concept_weight=0.0)
-            .loss(decoded, Asked(torch.zeros(2, 8), torch.zeros(2, 2).long(), torch.zeros(2).long(), torch.tensor(tones)))
+            .loss(decoded, Asked(torch.zeros(2, 8), APPLE_OR_TWO, torch.zeros(2).long(), torch.tensor(tones)))
             .item()
             for tones in ([2, NO_TONE], [2, 3], [NO_TONE, NO_TONE])
         ]
@@ -185,8 +214,20 @@ class Seen(unittest.TestCase):
     def test_either_of_two_concepts_is_right(self):
         left = self.rewards(satisfied=0.0).left
         scores = torch.tensor([[0.5, 0.3, 0.2]]).log()
-        self.assertAlmostEqual(left(scores, torch.tensor([[0, 1]])).item(), -np.log(0.8), places=5)
-        self.assertAlmostEqual(left(scores, torch.tensor([[1, 1]])).item(), -np.log(0.3), places=5)
+        self.assertAlmostEqual(left(scores, torch.tensor([[True, True, False]])).item(), -np.log(0.8), places=5)
+        self.assertAlmostEqual(left(scores, torch.tensor([[False, True, False]])).item(), -np.log(0.3), places=5)
+
+    def test_without_a_style_any_one_is_right(self):
+        rewards = self.rewards(satisfied=0.0, concept_weight=0.0)
+        decoded = 0.1 * torch.randn(1, 4, 64, 64)
+
+        def loss(style: int) -> float:
+            asked = Asked(torch.zeros(1, 8), APPLE_OR_TWO[:1], torch.tensor([style]), torch.tensor([NO_TONE]))
+            return rewards.loss(decoded, asked).item()
+
+        of_any = loss(ANY_STYLE)
+        self.assertGreater(of_any, 0)
+        self.assertLessEqual(of_any, min(loss(style) for style in range(len(STYLES))) + 1e-6)
 
 
 if __name__ == "__main__":
