@@ -58,6 +58,9 @@ def scores(network: RewardNetwork, views: torch.Tensor) -> dict[str, torch.Tenso
     return network.heads(features.float())
 
 
+# How captions differ from those of the training before.
+CAPTIONED = ("style_word_rate", "described_rate")
+
 # Else the views would be drawn from the numbers that the noise is drawn from.
 VIEWS = 0x5EED
 
@@ -242,7 +245,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     records = [known.records[index] for index in known.training]
     tokenizer = WordTokenizer.from_folder(root / "tokenizer")
-    captions = text.Captions(records, tokenizer, preset["unet"] | {"style_word_rate": config["style_word_rate"]})
+    captions = text.Captions(records, tokenizer, preset["unet"] | {name: config[name] for name in CAPTIONED})
     sampler = ConceptSampler(records, config["real_common_share"], preset["unet"]["untoned_share"])
     glove = Glove(packages.wheel_path(root / "packages"), preset["text"]["frequent_words"])
     prompts = Prompts(known, tokenizer, glove.rank_of, config)

@@ -17,6 +17,7 @@ import torch
 
 from training.dataset.icons import STYLE_WORDS
 from training.evaluate.pictures import Pictures
+from training.text import DESCRIBING
 from training.tokenizer import FIRST_WORD, WordTokenizer
 from training.unet import ConceptSampler
 
@@ -34,9 +35,6 @@ class Asked:
 ANY_STYLE = -1
 NO_TONE = -1
 Row = tuple[list[int], list[int], int, int]  # of what is asked for
-COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
-AMOUNTS = ("bottle", "bowl", "cup", "glass", "piece", "slice")
-DESCRIBING = (*COLOURS, *AMOUNTS, "big", "small", "cute", "beautiful", "happy", "cool", "old", "new")
 
 
 class Prompts:
@@ -65,7 +63,7 @@ class Prompts:
         self.gestures = set(known.concept[of_gestures].tolist())
         toned = {(int(known.concept[i]), int(known.tone[i])): known.records[i]["label"] for i in of_gestures if known.tone[i]}
         self.toned = [(*gesture, tokenizer.word_ids(label)) for gesture, label in sorted(toned.items())]
-        self.describing = [tokenizer.word_ids(word) for word in DESCRIBING]
+        self.describing = sorted(tokenizer.ids[word] for word in DESCRIBING if word in tokenizer.ids)
         tags = [set() for _ in known.labels]
         for record, concept in zip(known.records, known.concept, strict=True):
             tags[concept].update(tuple(tokenizer.word_ids(tag)) for tag in record["tags"])
@@ -118,7 +116,7 @@ class Prompts:
         if random.random() >= self.config["described_share"]:
             tone = self._tone_of(meant[0], 0) if len(meant) == 1 else NO_TONE
             return self.tokenizer.pad(words), meant, ANY_STYLE, tone
-        described = (*self.describing[random.integers(len(self.describing))], *words)
+        described = (self.describing[random.integers(len(self.describing))], *words)
         # Where the word tells a thing from others that are called like it, as in "blue heart", it counts.
         return self.tokenizer.pad(described), self._called_by(described) or meant, ANY_STYLE, NO_TONE
 

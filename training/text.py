@@ -18,6 +18,12 @@ from training.tokenizer import END, PAD, START, UNK, WordTokenizer
 from training.word_vectors import DIMENSION, WordTable
 
 
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
+AMOUNTS = ("bottle", "bowl", "cup", "glass", "piece", "slice")
+# What people put before the name of a thing; a picture is of the thing.
+DESCRIBING = (*COLOURS, *AMOUNTS, "big", "small", "cute", "beautiful", "happy", "cool", "old", "new")
+
+
 class WordTableEmbeddings(CLIPTextEmbeddings):
     """hidden = token_embedding(input_ids) @ project_in.T + position_embedding(position)"""
 
@@ -99,6 +105,12 @@ class Captions:
         # Tags do not speak of skin tones, so alone they describe only the drawing without one.
         self.toned = [record["tone"] is not None for record in records]
         self.styles = [tokenizer.word_ids(STYLE_WORDS[record["style"]]) for record in records]
+        self.describing = sorted(tokenizer.ids[word] for word in DESCRIBING if word in tokenizer.ids)
+        # "blue" tells a blue heart from others, and skin has colours of its own.
+        self.describable = [
+            not toned and not set(self.describing).intersection(label)
+            for toned, label in zip(self.toned, self.labels, strict=True)
+        ]
 
     def draw(self, index: int, random: np.random.Generator) -> list[int]:
         """input_ids of one caption of picture `index`; the empty prompt at the rate of condition dropout."""
@@ -116,6 +128,8 @@ class Captions:
             ids = tags[random.integers(len(tags))]
         else:
             ids = tags[random.integers(len(tags))] + tags[random.integers(len(tags))]
+        if self.describable[index] and random.random() < self.config["described_rate"]:
+            ids = [self.describing[random.integers(len(self.describing))], *ids]
         if random.random() < self.config["style_word_rate"]:
             ids = ids + self.styles[index] if random.random() < 0.8 else self.styles[index] + ids
         # <unk> learns to mean nothing: now and then a word is lost.
