@@ -66,6 +66,16 @@ class Draws(unittest.TestCase):
         alone = tokenizer("noto")
         self.assertAlmostEqual(np.mean([captions.draw(0, random) == alone for _ in range(4000)]), 0.25, delta=0.03)
 
+    def test_what_its_label_does_not_describe_is_described_at_a_rate(self):
+        tokenizer = WordTokenizer(["apple", "blue", "cup", "dark", "fruit", "noto", "red"], IGNORED, {}, 16)
+        config = {"condition_dropout": 0.0, "style_alone_rate": 0.0, "style_word_rate": 0.0, "described_rate": 0.25}
+        described = {tokenizer.ids["blue"], tokenizer.ids["cup"], tokenizer.ids["red"]}
+        for tone, label, rate in ((None, "apple", 0.25), (None, "red apple", 0.0), (5, "apple: dark", 0.0)):
+            captions, random = text.Captions([record("apple", tone, True, label)], tokenizer, config), np.random.default_rng(1)
+            firsts = [captions.draw(0, random)[1] for _ in range(4000)]
+            own = tokenizer.ids["red"] if "red" in label else None
+            self.assertAlmostEqual(np.mean([id in described - {own} for id in firsts]), rate, delta=0.03 if rate else 0, msg=label)
+
 
 class Variations(unittest.TestCase):
     def test_each_happens_as_often_as_it_should(self):
