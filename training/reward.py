@@ -246,9 +246,11 @@ def main(arguments: list[str] | None = None) -> None:
     records = [known.records[index] for index in known.training]
     tokenizer = WordTokenizer.from_folder(root / "tokenizer")
     captions = text.Captions(records, tokenizer, preset["unet"] | {name: config[name] for name in CAPTIONED})
-    sampler = ConceptSampler(records, config["real_common_share"], preset["unet"]["untoned_share"])
     glove = Glove(packages.wheel_path(root / "packages"), preset["text"]["frequent_words"])
-    prompts = Prompts(known, tokenizer, glove.rank_of, config)
+    names = {record["base"]: tokenizer.known_words(tokenizer.word_ids(record["base_label"])) for record in records}
+    often = {base: glove.often(words) for base, words in names.items()}
+    sampler = ConceptSampler(records, config["real_common_share"], preset["unet"]["untoned_share"], often)
+    prompts = Prompts(known, tokenizer, glove.often, config)
     table = alphas_cumprod(preset["unet"]).to(device)
     settings.seed_everything(config["seed"], trainer.threads)
     model = Sampled(preset, tokenizer.vocab_size, tokenizer.pad([]))

@@ -10,6 +10,7 @@ called      a concept as people ask for one, without a style: by its label or by
             the picture: a red car is a car, not something red, and a cup of coffee is no trophy
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch
 from training.dataset.icons import STYLE_WORDS
 from training.evaluate.pictures import Pictures
 from training.text import DESCRIBING
-from training.tokenizer import FIRST_WORD, WordTokenizer
+from training.tokenizer import WordTokenizer
 from training.unet import ConceptSampler
 
 
@@ -38,8 +39,8 @@ Row = tuple[list[int], list[int], int, int]  # of what is asked for
 
 
 class Prompts:
-    def __init__(self, known: Pictures, tokenizer: WordTokenizer, rank_of: dict[str, int], config: dict):
-        """`rank_of`: of words, by falling frequency."""
+    def __init__(self, known: Pictures, tokenizer: WordTokenizer, often: Callable[[list[str]], float], config: dict):
+        """`often`: how often the words of a name are said, up to a factor."""
         self.known, self.tokenizer, self.config = known, tokenizer, config
         self.pictured = ConceptSampler(
             [known.records[i] for i in known.training], config["common_share"], config["untoned_share"]
@@ -72,9 +73,8 @@ class Prompts:
         self.called = {tuple(name): [concept] for concept, name in enumerate(self.names)}
         for words in sorted(set().union(*tags) - {()}):
             self.called.setdefault(words, self._called_by(words))
-        rarest = [max(rank_of.get(tokenizer.words[id - FIRST_WORD], len(rank_of)) for id in words) for words in self.called]
-        often = (np.array(rarest) + 100.0) ** -0.5
-        self.often = often / often.sum()
+        said = np.array([often(tokenizer.known_words(words)) for words in self.called])
+        self.often = said / said.sum()
         self.shares = {
             "called": config["called_share"],
             "joined": config["joined_share"],

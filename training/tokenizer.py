@@ -123,6 +123,10 @@ class WordTokenizer:
         words = split_words(self.replace_emoji(prompt))
         return [self.word_id(word) for word in words if word and word not in self.ignored]
 
+    def known_words(self, word_ids: list[int]) -> list[str]:
+        """The words that `word_ids` finds; special ids have none."""
+        return [self.words[id - FIRST_WORD] for id in word_ids if id >= FIRST_WORD]
+
     def pad(self, word_ids: list[int]) -> list[int]:
         """Rule 8."""
         ids = [START, *word_ids[: self.model_max_length - 2], END]

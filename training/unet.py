@@ -54,7 +54,8 @@ class ConceptSampler:
     By picture instead of by concept, a few groups with many variants would take most of the training.
     """
 
-    def __init__(self, records: list[dict], common_share: float, untoned_share: float):
+    def __init__(self, records: list[dict], common_share: float, untoned_share: float, often: dict[str, float] | None = None):
+        """`often`: of bases that are not common, how often each is asked for, up to a factor."""
         drawings: dict[str, dict[int | None, list[int]]] = {}
         for index, record in enumerate(records):
             drawings.setdefault(record["base"], {}).setdefault(record["tone"], []).append(index)
@@ -65,6 +66,8 @@ class ConceptSampler:
         common_bases = {record["base"] for record in records if record["common"]}
         common = np.array([base in common_bases for base in drawings])
         weights[common] *= common_share / weights[common].sum()
+        if often:
+            weights *= [1.0 if shared else often[base] for base, shared in zip(drawings, common, strict=True)]
         if not common.all():
             weights[~common] *= (1 - common_share) / weights[~common].sum()
         self.probabilities = weights / weights.sum()

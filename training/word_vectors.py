@@ -64,6 +64,11 @@ class Glove:
     def vector(self, word: str) -> np.ndarray:
         return (self.vectors[self.rank_of[word]] - self.mean) @ self.whitening
 
+    def often(self, words: list[str]) -> float:
+        """How often people may ask for what has this name, up to a factor: its rarest word decides, gently."""
+        rarest = max(self.rank_of.get(word, len(self.rank_of)) for word in words)
+        return (rarest + 100) ** -0.5
+
     def table(
         self, words: list[str], first_id: int, trained: int, common: set[str], nouns: Nouns, seed: int
     ) -> WordTable:

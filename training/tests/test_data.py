@@ -50,6 +50,12 @@ class Draws(unittest.TestCase):
         self.assertAlmostEqual(np.mean(drawn < 6), 0.9, delta=0.03)
         self.assertAlmostEqual(np.mean(drawn[drawn < 6] == 0), 0.4, delta=0.03)
 
+    def test_what_is_asked_for_more_often_is_drawn_more_often(self):
+        records = [record("hand", None, True), record("chair", None, False), record("oar", None, False)]
+        drawn = ConceptSampler(records, 0.5, 0.4, {"hand": 0.1, "chair": 0.3, "oar": 0.1}).draw(4000, np.random.default_rng(1))
+        for index, share in enumerate((0.5, 0.375, 0.125)):
+            self.assertAlmostEqual(np.mean(drawn == index), share, delta=0.03)
+
     def test_a_toned_picture_always_has_its_label(self):
         tokenizer = WordTokenizer(["apple", "dark", "fruit", "noto", "red"], IGNORED, {}, 16)
         config = {"condition_dropout": 0.0, "style_alone_rate": 0.0, "style_word_rate": 1.0}
