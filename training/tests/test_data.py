@@ -1,5 +1,6 @@
 import unittest
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from training.dataset.icons import STYLE_WORDS
 from training.images import to_sample
 from training.tokenizer import IGNORED, UNK, WordTokenizer, add_frequent
 from training.unet import ConceptSampler
-from training.word_vectors import WordTable
+from training.word_vectors import Glove, WordTable
 
 
 class Lists(unittest.TestCase):
@@ -55,6 +56,12 @@ class Draws(unittest.TestCase):
         drawn = ConceptSampler(records, 0.5, 0.4, {"hand": 0.1, "chair": 0.3, "oar": 0.1}).draw(4000, np.random.default_rng(1))
         for index, share in enumerate((0.5, 0.375, 0.125)):
             self.assertAlmostEqual(np.mean(drawn == index), share, delta=0.03)
+
+    def test_the_rarest_word_of_a_name_says_how_often_it_is_asked_for(self):
+        glove = SimpleNamespace(rank_of={str(rank): rank for rank in range(9900)})
+        often = [Glove.often(glove, words) for words in (["0"], ["0", "800"], ["unheard"])]
+        self.assertAlmostEqual(often[0] / often[1], 3)
+        self.assertAlmostEqual(often[0] / often[2], 10)
 
     def test_a_toned_picture_always_has_its_label(self):
         tokenizer = WordTokenizer(["apple", "dark", "fruit", "noto", "red"], IGNORED, {}, 16)
