@@ -70,10 +70,11 @@ class Prompts:
             tags[concept].update(tuple(tokenizer.word_ids(tag)) for tag in record["tags"])
         self.words = [set(name).union(*called) for name, called in zip(self.names, tags, strict=True)]
         # Whatever else is called the same is right, too; but a label means its own concept.
-        self.called = {tuple(name): [concept] for concept, name in enumerate(self.names)}
+        called = {tuple(name): [concept] for concept, name in enumerate(self.names)}
         for words in sorted(set().union(*tags) - {()}):
-            self.called.setdefault(words, self._called_by(words))
-        said = np.array([often(tokenizer.known_words(words)) for words in self.called])
+            called.setdefault(words, self._called_by(words))
+        self.called = list(called.items())
+        said = np.array([often(tokenizer.known_words(words)) for words in called])
         self.often = said / said.sum()
         self.shares = {
             "called": config["called_share"],
@@ -112,7 +113,7 @@ class Prompts:
         return tone if concept in self.gestures else NO_TONE
 
     def _called(self, random: np.random.Generator) -> Row:
-        words, meant = list(self.called.items())[random.choice(len(self.called), p=self.often)]
+        words, meant = self.called[random.choice(len(self.called), p=self.often)]
         if random.random() >= self.config["described_share"]:
             tone = self._tone_of(meant[0], 0) if len(meant) == 1 else NO_TONE
             return self.tokenizer.pad(words), meant, ANY_STYLE, tone
