@@ -9,6 +9,7 @@ from diffusers import AutoencoderTiny
 from torch import nn
 
 from training.autoencoder import encode_all
+from training.whole_file import replacing
 
 
 def fingerprint(network: nn.Module) -> str:
@@ -23,5 +24,7 @@ def of_all(root: Path, vae: AutoencoderTiny, images: np.ndarray) -> torch.Tensor
     """f32[N, latent_channels, height, width], on the CPU."""
     path = root / f"latents-{fingerprint(vae.encoder)}.pt"
     if not path.exists():
-        torch.save(encode_all(vae, images), path)
+        latents = encode_all(vae, images)
+        with replacing(path) as file:
+            torch.save(latents, file)
     return torch.load(path)

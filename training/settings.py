@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from training.whole_file import replacing
+
 HERE = Path(__file__).resolve().parent
 
 
@@ -63,10 +65,8 @@ def seed_everything(seed: int, threads: int) -> None:
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Written beside and renamed: a kill never leaves half a file."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    os.replace(partial, path)
+    with replacing(path) as file:
+        file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def report(root: Path, stage: str, text: str) -> None:

@@ -27,6 +27,7 @@ from training.evaluate import augment, looks, networks, pictures, preset
 from training.evaluate.judge_networks import Attributes, Judge, Second
 from training.images import to_bytes, to_sample
 from training.latents import fingerprint
+from training.whole_file import replacing
 
 
 class Drawings:
@@ -212,7 +213,9 @@ def latents_of(autoencoder: AutoencoderKL | AutoencoderTiny, pictures: torch.Ten
 def kept(path, make) -> np.ndarray:
     """What `make` gives, from the file that it was kept in the first time: it takes minutes."""
     if not path.exists():
-        np.save(path, make())
+        made = make()
+        with replacing(path) as file:
+            np.save(file, made)
     return np.load(path, mmap_mode="c")
 
 

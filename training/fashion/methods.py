@@ -23,6 +23,7 @@ from training.fashion.classifier import Classifier
 from training.fashion.evaluate import as_pixels, batches, load, look
 from training.fashion.options import read
 from training.fashion.unet import Network
+from training.whole_file import replacing
 
 SCHEDULE = "trailing"
 
@@ -63,7 +64,8 @@ def of_training_pictures(classifier: Classifier, root: Path, images_seen: int) -
     path = root / f"reference-{images_seen}.npz"
     if not path.exists():
         found = Gaussian.of(look(classifier, as_pixels(data.read(root, "train").images))[0])
-        np.savez(path, mean=found.mean, covariance=found.covariance)
+        with replacing(path) as file:
+            np.savez(file, mean=found.mean, covariance=found.covariance)
     with np.load(path) as kept:
         return Gaussian(kept["mean"], kept["covariance"])
 
