@@ -21,7 +21,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from training import checkpoint, initial, loop, manifest, settings, text
 from training import latents as latents_of
-from training.asked_for import concepts_asked_for
 from training.dataset import packages
 from training.evaluate import augment, judges, pictures
 from training.export import git_commit, hardware, scheduler
@@ -248,8 +247,9 @@ def main(arguments: list[str] | None = None) -> None:
     tokenizer = WordTokenizer.from_folder(root / "tokenizer")
     captions = text.Captions(records, tokenizer, preset["unet"] | {name: config[name] for name in CAPTIONED})
     glove = Glove(packages.wheel_path(root / "packages"), preset["text"]["frequent_words"])
-    asked_for = concepts_asked_for(records, tokenizer, glove.often, config["group_weights"])
-    sampler = ConceptSampler(records, config["real_common_share"], preset["unet"]["untoned_share"], asked_for)
+    names = {record["base"]: tokenizer.known_words(tokenizer.word_ids(record["base_label"])) for record in records}
+    often = {base: glove.often(words) for base, words in names.items()}
+    sampler = ConceptSampler(records, config["real_common_share"], preset["unet"]["untoned_share"], often)
     prompts = Prompts(known, tokenizer, glove.often, config)
     table = alphas_cumprod(preset["unet"]).to(device)
     settings.seed_everything(config["seed"], trainer.threads)

@@ -6,9 +6,8 @@ joined      the names of two concepts, in any style that neither holds out: nobo
             of the two is right
 toned       a gesture in a skin tone that it is not held out with, in any style that it is not held out in
 called      a concept as people ask for one, without a style: by its label or by what else it is called, the oftener the
-            more frequent the word is in English; now and then by two of these ("a laughing face"), or with a word that
-            describes it, and which is not to become the picture: a red car is a car, not something red, and a cup of
-            coffee is no trophy
+            more frequent the word is in English; now and then with a word that describes it, and which is not to become
+            the picture: a red car is a car, not something red, and a cup of coffee is no trophy
 """
 
 from collections.abc import Callable
@@ -19,7 +18,6 @@ import torch
 
 from training.dataset.icons import STYLE_WORDS
 from training.evaluate.pictures import Pictures
-from training.participles import with_participles
 from training.text import DESCRIBING
 from training.tokenizer import WordTokenizer
 from training.unet import ConceptSampler
@@ -68,9 +66,8 @@ class Prompts:
         self.toned = [(*gesture, tokenizer.word_ids(label)) for gesture, label in sorted(toned.items())]
         self.describing = sorted(tokenizer.ids[word] for word in DESCRIBING if word in tokenizer.ids)
         tags = [set() for _ in known.labels]
-        for record, concept in zip(with_participles(known.records), known.concept, strict=True):
+        for record, concept in zip(known.records, known.concept, strict=True):
             tags[concept].update(tuple(tokenizer.word_ids(tag)) for tag in record["tags"])
-        self.tags = [sorted(called - {()}) for called in tags]
         self.words = [set(name).union(*called) for name, called in zip(self.names, tags, strict=True)]
         # Whatever else is called the same is right, too; but a label means its own concept.
         called = {tuple(name): [concept] for concept, name in enumerate(self.names)}
@@ -117,11 +114,6 @@ class Prompts:
 
     def _called(self, random: np.random.Generator) -> Row:
         words, meant = self.called[random.choice(len(self.called), p=self.often)]
-        tags = self.tags[meant[random.integers(len(meant))]]
-        if tags and random.random() < self.config["paired_share"]:
-            pair = [words, tags[random.integers(len(tags))]]
-            words = sum(pair if random.random() < 0.5 else pair[::-1], ())
-            meant = self._called_by(words)
         if random.random() >= self.config["described_share"]:
             tone = self._tone_of(meant[0], 0) if len(meant) == 1 else NO_TONE
             return self.tokenizer.pad(words), meant, ANY_STYLE, tone

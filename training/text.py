@@ -14,7 +14,6 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from transformers.models.clip.modeling_clip import CLIPTextEmbeddings
 
 from training.dataset.icons import STYLE_WORDS
-from training.participles import with_participles
 from training.tokenizer import END, PAD, START, UNK, WordTokenizer
 from training.word_vectors import DIMENSION, WordTable
 
@@ -97,7 +96,6 @@ class Captions:
 
     def __init__(self, records: list[dict], tokenizer: WordTokenizer, config: dict):
         self.tokenizer, self.config = tokenizer, config
-        records = with_participles(records)
         self.labels = [tokenizer.word_ids(record["label"]) for record in records]
         # A tag that says no more than the label, or nothing at all, is no caption.
         self.tags = [
@@ -122,15 +120,12 @@ class Captions:
         if random.random() < self.config["style_alone_rate"]:
             return self.tokenizer.pad(self.styles[index])
         kind, tags = random.random(), self.tags[index]
-        if kind < 0.55 or self.toned[index]:
+        if kind < 0.6 or self.toned[index]:
             ids = self.labels[index]
-        elif kind < 0.7:
+        elif kind < 0.75:
             ids = self.labels[index] + tags[random.integers(len(tags))]
-        elif kind < 0.8:
+        elif kind < 0.87:
             ids = tags[random.integers(len(tags))]
-        elif kind < 0.9:
-            # Of a long label people remember a word: "a laughing face" rolls on the floor.
-            ids = [self.labels[index][random.integers(len(self.labels[index]))], *tags[random.integers(len(tags))]]
         else:
             ids = tags[random.integers(len(tags))] + tags[random.integers(len(tags))]
         if self.describable[index] and random.random() < self.config["described_rate"]:

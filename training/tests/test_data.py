@@ -79,14 +79,6 @@ class Draws(unittest.TestCase):
         alone = tokenizer("noto")
         self.assertAlmostEqual(np.mean([captions.draw(0, random) == alone for _ in range(4000)]), 0.25, delta=0.03)
 
-    def test_one_word_of_the_label_with_a_tag_is_a_caption(self):
-        tokenizer = WordTokenizer(["apple", "fruit", "noto", "red"], IGNORED, {}, 16)
-        config = {"condition_dropout": 0.0, "style_alone_rate": 0.0, "style_word_rate": 0.0, "described_rate": 0.0}
-        captions, random = text.Captions([record("apple", None, True)], tokenizer, config), np.random.default_rng(1)
-        wanted = tokenizer("apple fruit")
-        share = np.mean([captions.draw(0, random) == wanted for _ in range(8000)])
-        self.assertAlmostEqual(share, 0.05 * 0.98**2, delta=0.01)
-
     def test_what_its_label_does_not_describe_is_described_at_a_rate(self):
         tokenizer = WordTokenizer(["apple", "blue", "cup", "dark", "fruit", "noto", "red"], IGNORED, {}, 16)
         config = {"condition_dropout": 0.0, "style_alone_rate": 0.0, "style_word_rate": 0.0, "described_rate": 0.25}
