@@ -24,6 +24,7 @@ from training import latents as latents_of
 from training.dataset import packages
 from training.evaluate import augment, judges, pictures
 from training.export import git_commit, hardware, scheduler
+from training.faces import well_known_faces
 from training.reward_networks import RewardNetwork
 from training.reward_prompts import ANY_STYLE, NO_TONE, Asked, Prompts
 from training.tokenizer import WordTokenizer
@@ -59,7 +60,7 @@ def scores(network: RewardNetwork, views: torch.Tensor) -> dict[str, torch.Tenso
 
 
 # How captions differ from those of the training before.
-CAPTIONED = ("style_word_rate", "described_rate")
+CAPTIONED = ("style_word_rate", "described_rate", "face_is_whole_rate")
 
 # Else the views would be drawn from the numbers that the noise is drawn from.
 VIEWS = 0x5EED
@@ -249,6 +250,9 @@ def main(arguments: list[str] | None = None) -> None:
     glove = Glove(packages.wheel_path(root / "packages"), preset["text"]["frequent_words"])
     names = {record["base"]: tokenizer.known_words(tokenizer.word_ids(record["base_label"])) for record in records}
     often = {base: glove.often(words) for base, words in names.items()}
+    wholes = well_known_faces(records)
+    for base in {record["base"] for record in records if record["base_label"] in wholes}:
+        often[base] *= config["whole_animals_weight"]
     sampler = ConceptSampler(records, config["real_common_share"], preset["unet"]["untoned_share"], often)
     prompts = Prompts(known, tokenizer, glove.often, config)
     table = alphas_cumprod(preset["unet"]).to(device)

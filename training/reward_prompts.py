@@ -18,6 +18,7 @@ import torch
 
 from training.dataset.icons import STYLE_WORDS
 from training.evaluate.pictures import Pictures
+from training.faces import well_known_faces
 from training.text import DESCRIBING
 from training.tokenizer import WordTokenizer
 from training.unet import ConceptSampler
@@ -69,8 +70,11 @@ class Prompts:
         for record, concept in zip(known.records, known.concept, strict=True):
             tags[concept].update(tuple(tokenizer.word_ids(tag)) for tag in record["tags"])
         self.words = [set(name).union(*called) for name, called in zip(self.names, tags, strict=True)]
-        # Whatever else is called the same is right, too; but a label means its own concept.
+        # Whatever else is called the same is right, too; but a label means its own concept, and where that is not known
+        # well the animal's face.
         called = {tuple(name): [concept] for concept, name in enumerate(self.names)}
+        for whole, face in well_known_faces(known.records).items():
+            called[tuple(tokenizer.word_ids(whole))].append(known.labels.index(face))
         for words in sorted(set().union(*tags) - {()}):
             called.setdefault(words, self._called_by(words))
         self.called = list(called.items())

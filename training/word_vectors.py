@@ -20,10 +20,13 @@ STEP = 0.25
 
 @dataclass
 class WordTable:
-    """One row a token id. Words of captions are trained; any other is settled among its neighbours afterwards."""
+    """One row a token id. Words of captions are trained; any other is settled among its neighbours afterwards.
+
+    So is a participle of captions that common concepts do not have while they have its verb.
+    """
 
     vectors: np.ndarray  # f32[vocab_size, 50]: the rows at the start
-    neighbours: np.ndarray  # int64[vocab_size, 4]: trained rows; a trained row's neighbour is itself
+    neighbours: np.ndarray  # int64[vocab_size, 4]: trained rows; where a row stays as it is, itself
     weights: np.ndarray  # f32[vocab_size, 4], sum 1
 
     def save(self, path: Path) -> None:
@@ -35,7 +38,7 @@ class WordTable:
             return cls(file["vectors"], file["neighbours"], file["weights"])
 
     def settled(self, rows: np.ndarray) -> np.ndarray:
-        """Trained rows as they are, every other as the mean of its neighbours' rows."""
+        """Every row as the mean of its neighbours'."""
         return np.einsum("vk,vkd->vd", self.weights, rows[self.neighbours]).astype(np.float32)
 
 
@@ -70,9 +73,12 @@ class Glove:
         return (rarest + 100) ** -0.5
 
     def table(
-        self, words: list[str], first_id: int, trained: int, common: set[str], nouns: Nouns, seed: int
+        self, words: list[str], first_id: int, trained: int, common: set[str], verbs: dict[str, str], nouns: Nouns, seed: int
     ) -> WordTable:
-        """Rows for `words`, of which the first `trained` are those of captions; `common` ones are trained the most."""
+        """Rows for `words`, of which the first `trained` are those of captions; `common` ones are trained the most.
+
+        `verbs`: participle -> verb.
+        """
         size = first_id + len(words)
         vectors = np.random.default_rng(seed).standard_normal((size, DIMENSION))
         known = [row for row, word in enumerate(words, start=first_id) if word in self]
@@ -97,4 +103,9 @@ class Glove:
             heavy = np.exp(SHARPNESS * (closeness - closeness.max(axis=1, keepdims=True)))
             neighbours[rows[others]] = rows[heard][nearest]
             weights[rows[others]] = heavy / heavy.sum(axis=1, keepdims=True)
+        # A participle that is seldom heard says what its verb says.
+        ids = {word: row for row, word in enumerate(words[:trained], start=first_id)}
+        for participle, verb in verbs.items():
+            if participle in ids and verb in ids and verb in common and participle not in common:
+                neighbours[ids[participle]] = ids[verb]
         return WordTable(vectors.astype(np.float32), neighbours, weights.astype(np.float32))

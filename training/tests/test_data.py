@@ -41,7 +41,7 @@ class Lists(unittest.TestCase):
 
 
 def record(base: str, tone: int | None, common: bool, label: str = "red apple") -> dict:
-    return {"base": base, "tone": tone, "common": common, "label": label, "tags": ["fruit"], "style": "noto"}
+    return {"base": base, "base_label": label, "tone": tone, "common": common, "label": label, "tags": ["fruit"], "style": "noto"}
 
 
 class Draws(unittest.TestCase):
