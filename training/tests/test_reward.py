@@ -93,6 +93,14 @@ class Drawn(unittest.TestCase):
             meant = [row[1] for row in self.called if row[0] == words]
             self.assertTrue(meant and all(row == concepts for row in meant), (words, meant))
 
+    def test_a_whole_animal_that_is_not_known_well_is_its_face(self):
+        labels = ["horse", "horse face"]
+        records = [record("hand", "noto", "face" in label) | {"base": label, "base_label": label, "label": label} for label in labels]
+        tokenizer = WordTokenizer(["horse", "face", "hand", "palm"], [], {}, 8)
+        pictures = Pictures(np.zeros((2, 4, 4, 4), np.uint8), records, labels, STYLES)
+        called = dict(Prompts(pictures, tokenizer, lambda words: 1, CONFIG).called)
+        self.assertEqual((called[(4,)], called[(4, 5)]), ([0, 1], [1]))
+
     def test_frequent_words_are_asked_for_more(self):
         fruit, apple, palm = (sum(word in words for words, *_ in self.called) for word in ("fruit", "apple", "palm"))
         self.assertAlmostEqual(fruit / apple, 3, delta=0.8)
