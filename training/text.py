@@ -103,9 +103,9 @@ class Captions:
             [ids for ids in map(tokenizer.word_ids, record["tags"]) if ids] or [label]
             for record, label in zip(records, self.labels, strict=True)
         ]
-        # Tags do not speak of skin tones, so alone they describe only the drawing without one.
         wholes = {face: whole for whole, face in well_known_faces(records).items()}
         self.wholes = [tokenizer.word_ids(wholes.get(record["label"], "")) for record in records]
+        # Tags do not speak of skin tones, so alone they describe only the drawing without one.
         self.toned = [record["tone"] is not None for record in records]
         self.styles = [tokenizer.word_ids(STYLE_WORDS[record["style"]]) for record in records]
         self.describing = sorted(tokenizer.ids[word] for word in DESCRIBING if word in tokenizer.ids)
