@@ -25,6 +25,9 @@ from training.images import read_images, read_records, to_sample
 from training.tokenizer import WordTokenizer
 from training.word_vectors import WordTable
 
+# In their order; the last one that was run to its end is what is exported.
+FINE_TUNINGS = ("reward", "short_prompts")
+
 
 def pictures_for_preview(records: list[dict], images: np.ndarray) -> np.ndarray:
     """About a thousand pictures, none of them held out."""
@@ -89,16 +92,28 @@ def scheduler(config: dict) -> DPMSolverMultistepScheduler:
     )
 
 
-def with_rewards(training: dict, run: dict) -> dict:
+def circumstances(name: str, preset: dict, stage: str) -> dict:
+    """Under what a fine-tuning ran, which may be other than what the model before it was trained under."""
+    return {
+        "preset": name,
+        "config": {table: numbers for table, numbers in preset.items() if table.startswith(stage)},
+        "seed": preset[stage]["seed"],
+        "git_commit": git_commit(),
+        "hardware": hardware(),
+        "torch": torch.__version__,
+    }
+
+
+def with_run(training: dict, stage: str, run: dict) -> dict:
     """What is said of a fine-tuned model: where it began with a converted one, the training that made that one counts.
 
-    Rewards that it had by then stand under the run's "before".
+    Earlier runs of the same stage stand under the run's "before".
     """
     before = run["before"] or training
     run = {name: value for name, value in run.items() if name != "before"}
-    if "reward" in before:
-        run["before"] = before["reward"]
-    return before | {"reward": run}
+    if stage in before:
+        run["before"] = before[stage]
+    return before | {stage: run}
 
 
 def export(options: argparse.Namespace, folder: Path) -> None:
@@ -107,10 +122,10 @@ def export(options: argparse.Namespace, folder: Path) -> None:
     tokenizer = WordTokenizer.from_folder(root / "tokenizer")
     denoiser = unet.Denoiser(preset, tokenizer.vocab_size)
     state = checkpoint.load(root / "unet.ckpt") or {"spent": 0.0, "images_seen": 0, "step": 0, "initial": None}
-    reward = root / "reward.json"
-    tuned = checkpoint.load(root / "reward.ckpt") if reward.exists() else None
-    if tuned or "average" in state:
-        denoiser.load_state_dict((tuned or state)["average"])
+    tunings = [stage for stage in FINE_TUNINGS if (root / f"{stage}.json").exists()]
+    last = checkpoint.load(root / f"{tunings[-1]}.ckpt") if tunings else state
+    if "average" in last:
+        denoiser.load_state_dict(last["average"])
     denoiser.text_encoder.embeddings.settle(WordTable.load(root / "word_table.npz"))
     if (root / "vae").exists():
         vae = AutoencoderTiny.from_pretrained(root / "vae")
@@ -173,8 +188,8 @@ def export(options: argparse.Namespace, folder: Path) -> None:
             if (root / f"{stage}.json").exists()
         },
     }
-    if tuned:
-        training = with_rewards(training, json.loads(reward.read_text()))
+    for stage in tunings:
+        training = with_run(training, stage, json.loads((root / f"{stage}.json").read_text()))
     write_json(folder / "training.json", training)
 
 

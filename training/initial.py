@@ -1,11 +1,12 @@
-"""Starts the networks from a model that was converted before: `--initial models/default/manifest.json`."""
+"""Where a stage starts: from a model that was converted before (`--initial models/default/manifest.json`), or from a stage's checkpoint."""
 
 import json
 
 import torch
 from diffusers import AutoencoderTiny
 
-from training import manifest
+from training import checkpoint, manifest
+from training.loop import Trainer
 from training.tokenizer import WordTokenizer
 
 
@@ -95,3 +96,22 @@ def load_denoiser(denoiser, tokenizer: WordTokenizer, counts: torch.Tensor, mani
     keep_strongest_neurons(text, denoiser.text_encoder.config.intermediate_size)
     denoiser.text_encoder.load_state_dict(text)
     return model["revision"]
+
+
+def start(
+    model, trainer: Trainer, stages: tuple[str, ...], tokenizer: WordTokenizer, counts: torch.Tensor, path: str | None
+) -> tuple[str | None, dict | None]:
+    """(revision, what is known of its training) of the converted model; without one, the first checkpoint of `stages` that is there."""
+    if path:
+        before = manifest.read(path)["provenance"]["training"]
+        revision = load_denoiser(model, tokenizer, counts, path)
+    else:
+        revision, before = None, None
+        root = trainer.options.root
+        state = next(filter(None, (checkpoint.load(root / f"{stage}.ckpt") for stage in stages)), None)
+        if state is None:
+            raise SystemExit(f"{root} has no {stages[-1]}.ckpt: run python -m training.{stages[-1]} first, or name a model with --initial")
+        model.load_state_dict(state["average"])
+    if trainer.state and trainer.state["initial"] != revision:
+        raise SystemExit(f"{trainer.path} goes on from {trainer.state['initial']}, not from {revision}: remove it")
+    return revision, before

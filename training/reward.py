@@ -9,7 +9,6 @@ and no prompt is of a held-out pair.
 """
 
 from contextlib import nullcontext
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,11 +18,11 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from training import checkpoint, initial, loop, manifest, settings, text
+from training import checkpoint, initial, loop, settings, text
 from training import latents as latents_of
 from training.dataset import packages
 from training.evaluate import augment, judges, pictures
-from training.export import git_commit, hardware, scheduler
+from training.export import circumstances, scheduler
 from training.faces import well_known_faces
 from training.reward_networks import RewardNetwork
 from training.reward_prompts import ANY_STYLE, NO_TONE, Asked, Prompts
@@ -191,32 +190,6 @@ class Rewards:
         return F.relu(-log_probability - self.config["satisfied"])
 
 
-def load_start(
-    model: Denoiser, root: Path, tokenizer: WordTokenizer, counts: torch.Tensor, path: str | None
-) -> tuple[str | None, dict | None]:
-    """(revision, what is known of its training) of the converted model; without one, the UNet's checkpoint."""
-    if path:
-        before = manifest.read(path)["provenance"]["training"]
-        return initial.load_denoiser(model, tokenizer, counts, path), before
-    state = checkpoint.load(root / "unet.ckpt")
-    if state is None:
-        raise SystemExit(f"{root} has no unet.ckpt: run python -m training.unet first, or name a model with --initial")
-    model.load_state_dict(state["average"])
-    return None, None
-
-
-def circumstances(name: str, preset: dict) -> dict:
-    """Under what the fine-tuning ran, which may be other than what the model before it was trained under."""
-    return {
-        "preset": name,
-        "config": {table: numbers for table, numbers in preset.items() if table.startswith("reward")},
-        "seed": preset["reward"]["seed"],
-        "git_commit": git_commit(),
-        "hardware": hardware(),
-        "torch": torch.__version__,
-    }
-
-
 def main(arguments: list[str] | None = None) -> None:
     options = settings.training_parser(__doc__)
     options.add_argument("--initial", metavar="MANIFEST", help="start from the weights of a converted model")
@@ -259,9 +232,7 @@ def main(arguments: list[str] | None = None) -> None:
     settings.seed_everything(config["seed"], trainer.threads)
     model = Sampled(preset, tokenizer.vocab_size, tokenizer.pad([]))
     counts = text.word_counts(captions, sampler, config["seed"])
-    revision, before = load_start(model, root, tokenizer, counts, options.initial)
-    if trainer.state and trainer.state["initial"] != revision:
-        raise SystemExit(f"{trainer.path} goes on from {trainer.state['initial']}, not from {revision}: remove it")
+    revision, before = initial.start(model, trainer, ("unet",), tokenizer, counts, options.initial)
 
     def draw(random: np.random.Generator, size: int) -> tuple:
         chosen = sampler.draw(size * config["real_batch_size"] // config["batch_size"], random)
@@ -283,7 +254,7 @@ def main(arguments: list[str] | None = None) -> None:
     with sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext():
         run = trainer.run(model, draw, batch_loss, revision)
     if trainer.main:
-        settings.write_json(root / "reward.json", run | circumstances(options.preset, preset) | {"before": before})
+        settings.write_json(root / "reward.json", run | circumstances(options.preset, preset, "reward") | {"before": before})
 
 
 if __name__ == "__main__":

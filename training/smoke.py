@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 
-from training import autoencoder, checkpoint, export, reward, tokenizer, unet
+from training import autoencoder, checkpoint, export, reward, short_prompts, tokenizer, unet
 from training.dataset import __main__ as dataset
 from training.sample import Model
 from training.word_vectors import WordTable
 
 STEPS = {"autoencoder": 40, "unet": 60}
-REWARD_STEPS = 3
+TUNING_STEPS = 3
 
 
 def stage(module, root: Path, *arguments: str) -> None:
@@ -38,7 +38,8 @@ def train(root: Path) -> None:
     stage(autoencoder, root, "--decoder-only", "--steps", "5")
     if any(not torch.equal(encoder[name], tensor) for name, tensor in encoder_of(root).items()):
         raise SystemExit("the decoder's own stage moved the encoder")
-    stage(reward, root, "--steps", str(REWARD_STEPS))
+    stage(reward, root, "--steps", str(TUNING_STEPS))
+    stage(short_prompts, root, "--steps", str(TUNING_STEPS))
     stage(export, root, str(root / "out"))
 
 

@@ -122,6 +122,13 @@ class Captions:
         # By itself a style's word comes to mean what its drawings share, whatever they are of.
         if random.random() < self.config["style_alone_rate"]:
             return self.tokenizer.pad(self.styles[index])
+        ids = self.names(index, random)
+        if random.random() < self.config["style_word_rate"]:
+            ids = with_style(ids, self.styles[index], random)
+        return self.tokenizer.pad(with_losses(ids, random))
+
+    def names(self, index: int, random: np.random.Generator) -> list[int]:
+        """What is in the picture, without the style."""
         kind, tags = random.random(), self.tags[index]
         if kind < 0.6 or self.toned[index]:
             whole = self.wholes[index]
@@ -134,11 +141,16 @@ class Captions:
             ids = tags[random.integers(len(tags))] + tags[random.integers(len(tags))]
         if self.describable[index] and random.random() < self.config["described_rate"]:
             ids = [self.describing[random.integers(len(self.describing))], *ids]
-        if random.random() < self.config["style_word_rate"]:
-            ids = ids + self.styles[index] if random.random() < 0.8 else self.styles[index] + ids
-        # <unk> learns to mean nothing: now and then a word is lost.
-        ids = [UNK if random.random() < 0.02 else word for word in ids]
-        return self.tokenizer.pad(ids)
+        return ids
+
+
+def with_style(ids: list[int], style: list[int], random: np.random.Generator) -> list[int]:
+    return ids + style if random.random() < 0.8 else style + ids
+
+
+def with_losses(ids: list[int], random: np.random.Generator) -> list[int]:
+    """<unk> learns to mean nothing: now and then a word is lost."""
+    return [UNK if random.random() < 0.02 else word for word in ids]
 
 
 def embed(text_encoder: CLIPTextModel, input_ids: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,7 @@ import unittest
 import numpy as np
 
 from training.evaluate.tables import Card
-from training.export import pictures_for_preview, with_rewards
+from training.export import pictures_for_preview, with_run
 
 
 class TestPreview(unittest.TestCase):
@@ -24,9 +24,9 @@ class TestProvenance(unittest.TestCase):
 
     def test_every_run_by_rewards_is_told_in_its_order(self):
         here = {"seed": 1}
-        first = with_rewards(here, self.tuned(2, None))
+        first = with_run(here, "reward", self.tuned(2, None))
         self.assertEqual((first["seed"], first["reward"]["seed"], "before" in first["reward"]), (1, 2, False))
-        second = with_rewards(here, self.tuned(3, {"seed": 4} | {"reward": first["reward"]}))
+        second = with_run(here, "reward", self.tuned(3, {"seed": 4} | {"reward": first["reward"]}))
         self.assertEqual((second["seed"], second["reward"]["seed"], second["reward"]["before"]["seed"]), (4, 3, 2))
         self.assertEqual(len(Card.by_rewards(second["reward"])), 2)
         self.assertIn("seed 2", Card.by_rewards(second["reward"])[0])
