@@ -71,19 +71,20 @@ fn the_default_model_says_how_it_was_made() {
 
 #[test]
 fn the_default_model_says_what_fine_tuned_it() {
-    let rewards = &manifest().provenance["training"]["reward"];
-    assert!(rewards["initial"].is_string(), "the revision that it started from: {}", rewards["initial"]);
-    assert!(
-        rewards["git_commit"].as_str().is_some_and(|commit| commit.len() == 40),
-        "the commit: {}",
-        rewards["git_commit"]
-    );
-    assert!(rewards["seed"].is_u64(), "the seed: {}", rewards["seed"]);
-    for count in ["steps", "images_seen"] {
-        assert!(rewards[count].as_u64().is_some_and(|count| count > 0), "{count}: {}", rewards[count]);
+    let training = &manifest().provenance["training"];
+    for stage in ["reward", "short_prompts"] {
+        let run = &training[stage];
+        assert!(run["initial"].is_string(), "the revision that {stage} started from: {}", run["initial"]);
+        let commit = run["git_commit"].as_str();
+        assert!(commit.is_some_and(|commit| commit.len() == 40), "the commit of {stage}: {commit:?}");
+        assert!(run["seed"].is_u64(), "the seed of {stage}: {}", run["seed"]);
+        for count in ["steps", "images_seen"] {
+            assert!(run[count].as_u64().is_some_and(|count| count > 0), "{count} of {stage}: {}", run[count]);
+        }
+        assert!(run["config"][stage].is_object(), "the numbers of {stage}");
     }
     // Each attribute that shall stay has a network that names it (docs/adr/0012).
-    for table in ["reward", "reward_concept", "reward_style", "reward_shading", "reward_tone"] {
-        assert!(rewards["config"][table].is_object(), "the numbers of {table}");
+    for table in ["reward_concept", "reward_style", "reward_shading", "reward_tone"] {
+        assert!(training["reward"]["config"][table].is_object(), "the numbers of {table}");
     }
 }

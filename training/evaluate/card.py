@@ -12,7 +12,7 @@ from training import manifest as shards
 from training import settings
 from training.evaluate import preset
 from training.evaluate.tables import Card
-from training.export import git_commit
+from training.export import FINE_TUNINGS, git_commit
 
 BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 PICTURES = {"contact-sheet.png": "contact-sheet.png", "neighbours.png": "nearest-training-pictures.png"}
@@ -73,7 +73,8 @@ def figures(results: dict, manifest: dict) -> dict:
         "gflop_evaluation": get("costs", "gflop_evaluation"),
         "gflop_decode": get("costs", "gflop_decode"),
         "trained_on": {
-            key: training.get(key) for key in ("hardware", "preset", "seed", "minutes", "images_seen", "data", "initial", "reward")
+            key: training.get(key)
+            for key in ("hardware", "preset", "seed", "minutes", "images_seen", "data", "initial", *FINE_TUNINGS)
         },
         "commit": training["git_commit"],
         "judged_at_commit": git_commit(),

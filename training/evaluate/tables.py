@@ -67,21 +67,22 @@ class Card(Tables):
             ["trained on", f"{training['hardware']}; {training['minutes']} min, {training['images_seen']:,} pictures"],
             ["preset and seed", f"`{training['preset']}`, {training['seed']}"],
             ["started from", f"model `{training['initial']}`" if training.get("initial") else "random weights"],
-            *(["then, by rewards", run] for run in self.by_rewards(training.get("reward"))),
+            *(["then, by rewards", run] for run in self.runs(training.get("reward"), "samples")),
+            *(["then, short prompts", run] for run in self.runs(training.get("short_prompts"), "prompts")),
             ["commit", f"`{training['git_commit']}`"],
             ["data", f"{training['data']['images']:,} pictures, sha256 `{training['data']['images_sha256'][:16]}`"],
         ]
         return table(["", ""], rows)
 
     @staticmethod
-    def by_rewards(run: dict | None) -> list[str]:
+    def runs(run: dict | None, seen: str) -> list[str]:
         """One line a run, the first one first."""
         if run is None:
             return []
         start = f", from model `{run['initial']}`" if run["initial"] else ""
-        when = f"{run['hardware']}; {run['minutes']} min, {run['images_seen']:,} samples{start}"
+        when = f"{run['hardware']}; {run['minutes']} min, {run['images_seen']:,} {seen}{start}"
         line = f"{when}; preset `{run['preset']}`, seed {run['seed']}, commit `{run['git_commit']}`"
-        return [*Card.by_rewards(run.get("before")), line]
+        return [*Card.runs(run.get("before"), seen), line]
 
     @is_table
     def started_from(self) -> str:
@@ -89,10 +90,13 @@ class Card(Tables):
         started = self.at_first()
         if "reward" not in self.training:
             return started
-        return (
-            f"{started} They were then fine-tuned by what other networks see in samples. Those networks are not the judges, they "
+        started += (
+            " They were then fine-tuned by what other networks see in samples. Those networks are not the judges, they "
             "saw pictures of training alone, and no prompt of that stage was a held-out pair."
         )
+        if "short_prompts" not in self.training:
+            return started
+        return f"{started} At last the text encoder was taught by what the model itself makes of longer prompts, none of a held-out pair."
 
     def at_first(self) -> str:
         initial = self.training.get("initial")

@@ -28,8 +28,9 @@ class TestProvenance(unittest.TestCase):
         self.assertEqual((first["seed"], first["reward"]["seed"], "before" in first["reward"]), (1, 2, False))
         second = with_run(here, "reward", self.tuned(3, {"seed": 4} | {"reward": first["reward"]}))
         self.assertEqual((second["seed"], second["reward"]["seed"], second["reward"]["before"]["seed"]), (4, 3, 2))
-        self.assertEqual(len(Card.by_rewards(second["reward"])), 2)
-        self.assertIn("seed 2", Card.by_rewards(second["reward"])[0])
+        self.assertEqual(len(Card.runs(second["reward"], "samples")), 2)
+        self.assertIn("9 samples", Card.runs(second["reward"], "samples")[1])
+        self.assertIn("seed 2", Card.runs(second["reward"], "samples")[0])
 
 
 if __name__ == "__main__":
