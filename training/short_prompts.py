@@ -24,24 +24,31 @@ from training.images import read_images, read_records
 from training.tokenizer import UNK, WordTokenizer
 from training.unet import ConceptSampler, Denoiser, alphas_cumprod, noisy_batch
 
-# What people call some common concepts that CLDR calls otherwise, where the name alone is a colour, a part or nothing at all.
+# What people say, and what of that the model draws well: CLDR has other names for it, or more of its kind that are drawn worse.
 EVERYDAY_NAMES = {
     "apple": "red apple",
     "ball": "soccer ball",
+    "bird": "parrot",
     "boat": "sailboat",
+    "book": "books",
+    "bug": "lady beetle",
     "bulb": "light bulb",
     "chili": "hot pepper",
     "clock": "alarm clock",
+    "diamond": "gem stone",
     "hand": "raised hand",
     "happy face": "grinning face",
     "hat": "top hat",
     "heart": "red heart",
+    "ice cream cone": "soft ice cream",
     "kitten": "cat face",
     "ladybug": "lady beetle",
     "monster": "alien monster",
     "moon": "full moon",
+    "mountain": "mount fuji",
     "orange": "tangerine",
     "smiley": "grinning face",
+    "smiling face": "grinning face",
 }
 
 
