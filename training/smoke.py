@@ -5,6 +5,7 @@ samples, words of no caption lie among their neighbours, and no path of this mac
 the working folder of TENSTEP_TRAINING_ROOT if there is one, and fetched otherwise.
 """
 
+import json
 import os
 import re
 import tempfile
@@ -38,9 +39,23 @@ def train(root: Path) -> None:
     stage(autoencoder, root, "--decoder-only", "--steps", "5")
     if any(not torch.equal(encoder[name], tensor) for name, tensor in encoder_of(root).items()):
         raise SystemExit("the decoder's own stage moved the encoder")
-    stage(reward, root, "--steps", str(TUNING_STEPS))
-    stage(short_prompts, root, "--steps", str(TUNING_STEPS))
+    for tuning in (reward, short_prompts):
+        stage(tuning, root, "--steps", str(TUNING_STEPS))
     stage(export, root, str(root / "out"))
+
+
+def check_fine_tunings(root: Path) -> None:
+    before, last = (checkpoint.load(root / f"{stage}.ckpt")["average"] for stage in export.FINE_TUNINGS)
+    moved = {name.split(".")[0] for name, tensor in last.items() if not torch.equal(tensor, before[name])}
+    if moved != {"text_encoder"}:
+        raise SystemExit(f"short prompts moved {sorted(moved)}, not the text encoder")
+    exported = Model(root / "out").text_encoder.state_dict()
+    norm = "final_layer_norm.weight"
+    if not torch.equal(exported[norm], last[f"text_encoder.{norm}"]):
+        raise SystemExit("what is exported is not what the last fine-tuning made")
+    training = json.loads((root / "out" / "training.json").read_text())
+    if not training.keys() >= set(export.FINE_TUNINGS):
+        raise SystemExit(f"provenance knows of {sorted(training)}, not of all of {export.FINE_TUNINGS}")
 
 
 def check_losses(root: Path) -> None:
@@ -87,6 +102,7 @@ def main() -> None:
         train(again)
         check_losses(root)
         check_export(root, again)
+        check_fine_tunings(root)
         stage(unet, again, "--steps", str(STEPS["unet"]))
         if checkpoint.load(again / "unet.ckpt")["step"] != STEPS["unet"]:
             raise SystemExit("a stage that is done goes on")
