@@ -4,6 +4,7 @@ import numpy as np
 
 from training import short_prompts
 from training.dataset.icons import STYLE_WORDS
+from training.evaluate import prompts
 from training.tokenizer import IGNORED, UNK, WordTokenizer
 
 STYLES = sorted(STYLE_WORDS)
@@ -83,6 +84,10 @@ class Drawn(unittest.TestCase):
         self.assertEqual([said for said, _ in styled], [meant for _, meant in styled])
         self.assertIn(("", ""), others)
         self.assertIn(("noto", "noto"), styled)
+
+    def test_nothing_that_synonyms_are_judged_by_is_taught(self):
+        judged = {one.prompt for one in prompts.read(prompts.SYNONYMS)}
+        self.assertFalse(judged.intersection(short_prompts.EVERYDAY_NAMES))
 
     def test_whole_animals_that_are_to_be_faces_are_no_examples(self):
         self.assertFalse([record for record, *_ in self.rows if record["label"] == "horse"])
