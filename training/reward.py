@@ -195,9 +195,7 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--initial", metavar="MANIFEST", help="start from the weights of a converted model")
     options.add_argument("--only", choices=list(LOSSES), help="train one of the networks that look, for --minutes, and end")
     options = options.parse_args(arguments)
-    preset = settings.read(options)
-    if "reward" not in preset:
-        raise SystemExit(f"preset {options.preset} has no table for this stage")
+    preset = settings.read(options, "reward")
     config, root = preset["reward"], options.root
     trainer = loop.Trainer("reward", options, config)
     device, known = trainer.device, pictures.read(root)

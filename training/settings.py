@@ -42,8 +42,8 @@ def training_parser(description: str) -> argparse.ArgumentParser:
     return options
 
 
-def read(options: argparse.Namespace) -> dict:
-    """The preset's tables; also makes sure that the working folder exists."""
+def read(options: argparse.Namespace, stage: str | None = None) -> dict:
+    """The preset's tables, of which `stage` must be one; also makes sure that the working folder exists."""
     if options.root is None:
         raise SystemExit("name a working folder with --root or TENSTEP_TRAINING_ROOT")
     options.root = Path(options.root)
@@ -52,7 +52,10 @@ def read(options: argparse.Namespace) -> dict:
         presets = tomllib.load(file)
     if options.preset not in presets:
         raise SystemExit(f"no preset {options.preset!r}; config.toml has {', '.join(presets)}")
-    return presets[options.preset]
+    preset = presets[options.preset]
+    if stage is not None and stage not in preset:
+        raise SystemExit(f"preset {options.preset} has no table for the stage {stage}")
+    return preset
 
 
 def seed_everything(seed: int, threads: int) -> None:

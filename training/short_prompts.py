@@ -125,9 +125,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = settings.training_parser(__doc__)
     options.add_argument("--initial", metavar="MANIFEST", help="start from the weights of a converted model")
     options = options.parse_args(arguments)
-    preset = settings.read(options)
-    if "short_prompts" not in preset:
-        raise SystemExit(f"preset {options.preset} has no table for this stage")
+    preset = settings.read(options, "short_prompts")
     config, root = preset["short_prompts"], options.root
     trainer = loop.Trainer("short_prompts", options, config)
     device = trainer.device
