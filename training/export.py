@@ -25,7 +25,7 @@ from training.images import read_images, read_records, to_sample
 from training.tokenizer import WordTokenizer
 from training.word_vectors import WordTable
 
-# In their order; the last one that was run to its end is what is exported.
+# In their order.
 FINE_TUNINGS = ("reward", "short_prompts")
 
 
@@ -92,6 +92,17 @@ def scheduler(config: dict) -> DPMSolverMultistepScheduler:
     )
 
 
+def fine_tunings(root: Path) -> list[str]:
+    """Those that ran to their end; what the last one made is exported."""
+    ended = {stage: root / f"{stage}.json" for stage in FINE_TUNINGS if (root / f"{stage}.json").exists()}
+    stages = list(ended)
+    newest = max(stages, key=lambda stage: ended[stage].stat().st_mtime_ns, default=None)
+    if stages and newest != stages[-1]:
+        old = stages[-1]
+        raise SystemExit(f"{newest} was run after {old}: remove {old}.json and {old}.ckpt, and run {old} again if it is wanted")
+    return stages
+
+
 def circumstances(name: str, preset: dict, stage: str) -> dict:
     """Under what a fine-tuning ran, which may be other than what the model before it was trained under."""
     return {
@@ -122,7 +133,7 @@ def export(options: argparse.Namespace, folder: Path) -> None:
     tokenizer = WordTokenizer.from_folder(root / "tokenizer")
     denoiser = unet.Denoiser(preset, tokenizer.vocab_size)
     state = checkpoint.load(root / "unet.ckpt") or {"spent": 0.0, "images_seen": 0, "step": 0, "initial": None}
-    tunings = [stage for stage in FINE_TUNINGS if (root / f"{stage}.json").exists()]
+    tunings = fine_tunings(root)
     last = checkpoint.load(root / f"{tunings[-1]}.ckpt") if tunings else state
     if "average" in last:
         denoiser.load_state_dict(last["average"])

@@ -1,11 +1,14 @@
 """What an export takes from the data."""
 
+import os
+import tempfile
 import unittest
+from pathlib import Path
 
 import numpy as np
 
 from training.evaluate.tables import Card
-from training.export import pictures_for_preview, with_run
+from training.export import FINE_TUNINGS, fine_tunings, pictures_for_preview, with_run
 
 
 class TestPreview(unittest.TestCase):
@@ -31,6 +34,20 @@ class TestProvenance(unittest.TestCase):
         self.assertEqual(len(Card.runs(second["reward"], "samples")), 2)
         self.assertIn("9 samples", Card.runs(second["reward"], "samples")[1])
         self.assertIn("seed 2", Card.runs(second["reward"], "samples")[0])
+
+
+class TestFineTunings(unittest.TestCase):
+    def test_one_that_began_before_another_ended_is_not_exported(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            self.assertEqual(fine_tunings(root), [])
+            for second, stage in enumerate(FINE_TUNINGS):
+                (root / f"{stage}.json").touch()
+                os.utime(root / f"{stage}.json", (second, second))
+                self.assertEqual(fine_tunings(root), list(FINE_TUNINGS[: second + 1]))
+            os.utime(root / "reward.json", (9, 9))
+            with self.assertRaisesRegex(SystemExit, "reward was run after short_prompts"):
+                fine_tunings(root)
 
 
 if __name__ == "__main__":
