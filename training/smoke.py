@@ -1,8 +1,8 @@
 """`python -m training.smoke`: every stage once, tiny, in about a minute on two cores; exit code 0 if all is well.
 
 Checked: the losses fall, two runs of the same seed and number of steps give the same bytes, the export loads and
-samples, words of no caption lie among their neighbours, and no path of this machine is in it. Packages are taken from
-the working folder of TENSTEP_TRAINING_ROOT if there is one, and fetched otherwise.
+samples, words of no caption lie among their neighbours, the last fine-tuning is what is exported, and no path of this
+machine is in it. Packages are taken from the working folder of TENSTEP_TRAINING_ROOT if there is one, and fetched otherwise.
 """
 
 import json

@@ -51,7 +51,7 @@ pub fn has_language_feature(name: &str) -> bool {
 }
 
 /// Waits until the device has seen everything asked of it, and its complaints have come. They come by another way than answers: in
-/// Chromium the last one may be overtaken by the answer to what was asked next, but not by the one after that.
+/// Chromium the answer to what was asked next was seen to overtake the last one, the answer after that never.
 pub async fn round_trip(device: &wgpu::Device, faults: &Faults) {
     let Some(device) = gpu_device(device) else { return };
     for _ in 0..2 {
